@@ -1,0 +1,70 @@
+"""What a trainer is: it trains one model, and can stop and go on elsewhere with the same result.
+
+A trainer is built once per (options, seed) in a worker process and then used for many segments::
+
+    trainer = make(options={"width": 64}, seed=0, horizon=600)
+    trainer.start()                       # a fresh model at update 0
+    trainer.train(lrs[0:20])              # 20 updates; trainer.step == 20
+    trainer.evaluate()                    # validation loss of the current weights; changes nothing
+    trainer.save(file); trainer.load(file)  # model, optimizer, step, random state: all that the next update needs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, Protocol
+
+from autosched.schedules.schedule import FloatArray
+
+
+class Trainer(Protocol):
+    """Trains one model with learning rates it is given.
+
+    The contract (``autosched.testing`` has the suite): the same seed and LRs give the same losses, bit for bit on a
+    CPU, however the updates are cut into `train` calls and whether or not a save and a load lie between; batches are
+    a function of (seed, step); `evaluate` changes nothing.
+    """
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+
+    def start(self) -> None:
+        """Make a fresh model at update 0."""
+
+    def train(self, lrs: FloatArray) -> Mapping[str, float]:
+        """Do ``len(lrs)`` updates; update i uses ``lrs[i]``. Returns means over them, ``train_loss`` at least.
+
+        Raises:
+            DivergedError: the loss became NaN, infinite, or lies far above the start.
+            OutOfMemoryError: the device is full.
+        """
+
+    def evaluate(self) -> float:
+        """Mean validation loss of the current weights, nats per token or example."""
+
+    def save(self, file: BinaryIO) -> None:
+        """Write everything the next update depends on."""
+
+    def load(self, file: BinaryIO) -> None:
+        """Read what `save` wrote; safe on a file from a stranger (no pickle code is run).
+
+        Raises:
+            CheckpointError: the file is damaged or of another configuration.
+        """
+
+
+class DivergedError(Exception):
+    """The run diverged at `step` with `loss`; a result of the trial, caught by the worker."""
+
+    def __init__(self, step: int, loss: float, reason: str) -> None:
+        super().__init__(reason)
+        self.step, self.loss, self.reason = step, loss, reason
+
+
+class OutOfMemoryError(Exception):
+    """The device has too little memory; the text advises what to change."""
+
+
+TrainerFactory = Callable[[str, Mapping[str, Any], int, int], Trainer]
+"""Makes a trainer from (use, options, seed, horizon); raises UsageError for unknown names or options."""

@@ -1,0 +1,236 @@
+"""Events: the only way the state of a study changes.
+
+Two planes are kept apart. *Physical* events (segment finished, segment failed) are written as they arrive and depend
+on which machine was fast today. *Logical* events (proposed, scheduled, advanced, ended) are written in the order of
+a virtual clock that counts updates, not seconds, so they are the same on one machine, on a cluster, and after a crash.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from autosched.errors import LedgerError
+from autosched.ledger.records import Decision, Divergence, Failure, Forecast, Observation, Point
+from autosched.schedules.schedule import ParameterValue
+
+TrialKind = Literal["default", "search", "confirm"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyCreated:
+    """First event of a study; `space` is the resolved space as JSON data, so the ledger explains itself."""
+
+    space: Mapping[str, Any]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStarted:
+    """A driver process took the study over (the first one, or a resume)."""
+
+    backend: str
+    workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialProposed:
+    """A schedule to train.
+
+    Attributes:
+        trial: number, from 0 without gaps.
+        kind: ``default`` (the user's own baseline), ``search`` (a controller's), ``confirm`` (a finalist, fresh seed).
+        seed: the training seed (model init and batches).
+        fingerprint: of the schedule's LRs.
+        at: virtual time, in updates.
+        of: for ``confirm``, the trial whose schedule is confirmed.
+    """
+
+    trial: int
+    kind: TrialKind
+    family: str
+    params: Mapping[str, ParameterValue]
+    seed: int
+    fingerprint: str
+    at: int
+    of: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentScheduled:
+    """A trial is the first of this study to need these updates; it occupies one virtual worker until `due`."""
+
+    trial: int
+    segment: str
+    start: int
+    stop: int
+    due: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentFinished:
+    """Physical: a worker trained a segment (or it was found in the store: then ``observation.trained == 0``)."""
+
+    observation: Observation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentFailed:
+    """Physical: a worker could not train a segment; `attempt` counts from 1."""
+
+    failure: Failure
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialAdvanced:
+    """A trial reached update `step` through `segment`, and the pruner decided.
+
+    Attributes:
+        shared: another trial of this study trained (or trains) these updates.
+        at: virtual time.
+    """
+
+    trial: int
+    segment: str
+    step: int
+    shared: bool
+    decision: Decision
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEnded:
+    """A trial is over.
+
+    Attributes:
+        status: ``complete``, ``pruned``, ``diverged``, ``failed`` or ``stopped`` (the budget ran out).
+        step: updates reached.
+        value: validation loss at the horizon, for ``complete``.
+        reason: one sentence, for all but ``complete``.
+    """
+
+    trial: int
+    status: Literal["complete", "pruned", "diverged", "failed", "stopped"]
+    step: int
+    at: int
+    value: float | None = None
+    reason: str = ""
+    forecast: Forecast | None = None
+    divergence: Divergence | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageAdvanced:
+    """A staged controller (AutoLRS) moved on: stage `stage` was committed with learning rate `lr` at update `step`."""
+
+    stage: int
+    step: int
+    lr: float
+    trial: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyFinished:
+    """The last event.
+
+    Attributes:
+        reason: which budget ended the search.
+        stats: measured by the driver: ``seconds``, ``utilisation``, ``overhead_ms_per_segment`` and the like.
+    """
+
+    reason: str
+    stats: Mapping[str, float] = field(default_factory=dict)
+
+
+Event = (
+    StudyCreated
+    | SessionStarted
+    | TrialProposed
+    | SegmentScheduled
+    | SegmentFinished
+    | SegmentFailed
+    | TrialAdvanced
+    | TrialEnded
+    | StageAdvanced
+    | StudyFinished
+)
+EVENT_TYPES: Mapping[str, type[Event]] = {
+    "study_created": StudyCreated,
+    "session_started": SessionStarted,
+    "trial_proposed": TrialProposed,
+    "segment_scheduled": SegmentScheduled,
+    "segment_finished": SegmentFinished,
+    "segment_failed": SegmentFailed,
+    "trial_advanced": TrialAdvanced,
+    "trial_ended": TrialEnded,
+    "stage_advanced": StageAdvanced,
+    "study_finished": StudyFinished,
+}
+_NAMES = {cls: name for name, cls in EVENT_TYPES.items()}
+_RECORDS: Mapping[str, type[Any]] = {
+    "decision": Decision,
+    "forecast": Forecast,
+    "observation": Observation,
+    "failure": Failure,
+    "divergence": Divergence,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamped:
+    """An event as the ledger holds it: its number in the study (from 0) and the wall-clock time of writing (Unix s)."""
+
+    number: int
+    time: float
+    event: Event
+
+
+def kind_of(event: Event) -> str:
+    """The event's name in the ledger, e.g. ``trial_proposed``."""
+    return _NAMES[type(event)]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def encode(event: Event) -> str:
+    """The event's payload as JSON text."""
+    return json.dumps(_plain(event), separators=(",", ":"))
+
+
+def _record(cls: type[Any], data: Mapping[str, Any]) -> Any:
+    fields = dict(data)
+    for name, record in _RECORDS.items():
+        if isinstance(fields.get(name), dict):
+            fields[name] = _record(record, fields[name])
+    if "points" in fields:
+        fields["points"] = tuple(Point(**point) for point in fields["points"])
+    return cls(**fields)
+
+
+def decode(kind: str, payload: str) -> Event:
+    """The event behind a name and a payload.
+
+    Raises:
+        LedgerError: an unknown name, broken JSON, or missing fields: the ledger is damaged or from a newer version.
+    """
+    cls = EVENT_TYPES.get(kind)
+    if cls is None:
+        raise LedgerError(f"unknown event {kind!r}: the ledger was written by a newer autosched, or is damaged.")
+    try:
+        event: Event = _record(cls, json.loads(payload))
+    except (TypeError, ValueError, KeyError) as error:
+        raise LedgerError(f"damaged {kind!r} event in the ledger: {error}.") from None
+    return event

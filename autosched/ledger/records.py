@@ -1,0 +1,191 @@
+"""Small frozen records that cross process borders: what to train, what happened, what was decided.
+
+Weights never cross; a checkpoint URI does.
+
+    name     meaning                                                     unit
+    start    updates done before the segment                             updates
+    stop     updates done after it                                       updates
+    loss     mean validation cross-entropy (or the trainer's objective)  nats per token or example
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from autosched.schedules.schedule import FloatArray
+from autosched.space.trainer_spec import TrainerSpec
+
+FailureKind = Literal["error", "out_of_memory", "worker_died", "checkpoint_lost", "storage"]
+Action = Literal["keep", "stop"]
+
+
+def segment_id(trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray) -> str:
+    """Identity of the state after training with exactly these LRs from update 0.
+
+    A hash of (trainer configuration, seed, evaluation grid, every LR so far): two trials whose schedules agree on
+    their first k updates have the same identity at k, so those updates are trained once.
+    """
+    digest = hashlib.sha256()
+    digest.update(f"{trainer.canonical()}|seed={seed}|eval_every={eval_every}|".encode())
+    digest.update(np.ascontiguousarray(lrs, dtype="<f8").tobytes())
+    return digest.hexdigest()[:40]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """An order to a worker: bring the model from update `start` to update `stop` with these LRs.
+
+    Attributes:
+        id: identity of the state at `stop` (see :func:`segment_id`).
+        lrs: LRs of the updates `start`..`stop`-1, shape ``(stop - start,)``.
+        report_from: points at or before this update are already known and need not be reported; it differs from
+            `start` only when a lost checkpoint makes the worker train again from an earlier one.
+        eval_every: evaluate after every update whose count is a multiple of this, and after update `horizon`.
+        horizon: total updates of the trial.
+        load_uri: checkpoint to start from; None means a fresh model (then ``start == 0``).
+        load_id: identity of the state at `start`; None at update 0. A worker that still holds it need not load.
+        save_uri: where to store the state at `stop`.
+    """
+
+    id: str
+    trainer: TrainerSpec
+    seed: int
+    start: int
+    stop: int
+    horizon: int
+    eval_every: int
+    lrs: FloatArray
+    report_from: int
+    save_uri: str
+    load_uri: str | None = None
+    load_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop <= self.horizon:
+            raise ValueError(f"need 0 <= start < stop <= horizon, but got {self.start}, {self.stop}, {self.horizon}.")
+        if self.lrs.shape != (self.stop - self.start,):
+            raise ValueError(f"lrs must have {self.stop - self.start} values, but got shape {self.lrs.shape}.")
+        if (self.load_uri is None) != (self.start == 0):
+            raise ValueError("a segment needs a checkpoint exactly when it does not start at update 0.")
+
+    @property
+    def steps(self) -> int:
+        """Updates to train."""
+        return self.stop - self.start
+
+    def is_evaluated(self, step: int) -> bool:
+        """Whether the validation loss is measured after `step` updates."""
+        return step % self.eval_every == 0 or step == self.horizon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One evaluation.
+
+    Attributes:
+        step: updates done.
+        loss: validation loss; the number schedules are judged by.
+        metrics: further numbers, e.g. ``train_loss`` and ``grad_norm`` (means since the last point).
+    """
+
+    step: int
+    loss: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """The model was lost to the learning rate: a result, not a crash."""
+
+    step: int
+    loss: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a worker saw while it trained a segment.
+
+    Attributes:
+        segment: the segment's identity.
+        points: evaluations after `report_from`, in order of step.
+        checkpoint: URI of the state at `stop`; None after a divergence.
+        trained: updates this worker really computed (more than ``stop - start`` never, fewer after a divergence).
+        seconds: wall-clock the worker was busy, loading and saving included.
+        worker: name of the worker.
+        divergence: set when the run diverged inside the segment; `stop` is then never reached.
+    """
+
+    segment: str
+    start: int
+    stop: int
+    points: tuple[Point, ...]
+    checkpoint: str | None
+    trained: int
+    seconds: float
+    worker: str = "local"
+    divergence: Divergence | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a segment could not be trained.
+
+    Attributes:
+        kind: ``error`` (the trainer raised), ``out_of_memory``, ``worker_died``, ``checkpoint_lost`` (its start
+            cannot be loaded) or ``storage`` (the checkpoint cannot be written).
+        reason: one line, with advice where there is any.
+    """
+
+    segment: str
+    kind: FailureKind
+    reason: str
+    seconds: float = 0.0
+    worker: str = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """A predicted loss at the horizon with a central 90% interval, in nats.
+
+    Attributes:
+        low, mean, high: 5%, expected and 95% value.
+        law: which law made it.
+        step: updates of the trial it was allowed to see.
+    """
+
+    mean: float
+    low: float
+    high: float
+    law: str
+    step: int
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.mean) and self.low <= self.mean <= self.high):
+            raise ValueError(f"need low <= mean <= high, but got {self.low}, {self.mean}, {self.high}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Whether a trial goes on.
+
+    Attributes:
+        action: ``keep`` or ``stop``.
+        reason: one sentence for the ledger and the report.
+        forecast: what the pruner expects at the horizon, when it has an opinion.
+        audit: the pruner wanted to stop the trial, but it is one of those kept to count false kills.
+    """
+
+    action: Action
+    reason: str
+    forecast: Forecast | None = None
+    audit: bool = False
+
+
+KEEP = Decision(action="keep", reason="no pruner")

@@ -1,0 +1,172 @@
+"""A search space as typed data; made by :mod:`autosched.space.yaml_file`, stored in the ledger, read by everything.
+
+The records are plain and frozen; whoever builds one by hand gets the same checks as a YAML file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autosched.schedules.schedule import ParameterValue
+from autosched.space.trainer_spec import TrainerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fixed:
+    """A parameter that is not searched."""
+
+    value: ParameterValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """A number between `low` and `high`, both included; `log` searches its logarithm; `integer` only whole numbers."""
+
+    low: float
+    high: float
+    log: bool = False
+    integer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One of several values."""
+
+    values: tuple[ParameterValue, ...]
+
+
+Domain = Fixed | Range | Choice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchParameter:
+    """A parameter's domain and when it exists.
+
+    Attributes:
+        when: another parameter's name -> the values it must have; empty means always.
+    """
+
+    domain: Domain
+    when: Mapping[str, tuple[ParameterValue, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilySpace:
+    """One competing schedule family and the domains of its parameters, in the order they are drawn."""
+
+    family: str
+    parameters: Mapping[str, SearchParameter]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleSpec:
+    """A family with all its parameters: one point of a space."""
+
+    family: str
+    params: Mapping[str, ParameterValue]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """A controller or pruner by name, with options (JSON values)."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Limits of the search; whichever is met first ends it. None means no limit.
+
+    Attributes:
+        trials: search trials, the default's trial included.
+        steps: updates in total (`full_runs` in YAML is a multiple of the horizon and is turned into this).
+        minutes: wall-clock minutes of the driver.
+        worker_seconds: busy seconds summed over workers.
+    """
+
+    trials: int | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    worker_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What the workers get.
+
+    Attributes:
+        workers: segments trained at the same time.
+        cpus: cores per worker (also its torch threads).
+        gpus: GPUs per worker, fractions allowed. Bookkeeping only: nothing stops a worker from using more memory.
+        retries: how often a segment is tried again after an error or a dead worker.
+    """
+
+    workers: int = 1
+    cpus: float = 1
+    gpus: float = 0
+    retries: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where things are kept; `checkpoints_gib` is the size above which old checkpoints are dropped first."""
+
+    ledger: str = "sqlite:///autosched.db"
+    checkpoints: str = ".autosched/checkpoints"
+    checkpoints_gib: float = 4.0
+    reports: str = "reports"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """The MLflow store and experiment; `uri` ``none`` switches tracking off."""
+
+    uri: str = "sqlite:///mlflow.db"
+    experiment: str = "autosched"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirm:
+    """After the search the best `finalists` and the default are trained again on `seeds` fresh seeds each."""
+
+    finalists: int = 1
+    seeds: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """A whole study as data.
+
+    Attributes:
+        horizon_steps: updates of a full run.
+        eval_every: updates between evaluations.
+        checkpoint_every: updates between checkpoints (pruning decisions and branch points), a multiple of `eval_every`.
+        schedule: families that compete.
+        default: what would have been used without tuning; trained first and the report's baseline.
+    """
+
+    study: str
+    seed: int
+    trainer: TrainerSpec
+    horizon_steps: int
+    eval_every: int
+    checkpoint_every: int
+    schedule: tuple[FamilySpace, ...]
+    default: ScheduleSpec | None = None
+    controller: Component = Component(name="tpe")
+    pruner: Component = Component(name="law")
+    budget: Budget = Budget(trials=20)
+    resources: Resources = Resources()
+    storage: Storage = Storage()
+    tracking: Tracking = Tracking()
+    confirm: Confirm = Confirm()
+
+    def family(self, name: str) -> FamilySpace:
+        """The space of one family; KeyError when it does not compete."""
+        for candidate in self.schedule:
+            if candidate.family == name:
+                return candidate
+        raise KeyError(name)
