@@ -87,7 +87,7 @@ class SegmentFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialAdvanced:
-    """A trial reached update `step` through `segment`, and the pruner decided.
+    """A trial reached update `step` through `segment`.
 
     Attributes:
         shared: another trial of this study trained (or trains) these updates.
@@ -98,8 +98,16 @@ class TrialAdvanced:
     segment: str
     step: int
     shared: bool
-    decision: Decision
     at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialJudged:
+    """The pruner decided about a trial at update `step`; follows its TrialAdvanced, unless that reached the horizon."""
+
+    trial: int
+    step: int
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +163,7 @@ Event = (
     | SegmentFinished
     | SegmentFailed
     | TrialAdvanced
+    | TrialJudged
     | TrialEnded
     | StageAdvanced
     | StudyFinished
@@ -167,6 +176,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
     "segment_finished": SegmentFinished,
     "segment_failed": SegmentFailed,
     "trial_advanced": TrialAdvanced,
+    "trial_judged": TrialJudged,
     "trial_ended": TrialEnded,
     "stage_advanced": StageAdvanced,
     "study_finished": StudyFinished,

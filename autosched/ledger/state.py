@@ -23,6 +23,7 @@ from autosched.ledger.events import (
     StudyFinished,
     TrialAdvanced,
     TrialEnded,
+    TrialJudged,
     TrialKind,
     TrialProposed,
 )
@@ -41,7 +42,7 @@ class TrialState:
         step: updates reached.
         due: virtual time at which `step` was reached.
         points: all evaluations so far, in order of step.
-        decisions: (step, decision) after every segment.
+        decisions: (step, decision) after every segment that did not reach the horizon.
         condemned: the first decision that wanted to stop the trial although it was kept as an audit.
     """
 
@@ -201,9 +202,12 @@ def _advanced(state: StudyState, event: TrialAdvanced, time: float) -> None:
         trial.steps_shared += event.step - trial.step
     trial.step, trial.due, trial.pending = event.step, event.at, None
     trial.segments.append(event.segment)
-    trial.decisions.append((event.step, event.decision))
     _leave_clock(state, event.segment, event.at)
     state.log.append(("advanced", event.trial))
+
+
+def _judged(state: StudyState, event: TrialJudged, time: float) -> None:
+    state.trial(event.trial).decisions.append((event.step, event.decision))
 
 
 def _leave_clock(state: StudyState, segment: str | None, at: int) -> None:
@@ -243,6 +247,7 @@ _HANDLERS: Mapping[type[Event], Any] = {
     SegmentFinished: _finished_segment,
     SegmentFailed: _failed_segment,
     TrialAdvanced: _advanced,
+    TrialJudged: _judged,
     TrialEnded: _ended,
     StageAdvanced: _stage,
     StudyFinished: _finished,

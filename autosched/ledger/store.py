@@ -1,0 +1,205 @@
+"""Where events are kept: SQLite in WAL mode by default, PostgreSQL by URL.
+
+    table     key               meaning
+    events    (study, number)   append-only; the primary key makes a second writer fail instead of interleave
+    segments  id                finished segments of all studies: the prefix store's index
+
+One event is one row, one append is one transaction: an event is committed before its effect is reported anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+
+from autosched.errors import LedgerError, StudyError, UsageError
+from autosched.ledger.events import Event, SegmentFinished, Stamped, decode, encode, kind_of
+from autosched.ledger.lease import StudyLease
+from autosched.ledger.records import Observation
+from autosched.ledger.state import StudyState, fold
+
+_METADATA = sa.MetaData()
+_EVENTS = sa.Table(
+    "autosched_events",
+    _METADATA,
+    sa.Column("study", sa.String(64), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("time", sa.Float(53), nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+)
+_SEGMENTS = sa.Table(
+    "autosched_segments",
+    _METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("study", sa.String(64), nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRow:
+    """A line of `autosched status`: a study in the ledger."""
+
+    name: str
+    events: int
+    created: float
+    updated: float
+    finished: bool
+
+
+class Ledger:
+    """The event log of many studies.
+
+    Args:
+        url: an SQLAlchemy URL, ``sqlite:///file.db`` or ``postgresql+psycopg://…``.
+        create: make the tables (and the SQLite file) when they are missing; otherwise a missing file is an error.
+
+    Raises:
+        UsageError: the URL is malformed, or the file does not exist and `create` is false.
+        LedgerError: the store is damaged, read-only, full or cannot be reached.
+    """
+
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        self._url = _parse(url)
+        self.place = self._url.render_as_string(hide_password=True)
+        path = _sqlite_path(self._url)
+        if path is not None and not create and not path.exists():
+            raise UsageError(f"there is no ledger {path}: run `autosched tune` first, or name another with --ledger.")
+        if path is not None and not path.parent.is_dir():
+            raise UsageError(f"the ledger's folder {path.parent} does not exist.")
+        self._engine = _engine(self._url)
+        with self._guard("open"):
+            _METADATA.create_all(self._engine)
+
+    @contextlib.contextmanager
+    def _guard(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.IntegrityError:
+            raise
+        except sa.exc.SQLAlchemyError as error:
+            cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            raise LedgerError(f"cannot {doing} the ledger {self.place}: {cause}.") from None
+
+    def append(self, study: str, number: int, events: Sequence[Event]) -> list[Stamped]:
+        """Commit `events` as numbers `number`, `number` + 1, … of `study`, in one transaction.
+
+        Raises:
+            StudyError: these numbers exist: another process writes the study.
+            LedgerError: the store cannot be written; nothing of these events is kept.
+        """
+        now = time.time()
+        stamped = [Stamped(number=number + i, time=now, event=event) for i, event in enumerate(events)]
+        rows = [
+            {"study": study, "number": s.number, "time": now, "kind": kind_of(s.event), "payload": encode(s.event)}
+            for s in stamped
+        ]
+        segments = [_segment_row(study, e.observation) for e in events if isinstance(e, SegmentFinished)]
+        try:
+            with self._guard("write"), self._engine.begin() as connection:
+                connection.execute(sa.insert(_EVENTS), rows)
+                for row in segments:
+                    connection.execute(sa.delete(_SEGMENTS).where(_SEGMENTS.c.id == row["id"]))
+                    connection.execute(sa.insert(_SEGMENTS), row)
+        except sa.exc.IntegrityError:
+            raise StudyError(f"another process is writing the study {study!r}; only one may.") from None
+        return stamped
+
+    def read(self, study: str, start: int = 0) -> Iterator[Stamped]:
+        """All events of `study` from number `start`, in order; none for an unknown study."""
+        query = (
+            sa.select(_EVENTS.c.number, _EVENTS.c.time, _EVENTS.c.kind, _EVENTS.c.payload)
+            .where(_EVENTS.c.study == study, _EVENTS.c.number >= start)
+            .order_by(_EVENTS.c.number)
+        )
+        with self._guard("read"), self._engine.connect() as connection:
+            for number, at, kind, payload in connection.execute(query):
+                yield Stamped(number=number, time=at, event=decode(kind, payload))
+
+    def state(self, study: str) -> StudyState:
+        """The folded state of `study`.
+
+        Raises:
+            StudyError: there is no such study; the text names those that exist.
+        """
+        state = fold(study, self.read(study))
+        if state.events == 0:
+            names = ", ".join(row.name for row in self.studies()) or "none"
+            raise StudyError(f"there is no study {study!r} in {self.place}; it has: {names}.")
+        return state
+
+    def studies(self) -> list[StudyRow]:
+        """All studies, newest first."""
+        finished = sa.func.max(sa.case((_EVENTS.c.kind == "study_finished", 1), else_=0))
+        query = sa.select(
+            _EVENTS.c.study, sa.func.count(), sa.func.min(_EVENTS.c.time), sa.func.max(_EVENTS.c.time), finished
+        ).group_by(_EVENTS.c.study)
+        with self._guard("read"), self._engine.connect() as connection:
+            rows = [
+                StudyRow(name=name, events=events, created=created, updated=updated, finished=bool(done))
+                for name, events, created, updated, done in connection.execute(query)
+            ]
+        return sorted(rows, key=lambda row: row.created, reverse=True)
+
+    def segment(self, identity: str) -> Observation | None:
+        """The result of a segment that any study of this ledger has finished."""
+        query = sa.select(_SEGMENTS.c.payload).where(_SEGMENTS.c.id == identity)
+        with self._guard("read"), self._engine.connect() as connection:
+            payload = connection.execute(query).scalar_one_or_none()
+        if payload is None:
+            return None
+        event = decode("segment_finished", payload)
+        return event.observation if isinstance(event, SegmentFinished) else None
+
+    def lease(self, study: str) -> StudyLease:
+        """The right to write `study`, given up when the process ends however it ends (a context manager)."""
+        return StudyLease(self._engine, study, path=_sqlite_path(self._url))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+
+def _segment_row(study: str, observation: Observation) -> dict[str, Any]:
+    return {"id": observation.segment, "study": study, "payload": encode(SegmentFinished(observation=observation))}
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError:
+        raise UsageError(f"the ledger must be a URL such as sqlite:///autosched.db, but got {url!r}.") from None
+    if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        raise UsageError(f"the ledger must be sqlite or postgresql, but got {parsed.drivername!r}.")
+    return parsed
+
+
+def _sqlite_path(url: URL) -> Path | None:
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def _engine(url: URL) -> sa.Engine:
+    if url.get_backend_name() != "sqlite":
+        try:
+            return sa.create_engine(url, pool_pre_ping=True)
+        except ModuleNotFoundError:
+            raise UsageError("a PostgreSQL ledger needs psycopg: pip install 'autosched[postgres]'.") from None
+    engine = sa.create_engine(url, connect_args={"timeout": 30})
+
+    @sa.event.listens_for(engine, "connect")
+    def _pragmas(connection: Any, _record: Any) -> None:
+        # NORMAL in WAL mode: a killed process loses nothing, a power cut at most the last commits, never consistency.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    return engine
