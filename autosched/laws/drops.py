@@ -1,0 +1,135 @@
+"""A schedule as a law sees it: the forward area, and few LR drops with what came after each.
+
+    name    meaning                                                            unit
+    k       an update, 0..steps-1; the drop of update k is lrs[k-1] - lrs[k]   update
+    W       warmup: the updates of the first strictly increasing run of LRs    updates
+    S(t)    forward area: sum of lrs[i] over i < t, warmup included            LR x updates
+    S_k(t)  area since drop k: sum of lrs[i] over k <= i < t                   LR x updates
+
+Warmup is defined here, once, for fitting, predicting and optimising: its area counts in S, its rises are no drops.
+
+Constant stretches have no drops and cost nothing. A stretch where the LR changes at every update is cut into at most
+`intervals` pieces, the LR taken as linear inside a piece, and each piece's sum over drops is done by a three-point
+Gauss rule on ``u = v**2``, u counted back from the piece's end (or from the asked step), because laws vary fastest
+just after a drop. A jump is one drop, exact. With the default the error of a law's prediction was below 2e-5 nats on
+all published schedules (tested against the literal double loop).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosched.schedules.schedule import FloatArray, Schedule
+
+DEFAULT_INTERVALS = 64
+_FEWEST_PIECES = 32  # of a stretch that changes at every update, however short
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(3)
+_BACK = ((1 + _NODES) / 2) ** 2  # share of a piece between the node and the piece's end
+_SHARE = _WEIGHTS * (1 + _NODES) / 2  # share of the piece's drop at the node; sums to 1
+_KINK = 1e-12  # second difference, as a share of the peak, above which a stretch is not straight
+_SHORT_BEND = 4
+LR_FLOOR = 1e-3  # of the peak
+
+
+def warmup_steps(lrs: FloatArray) -> int:
+    """Updates in the warmup: the length of the first strictly increasing run of LRs, its last LR being the peak.
+
+    A schedule that does not rise at its start has no warmup.
+
+    Example:
+        >>> warmup_steps(np.array([0.1, 0.2, 0.3, 0.3, 0.0])), warmup_steps(np.array([0.3, 0.2]))
+        (3, 0)
+    """
+    stops = np.flatnonzero(np.diff(lrs) <= 0)
+    rising = int(stops[0]) + 1 if stops.size else lrs.size
+    return rising if rising > 1 else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropTable:
+    """Everything a law of LR drops needs about some steps of some schedules; independent of its parameters.
+
+    Attributes:
+        area: S(t) at each asked step, shape (q,).
+        row: which asked step an entry belongs to, shape (n,), increasing.
+        size: LR drop of the entry (negative for a rise), shape (n,).
+        log_lr: log of the LR after the drop, floored at 1/1000 of the peak so that decay to zero stays finite, (n,).
+        since: S_k(t) from the drop to the asked step, shape (n,).
+    """
+
+    area: FloatArray
+    row: NDArray[np.intp]
+    size: FloatArray
+    log_lr: FloatArray
+    since: FloatArray
+
+    def sum_rows(self, values: FloatArray) -> FloatArray:
+        """Sum of entries per asked step, shape (q,)."""
+        return np.bincount(self.row, weights=values, minlength=self.area.size)
+
+
+def drop_table(
+    schedule: Schedule, steps: FloatArray, *, intervals: int = DEFAULT_INTERVALS, warmup_drops: bool = False
+) -> DropTable:
+    """The drops before each of `steps` (updates done, 1..schedule.steps, shape (q,)).
+
+    Args:
+        intervals: pieces into which a schedule that changes all the time is cut; the error falls with its square.
+        warmup_drops: count the rises of the warmup as (negative) drops, as the published code does. Only to reproduce
+            published parameters.
+    """
+    lrs = schedule.lrs
+    last = np.minimum(np.asarray(steps, dtype=np.float64), schedule.steps) - 1.0  # index of the last update done
+    cumulative = np.concatenate(([0.0], np.cumsum(lrs)))
+    grid = np.arange(cumulative.size, dtype=np.float64)
+    area = np.interp(last + 1, grid, cumulative)
+    knots = _knots(lrs, 0 if warmup_drops else max(warmup_steps(lrs) - 1, 0), intervals)
+    first, stop = knots[:-1].astype(np.float64), knots[1:].astype(np.float64)
+    drops = lrs[knots[:-1]] - lrs[knots[1:]]
+    changed = drops != 0
+    first, stop, drops = first[changed], stop[changed], drops[changed]
+    row, piece = np.nonzero(last[:, None] >= first[None, :] + 1)
+    begin, whole = first[piece], stop[piece] - first[piece]
+    seen = np.minimum(last[row], stop[piece]) - begin  # updates of the piece done: its drops are begin+1 .. begin+seen
+    position = (begin + seen + 0.5)[:, None] - seen[:, None] * _BACK
+    position = np.clip(position, begin[:, None] + 1, (begin + seen)[:, None])
+    size = (drops[piece] * seen / whole)[:, None] * _SHARE
+    before = np.interp(position.ravel(), grid, cumulative)
+    after = np.interp(position.ravel(), grid[:-1], lrs)
+    return DropTable(
+        area=area,
+        row=np.repeat(row, _BACK.size),
+        size=size.ravel(),
+        log_lr=np.log(np.maximum(after, LR_FLOOR * max(schedule.peak_lr, 1e-300))),
+        since=np.maximum(np.repeat(area[row], _BACK.size) - before, 0.0),
+    )
+
+
+def _knots(lrs: FloatArray, start: int, intervals: int) -> NDArray[np.intp]:
+    """Updates between which the LR is taken as linear; jumps and corners are kept, long changes are subdivided."""
+    end = lrs.size - 1
+    if start >= end:
+        return np.array([end], dtype=np.intp)
+    part = lrs[start:]
+    bends = np.flatnonzero(np.abs(np.diff(part, 2)) > _KINK * float(part.max())) + 1 + start
+    groups = np.split(bends, np.flatnonzero(np.diff(bends) > 1) + 1)
+    corners = [group if group.size <= _SHORT_BEND else group[[0, -1]] for group in groups]
+    kept = np.unique(np.concatenate([[start, end], *corners]).astype(np.intp))
+    longest = (end - start) / intervals
+    fewest = _FEWEST_PIECES if kept.size <= intervals else 1
+    if kept.size > 4 * intervals:  # changes everywhere: an even grid
+        kept = np.unique(np.linspace(start, end, 4 * intervals + 1).round().astype(np.intp))
+    pieces = [
+        np.linspace(a, b, int(min(max((b - a) / longest, fewest), b - a)) + 1).round().astype(np.intp)
+        if _changes(lrs, a, b)
+        else [a, b]
+        for a, b in zip(kept[:-1], kept[1:], strict=True)
+    ]
+    return np.unique(np.concatenate(pieces))
+
+
+def _changes(lrs: FloatArray, a: int, b: int) -> bool:
+    return bool(lrs[a] != lrs[b] or lrs[(a + b) // 2] != lrs[a])
