@@ -1,0 +1,194 @@
+"""Runs one segment on one worker: find the start state, train from evaluation to evaluation, store the end state.
+
+Every backend runs segments through :class:`SegmentRunner`, so a segment has the same result wherever it is trained.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from autosched.engine.backend import Outcome
+from autosched.engine.checkpoint_store import CheckpointStore
+from autosched.engine.trainer import DivergedError, OutOfMemoryError, Trainer, TrainerFactory
+from autosched.errors import AutoschedError, CheckpointError
+from autosched.ledger.records import Divergence, Failure, FailureKind, Observation, Point, Segment
+
+_REASON_LENGTH = 500
+
+
+@dataclass(slots=True)
+class _Held:
+    """The trainer in memory: for which runs it was built, and the identity of its state.
+
+    `state` is the identity of a segment's end, ``""`` for something no segment names (half-way, diverged).
+    """
+
+    trainer: Trainer
+    built_for: tuple[str, int, int]
+    state: str = ""
+
+
+class _LostStartError(Exception):
+    """The segment's start state cannot be had; the text says why."""
+
+
+class SegmentRunner:
+    """Trains segments one after another in this process.
+
+    The last trainer stays in memory, and only that one. A segment that goes on from the state it holds
+    (``segment.load_id``) starts at once; another segment of the same trainer, seed and horizon loads its checkpoint
+    into it; any other builds a new trainer after dropping the old one.
+
+    Args:
+        factory: makes a trainer from (use, options, seed, horizon).
+        worker: name of this worker in observations and failures.
+    """
+
+    def __init__(self, factory: TrainerFactory, *, worker: str = "local") -> None:
+        self.worker = worker
+        self._factory = factory
+        self._held: _Held | None = None
+
+    def run(self, segment: Segment) -> Outcome:
+        """Train `segment`; what goes wrong comes back as a value.
+
+        A point is made at every evaluated update after ``segment.report_from``. Its metrics are means since the
+        evaluated update before it, or since ``segment.start`` if that is later: a segment does not know the updates
+        before it. Updates after its last evaluated one are in no point's metrics.
+
+        Returns:
+            An Observation, with a divergence if the run diverged, or a Failure: ``checkpoint_lost`` (the start state
+            cannot be loaded), ``storage`` (the end state cannot be stored), ``out_of_memory``, or ``error``. After a
+            failure the trainer is dropped from memory.
+        """
+        began = time.perf_counter()
+        try:
+            trainer = self._at_start(segment)
+            points, divergence, trained = _train(trainer, segment)
+            if divergence is None:
+                CheckpointStore.save(segment.save_uri, trainer.save)
+                self._hold(segment.id)
+        except Exception as error:
+            kind, reason = _diagnose(error)
+        else:
+            return Observation(
+                segment=segment.id,
+                start=segment.start,
+                stop=segment.stop,
+                points=tuple(points),
+                checkpoint=segment.save_uri if divergence is None else None,
+                trained=trained,
+                seconds=time.perf_counter() - began,
+                worker=self.worker,
+                divergence=divergence,
+            )
+        self.forget()  # outside the handler: the traceback there still holds the trainer's tensors
+        seconds = time.perf_counter() - began
+        return Failure(segment=segment.id, kind=kind, reason=reason, seconds=seconds, worker=self.worker)
+
+    def forget(self) -> None:
+        """Drop the trainer in memory; the next segment builds a new one."""
+        if self._held is not None:
+            self._held = None
+            gc.collect()  # models hold reference cycles; the next one may need the memory they occupy
+
+    def _at_start(self, segment: Segment) -> Trainer:
+        """The trainer in the segment's start state.
+
+        Its identity is forgotten here and set again after the segment: a segment that is interrupted, even by Ctrl-C,
+        must not leave a trainer that claims to be where it no longer is.
+        """
+        built_for = (segment.trainer.canonical(), segment.seed, segment.horizon)
+        if self._held is None or self._held.built_for != built_for:
+            self.forget()
+            spec = segment.trainer
+            self._held = _Held(self._factory(spec.use, spec.options, segment.seed, segment.horizon), built_for)
+        trainer, state = self._held.trainer, self._held.state
+        self._held.state = ""
+        if segment.load_uri is None:
+            trainer.start()
+        elif state != segment.load_id or not state:
+            _load(trainer, segment.load_uri, segment.start)
+        return trainer
+
+    def _hold(self, state: str) -> None:
+        if self._held is not None:
+            self._held.state = state
+
+
+def _load(trainer: Trainer, uri: str, step: int) -> None:
+    try:
+        with CheckpointStore.open(uri) as file:
+            trainer.load(file)
+    except (OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:
+        # Whatever a damaged file makes a trainer raise, the cure is the same: train the updates before it again.
+        raise _LostStartError(f"cannot start from {uri}: {_explain(error)}") from error
+    if trainer.step != step:
+        raise _LostStartError(f"cannot start from {uri}: it holds update {trainer.step}, not {step}.")
+
+
+def _train(trainer: Trainer, segment: Segment) -> tuple[list[Point], Divergence | None, int]:
+    """Train to the segment's end or its divergence: the points, the divergence, the updates done."""
+    points: list[Point] = []
+    done = segment.start
+    try:
+        for stop in _stops(segment):
+            means = trainer.train(segment.lrs[done - segment.start : stop - segment.start])
+            done = stop
+            if stop <= segment.report_from or not segment.is_evaluated(stop):
+                continue
+            loss = float(trainer.evaluate())
+            if not math.isfinite(loss):
+                divergence = Divergence(step=stop, loss=loss, reason=f"the validation loss is {loss}.")
+                return points, divergence, done - segment.start
+            metrics = {name: float(value) for name, value in means.items()}
+            points.append(Point(step=stop, loss=loss, metrics=metrics))
+    except DivergedError as error:
+        done = min(max(error.step, done), segment.stop)
+        reason = _one_line(error.reason)
+        return points, Divergence(step=error.step, loss=error.loss, reason=reason), done - segment.start
+    return points, None, done - segment.start
+
+
+def _stops(segment: Segment) -> Iterator[int]:
+    """Updates after which training pauses: every evaluated one, known or not, and the end.
+
+    Known ones (up to `report_from`) too, so that the metrics of later points are the same as in the first training.
+    """
+    every = segment.eval_every
+    yield from range((segment.start // every + 1) * every, segment.stop, every)
+    yield segment.stop
+
+
+def _diagnose(error: Exception) -> tuple[FailureKind, str]:
+    if isinstance(error, OutOfMemoryError):
+        return "out_of_memory", _one_line(error)
+    if isinstance(error, MemoryError):
+        return "out_of_memory", "the worker's main memory is full: use a smaller model or fewer workers."
+    if isinstance(error, _LostStartError):
+        return "checkpoint_lost", _one_line(error)
+    if isinstance(error, CheckpointError):
+        return "storage", _one_line(error)
+    return "error", _explain(error)
+
+
+def _explain(error: Exception) -> str:
+    """One line: our own errors speak for themselves, others also need their type and place."""
+    if isinstance(error, AutoschedError):
+        return _one_line(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
+    return f"{type(error).__name__}: {_one_line(error)}{place}"
+
+
+def _one_line(message: object) -> str:
+    text = " ".join(str(message).split())
+    return text if len(text) <= _REASON_LENGTH else f"{text[: _REASON_LENGTH - 1]}…"

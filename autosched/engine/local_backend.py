@@ -1,0 +1,60 @@
+"""Runs segments in this process, one after another: the backend without moving parts."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from autosched.engine.backend import Outcome
+from autosched.engine.execute import SegmentRunner
+from autosched.engine.trainer import TrainerFactory
+from autosched.errors import BackendError, UsageError
+from autosched.ledger.records import Segment
+
+
+class LocalBackend:
+    """A `Backend` that trains inside `wait`, first come, first served.
+
+    Args:
+        factory: makes a trainer from (use, options, seed, horizon).
+        workers: how many workers it claims to have. Segments still run one at a time; with the same number, a study
+            decides here exactly what it decides on that many real workers.
+        name: what it is called in the ledger.
+
+    Raises:
+        UsageError: `workers` below 1.
+    """
+
+    def __init__(self, factory: TrainerFactory, *, workers: int = 1, name: str = "local") -> None:
+        if workers < 1:
+            raise UsageError(f"workers must be at least 1, but got {workers}.")
+        self.name = name
+        self.workers = workers
+        self._runner = SegmentRunner(factory, worker=name)
+        self._queue: deque[Segment] = deque()
+        self._closed = False
+
+    def submit(self, segment: Segment) -> None:
+        """Queue a segment.
+
+        Raises:
+            BackendError: the backend is closed.
+        """
+        if self._closed:
+            raise BackendError("cannot submit a segment: the backend is closed.")
+        self._queue.append(segment)
+
+    def wait(self, timeout: float | None = None) -> list[Outcome]:
+        """Train the oldest queued segment; `timeout` is not needed, because there is nothing else to wait for.
+
+        Raises:
+            BackendError: nothing is queued.
+        """
+        if not self._queue:
+            raise BackendError("cannot wait: no segment was submitted.")
+        return [self._runner.run(self._queue.popleft())]
+
+    def close(self) -> None:
+        """Forget the queue and the trainer in memory."""
+        self._closed = True
+        self._queue.clear()
+        self._runner.forget()

@@ -1,0 +1,52 @@
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autosched.engine.checkpoint_store import CheckpointStore
+from autosched.engine.local_backend import LocalBackend
+from autosched.engine.trainer import Trainer, TrainerFactory
+from autosched.errors import UsageError
+from autosched.testing.backend_contract import BackendContract, cut
+from workers.simulated import SimulatedTrainer
+
+
+def simulated(use: str, options: Mapping[str, Any], seed: int, horizon: int) -> Trainer:
+    return SimulatedTrainer(options, seed=seed, horizon=horizon)
+
+
+class TestLocalBackend(BackendContract):
+    @pytest.fixture
+    def backend(self) -> Iterator[LocalBackend]:
+        backend = LocalBackend(simulated, workers=2)
+        yield backend
+        backend.close()
+
+    @pytest.fixture
+    def make_backend(self) -> Callable[[], LocalBackend]:
+        return lambda: LocalBackend(simulated)
+
+    @pytest.fixture
+    def factory(self) -> TrainerFactory:
+        return simulated
+
+
+def test_segments_run_one_at_a_time_in_the_order_they_came(tmp_path):
+    store = CheckpointStore(str(tmp_path))
+    backend = LocalBackend(simulated, workers=3)
+    segments = [cut(store, np.full(10, 0.01), 0, 10, seed=seed) for seed in (3, 1, 2)]
+    for segment in segments:
+        backend.submit(segment)
+    assert backend.workers == 3
+    assert [[outcome.segment for outcome in backend.wait()] for _ in segments] == [[s.id] for s in segments]
+
+
+def test_it_says_who_it_is():
+    backend = LocalBackend(simulated, name="desk")
+    assert (backend.name, backend.workers) == ("desk", 1)
+
+
+def test_no_workers_is_a_mistake():
+    with pytest.raises(UsageError, match="workers must be at least 1, but got 0"):
+        LocalBackend(simulated, workers=0)

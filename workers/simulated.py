@@ -1,0 +1,187 @@
+"""A trainer without a model: its losses come from a known law of the LR path. For tests and benchmarks.
+
+name   meaning                                                          unit
+lr_i   LR of update i                                                   LR
+s_i    forward area, ``s_i = s_{i-1} + lr_i``                           LR x updates
+h_i    heat, ``h_i = memory * h_{i-1} + (1 - memory) * lr_i``           LR
+L_i    ``floor + scale * (1 + s_i / unit)**-exponent + gain * h_i``     nats
+
+This is the annealing law (Tissue et al. 2024, arXiv:2408.11029) written so that it can be carried from update to
+update: with m_i = memory * m_{i-1} + (lr_{i-1} - lr_i) and S2 = sum(m), a run at peak LR p has
+``h = p - (1 - memory) * S2`` once warmup is forgotten, so a drop of the LR pays ``gain * (1 - memory) * S2``.
+The heat also makes the loss U-shaped in the peak LR: too low learns too slowly, too high stays too noisy, and the best
+peak rises with the length of the cooldown (with the defaults and 600 updates, from about 0.01 to 0.04), as it does
+for a small transformer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from autosched.engine.trainer import DivergedError
+from autosched.errors import CheckpointError, UsageError
+from autosched.randomness import generator
+from autosched.schedules.schedule import FloatArray
+
+_FORMAT = "autosched.simulated/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedOptions:
+    """The law, its noise, and the ways in which a real run is awkward.
+
+    Attributes:
+        floor, scale, unit, exponent, gain, memory: the law above; ``floor + scale`` is the loss of a fresh model.
+        noise: standard deviation of one evaluation, nats; drawn from (seed, step).
+        seed_noise: standard deviation of a whole run, nats; drawn from the seed alone.
+        diverge_above: the first update with a larger LR diverges.
+        seconds_per_step: least wall-clock time of an update.
+        checkpoint_bytes: least size of a checkpoint.
+        fail_at: the update (counted from 1) that raises RuntimeError, every time; 0 for none.
+    """
+
+    floor: float = 1.2
+    scale: float = 4.3
+    unit: float = 0.075
+    exponent: float = 0.5
+    gain: float = 40.0
+    memory: float = 0.98
+    noise: float = 0.002
+    seed_noise: float = 0.01
+    diverge_above: float = 0.5
+    seconds_per_step: float = 0.0
+    checkpoint_bytes: int = 0
+    fail_at: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            whole = name in ("checkpoint_bytes", "fail_at")
+            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+                kind = "a whole number" if whole else "a number"
+                raise UsageError(f"simulated trainer: {name} must be {kind}, but got {value!r}.")
+            if not (math.isfinite(value) and value >= 0):
+                raise UsageError(f"simulated trainer: {name} must be finite and >= 0, but got {value!r}.")
+        if self.unit == 0 or self.memory >= 1:
+            raise UsageError(
+                f"simulated trainer: unit must be > 0 and memory < 1, but got {self.unit!r} and {self.memory!r}."
+            )
+
+    @classmethod
+    def read(cls, options: Mapping[str, Any]) -> SimulatedOptions:
+        """The options a space gives.
+
+        Raises:
+            UsageError: an unknown name or an impossible value.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in options if name not in known]
+        if unknown:
+            raise UsageError(f"simulated trainer: unknown option {unknown[0]!r}; allowed are {', '.join(known)}.")
+        return cls(**options)
+
+    def loss(self, area: float, heat: float) -> float:
+        """The law, without noise."""
+        return self.floor + self.scale * math.pow(1.0 + area / self.unit, -self.exponent) + self.gain * heat
+
+    def predict(self, lrs: FloatArray) -> FloatArray:
+        """Loss without noise after each update of a run, shape ``(steps,)``; whatever the LR, nothing diverges."""
+        area = heat = 0.0
+        losses = np.empty(len(lrs))
+        for index, lr in enumerate(lrs.tolist()):
+            area, heat = area + lr, self.memory * heat + (1.0 - self.memory) * lr
+            losses[index] = self.loss(area, heat)
+        return losses
+
+
+class SimulatedTrainer:
+    """A `Trainer` (see ``autosched.engine.trainer``) whose model is two numbers.
+
+    Its train loss is the law's loss averaged over the updates, without noise.
+
+    Args:
+        options: fields of :class:`SimulatedOptions` by name.
+        seed: what the noise depends on.
+        horizon: total updates of the run; the law does not need it.
+
+    Raises:
+        UsageError: an unknown option or an impossible value.
+    """
+
+    def __init__(self, options: Mapping[str, Any], *, seed: int, horizon: int) -> None:
+        self._options = SimulatedOptions.read(options)
+        self._seed, self.horizon = seed, horizon
+        self._offset = self._options.seed_noise * float(generator(seed, "simulated seed").standard_normal())
+        self.start()
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self._step
+
+    def start(self) -> None:
+        """A fresh model at update 0."""
+        self._step, self._area, self._heat = 0, 0.0, 0.0
+
+    def train(self, lrs: FloatArray) -> Mapping[str, float]:
+        """Do ``len(lrs)`` updates, in at least ``len(lrs) * seconds_per_step`` seconds.
+
+        Raises:
+            DivergedError: an LR above ``diverge_above``.
+            RuntimeError: update ``fail_at`` was reached.
+        """
+        options, began, total = self._options, time.perf_counter(), 0.0
+        for lr in lrs.tolist():
+            if self._step + 1 == options.fail_at:
+                raise RuntimeError(f"update {options.fail_at} fails, as asked by fail_at.")
+            self._step += 1
+            if lr > options.diverge_above:
+                raise DivergedError(self._step, math.inf, f"LR {lr:g} is above {options.diverge_above:g}")
+            self._area += lr
+            self._heat = options.memory * self._heat + (1.0 - options.memory) * lr
+            total += options.loss(self._area, self._heat)
+        pause = len(lrs) * options.seconds_per_step - (time.perf_counter() - began)
+        if pause > 0:
+            time.sleep(pause)
+        return {"train_loss": total / max(1, len(lrs))}
+
+    def evaluate(self) -> float:
+        """The law's loss plus the noise of this seed and step, nats."""
+        noise = self._options.noise * float(generator(self._seed, self._step, "simulated noise").standard_normal())
+        return self._options.loss(self._area, self._heat) + self._offset + noise
+
+    def save(self, file: BinaryIO) -> None:
+        """One line of JSON, then padding up to ``checkpoint_bytes``."""
+        state = {**self._identity(), "step": self._step, "area": self._area, "heat": self._heat}
+        line = json.dumps(state).encode() + b"\n"
+        file.write(line)
+        file.write(bytes(max(0, self._options.checkpoint_bytes - len(line))))
+
+    def load(self, file: BinaryIO) -> None:
+        """Read what `save` wrote.
+
+        Raises:
+            CheckpointError: the file is damaged, cut short, or of another configuration.
+        """
+        line = file.readline()
+        try:
+            state = json.loads(line)
+            found = (int(state["step"]), float(state["area"]), float(state["heat"]))
+        except (ValueError, KeyError, TypeError):
+            raise CheckpointError("the checkpoint is damaged, or not one of the simulated trainer.") from None
+        for name, value in self._identity().items():
+            if state.get(name) != value:
+                raise CheckpointError(f"the checkpoint is of another configuration: its {name} is not {value!r}.")
+        missing = self._options.checkpoint_bytes - len(line)
+        if missing > 0 and len(file.read(missing)) < missing:
+            raise CheckpointError("the checkpoint is damaged: it was cut short.")
+        self._step, self._area, self._heat = found
+
+    def _identity(self) -> dict[str, Any]:
+        return {"format": _FORMAT, "seed": self._seed, "options": asdict(self._options)}
