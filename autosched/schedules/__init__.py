@@ -1,0 +1,8 @@
+"""Learning-rate schedules: the `Schedule` value, its families with typed parameters, exports to torch and CSV."""
+
+from autosched.schedules.family import Family
+from autosched.schedules.parameter import Parameter
+from autosched.schedules.registry import build, family_names, get_family
+from autosched.schedules.schedule import Schedule
+
+__all__ = ["Family", "Parameter", "Schedule", "build", "family_names", "get_family"]

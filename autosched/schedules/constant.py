@@ -1,0 +1,20 @@
+"""Constant LR after the warmup: ``lr[t] = peak_lr``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from autosched.schedules.parameter import PEAK_LR, Params, float_of
+from autosched.schedules.parts import Body, Parts
+from autosched.schedules.schedule import FloatArray
+
+
+def constant_lrs(params: Params, start: int, steps: int) -> FloatArray:
+    """``peak_lr`` for the updates start..steps-1."""
+    return np.full(steps - start, float_of(params, "peak_lr"))
+
+
+CONSTANT_BODY = Body(parameters=(PEAK_LR,), lrs=constant_lrs, non_increasing=True)
+CONSTANT = Parts(body=CONSTANT_BODY).family(
+    "constant", summary="linear warmup, then the peak LR to the end", source="the baseline of every comparison"
+)

@@ -1,0 +1,41 @@
+"""Families that decay over the whole run: linear and cosine.
+
+With W = warmup_steps, n = steps - W and u = (t - W) / n, for t >= W::
+
+    lr[t] = peak_lr * (final_lr_ratio + (1 - final_lr_ratio) * g(u))
+    linear   g(u) = 1 - u
+    cosine   g(u) = (1 + cos(pi * u)) / 2
+
+The first update after the warmup has the peak LR; the last update (t = steps - 1) has ``g(1 - 1/n)``, one update before
+the final LR (see :mod:`autosched.schedules.progress`).
+"""
+
+from __future__ import annotations
+
+from autosched.schedules import progress as shapes
+from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Params, float_of
+from autosched.schedules.parts import Body, Parts
+from autosched.schedules.progress import Progress, Shape, down_to
+from autosched.schedules.schedule import FloatArray
+
+
+def decay_body(shape: Shape) -> Body:
+    """A body that follows `shape` from the peak LR to the final one over all updates after the warmup."""
+
+    def lrs(params: Params, start: int, steps: int) -> FloatArray:
+        fall = down_to(float_of(params, "final_lr_ratio"), shape(Progress.of(steps - start)))
+        return float_of(params, "peak_lr") * fall
+
+    return Body(parameters=(PEAK_LR, FINAL_LR_RATIO), lrs=lrs, non_increasing=True)
+
+
+LINEAR = Parts(body=decay_body(shapes.linear)).family(
+    "linear",
+    summary="linear warmup, then a straight line to the final LR",
+    source="Defazio et al. 2023, arXiv:2310.07831; to exactly zero: Bergsma et al. 2025, arXiv:2502.15938",
+)
+COSINE = Parts(body=decay_body(shapes.cosine)).family(
+    "cosine",
+    summary="linear warmup, then half a cosine to the final LR",
+    source="Loshchilov and Hutter 2017, arXiv:1608.03983, one cycle",
+)

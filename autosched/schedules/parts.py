@@ -1,0 +1,155 @@
+"""Every family is up to three parts in a row: a warmup, a body and a cooldown. Any of them goes with any other.
+
+::
+
+    update   0 ............ W ........................ C ............... steps
+    part       warmup           body                     cooldown
+    LR         body[W] * rise   body's own LR            body[C] * fall
+
+name      meaning                                                        shape          unit
+W         updates of the warmup, W < steps                               -              updates
+C         first update of the cooldown, max(W, steps - cooldown)         -              updates
+body      LR by the body alone, for the updates from W on                (steps - W,)   LR
+rise      LR over the LR at W, rising to 1                               (W,)           -
+fall      LR over the LR at C, falling from 1                            (steps - C,)   -
+
+The joins are continuous: the last update of the warmup and the first one after it have the same LR when the warmup ends
+at 1, and the first update of the cooldown has the LR the body has there. A cooldown longer than what the warmup leaves
+starts right after the warmup and takes all the other updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from autosched.schedules.family import Family
+from autosched.schedules.parameter import Parameter, Params, int_of
+from autosched.schedules.schedule import FloatArray
+
+
+def _sound(params: Params, steps: int) -> None:
+    """Nothing wrong."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warmup:
+    """The first updates, rising.
+
+    Attributes:
+        parameters: its parameters.
+        steps: ``steps(params)`` -> its number of updates.
+        rise: ``rise(params, updates)`` -> shape (updates,), LR over the LR of the first update after it.
+    """
+
+    parameters: tuple[Parameter, ...]
+    steps: Callable[[Params], int]
+    rise: Callable[[Params, int], FloatArray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What follows the warmup.
+
+    Attributes:
+        parameters: its parameters.
+        lrs: ``lrs(params, start, steps)`` -> LR of the updates start..steps-1, shape (steps - start,).
+        fault: what is wrong with its parameters together, as in :class:`~autosched.schedules.family.Family`.
+        non_increasing: whether it never rises.
+    """
+
+    parameters: tuple[Parameter, ...]
+    lrs: Callable[[Params, int, int], FloatArray]
+    fault: Callable[[Params, int], str | None] = _sound
+    non_increasing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cooldown:
+    """The last updates; they start at the LR of the body and never rise.
+
+    Attributes:
+        parameters: its parameters.
+        steps: ``steps(params, steps)`` -> its number of updates when the warmup leaves that many.
+        fall: ``fall(params, updates)`` -> shape (updates,), LR over the LR at its start, beginning with exactly 1.
+        fault: what is wrong with its parameters together.
+    """
+
+    parameters: tuple[Parameter, ...]
+    steps: Callable[[Params, int], int]
+    fall: Callable[[Params, int], FloatArray]
+    fault: Callable[[Params, int], str | None] = _sound
+
+
+def _linear_rise(params: Params, updates: int) -> FloatArray:
+    return np.arange(1, updates + 1, dtype=np.float64) / max(updates, 1)
+
+
+WARMUP_STEPS = Parameter(
+    name="warmup_steps", kind="integer", meaning="updates of the linear warmup", unit="updates", low=0, default=0
+)
+LINEAR_WARMUP = Warmup(
+    parameters=(WARMUP_STEPS,),
+    steps=lambda params: int_of(params, "warmup_steps"),
+    rise=_linear_rise,
+)
+"""``rise[i] = (i + 1) / W``: the first update already trains, update W - 1 has the full LR (Goyal et al. 2017)."""
+
+NO_WARMUP = Warmup(parameters=(), steps=lambda params: 0, rise=_linear_rise)
+NO_COOLDOWN = Cooldown(
+    parameters=(), steps=lambda params, steps: 0, fall=lambda params, updates: np.ones(updates, dtype=np.float64)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Three parts put together; see the module's drawing."""
+
+    body: Body
+    warmup: Warmup = LINEAR_WARMUP
+    cooldown: Cooldown = NO_COOLDOWN
+
+    def lrs(self, params: Params, steps: int) -> FloatArray:
+        """LR of every update, shape (steps,)."""
+        warmup_steps = self.warmup.steps(params)
+        lrs = np.empty(steps, dtype=np.float64)
+        lrs[warmup_steps:] = self.body.lrs(params, warmup_steps, steps)
+        start = self.cooldown_start(params, steps)
+        if start < steps:
+            lrs[start:] = lrs[start] * self.cooldown.fall(params, steps - start)
+        lrs[:warmup_steps] = lrs[warmup_steps] * self.warmup.rise(params, warmup_steps)
+        return lrs
+
+    def cooldown_start(self, params: Params, steps: int) -> int:
+        """First update of the cooldown; `steps` when there is none."""
+        return max(self.warmup.steps(params), steps - self.cooldown.steps(params, steps))
+
+    def trunk_steps(self, params: Params, steps: int) -> int:
+        """Updates before the cooldown; 0 when there is no cooldown part."""
+        return 0 if self.cooldown is NO_COOLDOWN else self.cooldown_start(params, steps)
+
+    def fault(self, params: Params, steps: int) -> str | None:
+        """What is wrong with the parameters together or with `steps`; None when nothing is."""
+        warmup_steps = self.warmup.steps(params)
+        if warmup_steps >= steps:
+            return f"warmup_steps must be below the {steps} steps of the schedule, but got {warmup_steps}."
+        return self.body.fault(params, steps) or self.cooldown.fault(params, steps)
+
+    def family(self, name: str, *, summary: str, source: str) -> Family:
+        """The parts as a family; its parameters are those of the body, then the warmup's, then the cooldown's."""
+        trunk = (*self.body.parameters, *self.warmup.parameters)
+        parameters = {parameter.name: parameter for parameter in (*trunk, *self.cooldown.parameters)}
+        has_cooldown = self.cooldown is not NO_COOLDOWN
+        return Family(
+            name=name,
+            summary=summary,
+            source=source,
+            parameters=parameters,
+            lrs=self.lrs,
+            trunk_steps=self.trunk_steps,
+            trunk_parameters=frozenset(p.name for p in trunk) if has_cooldown else frozenset(),
+            fault=self.fault,
+            non_increasing=self.body.non_increasing,
+        )

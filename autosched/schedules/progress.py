@@ -1,0 +1,78 @@
+"""How far a decay is, and the shapes it can take.
+
+Convention of every decay in this package: it covers n updates j = 0..n-1, and update j uses the shape at ``j / n``. So
+the first update of a decay still has the LR it starts from, the last one has the shape's value at ``1 - 1/n``, and the
+final LR itself belongs to update n, which is not made: a decay to zero wastes no update on an LR of zero. This is how
+torch's ``CosineAnnealingLR``, transformers' schedules and the WSD code of Hägele et al. (2024) count.
+
+name   meaning                                            shape   unit
+done   j / n, share of the decay that is over             (n,)    -
+left   (n - j) / n, share of it that is still to come     (n,)    -
+
+A shape goes from 1 at the start to 0 at the end. It is written with whichever of `done` and `left` loses no digits:
+``1 - sqrt(done)`` would keep only half of the digits near the end of a long decay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from autosched.schedules.schedule import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Progress:
+    """Where each update of a decay stands; see the module's notation table."""
+
+    done: FloatArray
+    left: FloatArray
+
+    @classmethod
+    def of(cls, updates: int) -> Progress:
+        """Progress of each of `updates` updates.
+
+        Example:
+            >>> Progress.of(4).done.tolist(), Progress.of(4).left.tolist()
+            ([0.0, 0.25, 0.5, 0.75], [1.0, 0.75, 0.5, 0.25])
+        """
+        count = np.arange(updates, dtype=np.float64)
+        return cls(count / max(updates, 1), (updates - count) / max(updates, 1))
+
+
+Shape = Callable[[Progress], FloatArray]
+
+
+def linear(progress: Progress) -> FloatArray:
+    """``1 - done``."""
+    return progress.left
+
+
+def one_minus_sqrt(progress: Progress) -> FloatArray:
+    """``1 - sqrt(done)`` (Hägele et al. 2024, arXiv:2405.18392), as ``left / (1 + sqrt(done))``."""
+    return np.asarray(progress.left / (1 + np.sqrt(progress.done)))
+
+
+def cosine(progress: Progress) -> FloatArray:
+    """``(1 + cos(pi * done)) / 2`` (Loshchilov and Hutter 2017, arXiv:1608.03983), as ``sin(pi / 2 * left)**2``."""
+    return np.square(np.sin(np.pi / 2 * progress.left))
+
+
+def power(progress: Progress, exponent: float) -> FloatArray:
+    """``(1 - done)**exponent``."""
+    return np.asarray(progress.left**exponent)
+
+
+def exponential(progress: Progress, final_ratio: float) -> FloatArray:
+    """``final_ratio**done``: from 1 to `final_ratio` > 0, with no zero to be reached."""
+    return np.asarray(final_ratio**progress.done)
+
+
+def down_to(final_ratio: float, shape: FloatArray) -> FloatArray:
+    """``final_ratio + (1 - final_ratio) * shape``: a shape that ends at 0 made to end at `final_ratio`.
+
+    Exact at both ends in float64, and never rising where `shape` never rises.
+    """
+    return final_ratio + (1 - final_ratio) * shape

@@ -1,0 +1,72 @@
+"""The families by name, and the one way from a name and parameters to a `Schedule`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from autosched.errors import ScheduleError
+from autosched.schedules.constant import CONSTANT
+from autosched.schedules.decays import COSINE, LINEAR
+from autosched.schedules.family import Family
+from autosched.schedules.piecewise import PIECEWISE
+from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.schedules.table import TABLE
+from autosched.schedules.wsd import WSD
+
+
+def family_names() -> tuple[str, ...]:
+    """Names of all families.
+
+    Example:
+        >>> family_names()
+        ('constant', 'linear', 'cosine', 'wsd', 'piecewise', 'table')
+    """
+    return tuple(FAMILIES)
+
+
+def get_family(name: str) -> Family:
+    """The family of this name.
+
+    Raises:
+        ScheduleError: there is none; the text lists those there are.
+
+    Example:
+        >>> get_family("wsd").parameters["cooldown_fraction"].rule
+        'in (0, 1]'
+    """
+    try:
+        return FAMILIES[name]
+    except (KeyError, TypeError):
+        raise ScheduleError(f"family must be one of {', '.join(FAMILIES)}, but got {name!r}.") from None
+
+
+def build(family: str, params: Mapping[str, ParameterValue], *, steps: int) -> Schedule:
+    """The schedule of a family with these parameters.
+
+    Args:
+        family: one of :func:`family_names`.
+        params: the family's parameters; those with a default may be left out.
+        steps: number of updates, >= 1.
+
+    Returns:
+        A schedule that carries the family's name and all its parameters, defaults included, so that
+        ``build(s.family, s.params, steps=s.steps) == s``.
+
+    Raises:
+        ScheduleError: no such family, no such parameter, one missing or not allowed, or a warmup as long as the run.
+
+    Example:
+        >>> schedule = build("wsd", {"peak_lr": 0.1, "warmup_steps": 2, "cooldown_fraction": 0.5}, steps=8)
+        >>> schedule.lrs.tolist()
+        [0.05, 0.1, 0.1, 0.1, 0.1, 0.07500000000000001, 0.05, 0.025]
+        >>> schedule.params["cooldown_shape"]
+        'linear'
+    """
+    chosen = get_family(family)
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ScheduleError(f"steps must be a whole number >= 1, but got {steps!r}.")
+    complete = chosen.complete(params, steps=steps)
+    return Schedule(chosen.lrs(complete, steps), family, complete)
+
+
+FAMILIES: dict[str, Family] = {family.name: family for family in (CONSTANT, LINEAR, COSINE, WSD, PIECEWISE, TABLE)}
