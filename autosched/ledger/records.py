@@ -25,14 +25,18 @@ FailureKind = Literal["error", "out_of_memory", "worker_died", "checkpoint_lost"
 Action = Literal["keep", "stop"]
 
 
+def segment_preamble(trainer: TrainerSpec, *, seed: int, eval_every: int) -> bytes:
+    """What identifies a run besides its LRs; the first bytes that :func:`segment_id` hashes."""
+    return f"{trainer.canonical()}|seed={seed}|eval_every={eval_every}|".encode()
+
+
 def segment_id(trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray) -> str:
     """Identity of the state after training with exactly these LRs from update 0.
 
     A hash of (trainer configuration, seed, evaluation grid, every LR so far): two trials whose schedules agree on
     their first k updates have the same identity at k, so those updates are trained once.
     """
-    digest = hashlib.sha256()
-    digest.update(f"{trainer.canonical()}|seed={seed}|eval_every={eval_every}|".encode())
+    digest = hashlib.sha256(segment_preamble(trainer, seed=seed, eval_every=eval_every))
     digest.update(np.ascontiguousarray(lrs, dtype="<f8").tobytes())
     return digest.hexdigest()[:40]
 
@@ -114,9 +118,11 @@ class Observation:
 
     Attributes:
         segment: the segment's identity.
+        start: update the worker began at; earlier than the segment needed when a lost checkpoint was made up for.
         points: evaluations after `report_from`, in order of step.
         checkpoint: URI of the state at `stop`; None after a divergence.
-        trained: updates this worker really computed (more than ``stop - start`` never, fewer after a divergence).
+        trained: updates this worker really computed: ``stop - start``, fewer after a divergence, 0 when an earlier
+            study had already trained them.
         seconds: wall-clock the worker was busy, loading and saving included.
         worker: name of the worker.
         divergence: set when the run diverged inside the segment; `stop` is then never reached.

@@ -6,9 +6,10 @@ they rebuild by reading :attr:`StudyState.log` from where they stopped.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from autosched.errors import LedgerError
 from autosched.ledger.events import (
@@ -80,6 +81,14 @@ class TrialState:
         return next((d.forecast for _, d in reversed(self.decisions) if d.forecast is not None), None)
 
 
+class Transition(NamedTuple):
+    """A logical step of a trial, as caches read it; `step` is the update reached."""
+
+    kind: LogKind
+    trial: int
+    step: int
+
+
 @dataclass(slots=True)
 class ScheduledSegment:
     """A segment this study ordered: who first needed it, and when it is done in virtual time."""
@@ -95,9 +104,10 @@ class StudyState:
     """Everything that was decided and seen in one study.
 
     Attributes:
-        log: logical transitions in order, as (kind, trial number); the cursor of every cache.
+        log: logical transitions in order; every cache reads it from its own cursor.
         clock: virtual time, in updates trained one after another on one virtual worker.
         observations: physical results by segment identity.
+        kinds: how many trials of each kind were proposed.
         active: numbers of running trials.
         best: number of the complete search or default trial with the lowest value.
     """
@@ -108,12 +118,13 @@ class StudyState:
     events: int = 0
     clock: int = 0
     trials: list[TrialState] = field(default_factory=list)
+    kinds: Counter[TrialKind] = field(default_factory=Counter)
     active: set[int] = field(default_factory=set)
     scheduled: dict[str, ScheduledSegment] = field(default_factory=dict)
     in_flight: set[str] = field(default_factory=set)
     observations: dict[str, Observation] = field(default_factory=dict)
     failures: dict[str, list[Failure]] = field(default_factory=dict)
-    log: list[tuple[LogKind, int]] = field(default_factory=list)
+    log: list[Transition] = field(default_factory=list)
     stages: list[StageAdvanced] = field(default_factory=list)
     best: int | None = None
     steps_scheduled: int = 0
@@ -170,8 +181,9 @@ def _proposed(state: StudyState, event: TrialProposed, time: float) -> None:
         )
     )
     state.active.add(event.trial)
+    state.kinds[event.kind] += 1
     state.clock = max(state.clock, event.at)
-    state.log.append(("proposed", event.trial))
+    state.log.append(Transition("proposed", event.trial, 0))
 
 
 def _scheduled(state: StudyState, event: SegmentScheduled, time: float) -> None:
@@ -203,7 +215,7 @@ def _advanced(state: StudyState, event: TrialAdvanced, time: float) -> None:
     trial.step, trial.due, trial.pending = event.step, event.at, None
     trial.segments.append(event.segment)
     _leave_clock(state, event.segment, event.at)
-    state.log.append(("advanced", event.trial))
+    state.log.append(Transition("advanced", event.trial, event.step))
 
 
 def _judged(state: StudyState, event: TrialJudged, time: float) -> None:
@@ -228,7 +240,7 @@ def _ended(state: StudyState, event: TrialEnded, time: float) -> None:
         best = state.best_trial()
         if best is None or best.value is None or event.value < best.value:
             state.best = event.trial
-    state.log.append(("ended", event.trial))
+    state.log.append(Transition("ended", event.trial, event.step))
 
 
 def _stage(state: StudyState, event: StageAdvanced, time: float) -> None:

@@ -1,0 +1,118 @@
+"""What a person sees while a study runs: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from autosched.engine.confirm import confirmations
+from autosched.ledger.events import SegmentFailed, Stamped, TrialEnded
+from autosched.ledger.state import StudyState, TrialState
+from autosched.space.records import Space
+
+
+def ended_line(state: StudyState, trial: TrialState, seconds: float) -> str:
+    """One line for a trial that ended, e.g. ``[  41s] trial 7 pruned at 240 of 600: …``."""
+    kind = "" if trial.kind == "search" else f" ({trial.kind})"
+    params = ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in trial.params.items()
+        if not isinstance(value, list)
+    )
+    what = f"loss {trial.value:.4f}" if trial.value is not None else trial.reason
+    mark = " *best so far*" if state.best == trial.number and trial.status == "complete" else ""
+    head = f"[{seconds:5.0f}s] trial {trial.number}{kind} {trial.status} at update {trial.step}: {what}{mark}"
+    return f"{head}  [{trial.family}: {params}]"
+
+
+class PlainProgress:
+    """A line per ended trial and per failure, on a stream that may be a file."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._started = stream, time.monotonic()
+
+    def note(self, line: str) -> None:
+        """One line of news."""
+        print(line, file=self._stream, flush=True)
+
+    def seen(self, state: StudyState, stamped: Stamped) -> None:
+        """Tell of an event."""
+        line = _news(state, stamped, time.monotonic() - self._started)
+        if line is not None:
+            self.note(line)
+
+    def close(self) -> None:
+        """Nothing to put away."""
+
+
+class BarProgress:
+    """Two bars, search and confirmation, with a line per ended trial above them."""
+
+    def __init__(self, console: Console, space: Space) -> None:
+        self._space, self._started = space, time.monotonic()
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[news]}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._updates: TaskID = self._bars.add_task("updates", total=None, news="")
+        self._bars.start()
+
+    def note(self, line: str) -> None:
+        """One line of news above the bars."""
+        self._bars.console.print(line, highlight=False, markup=False)
+
+    def seen(self, state: StudyState, stamped: Stamped) -> None:
+        """Tell of an event and move the bars."""
+        line = _news(state, stamped, time.monotonic() - self._started)
+        if line is not None:
+            self.note(line)
+        best = state.best_trial()
+        value = "" if best is None or best.value is None else f"best {best.value:.4f} (trial {best.number})"
+        news = f"{len(state.active)} running, {len(state.trials)} proposed; {value}"
+        self._bars.update(self._updates, completed=_covered(state), total=_expected(self._space, state), news=news)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._bars.stop()
+
+
+def make_progress(space: Space, *, quiet_stdout: bool) -> PlainProgress | BarProgress:
+    """Bars when the stream for people is a terminal, else lines; never on stdout when that carries JSON."""
+    stream = sys.stderr if quiet_stdout else sys.stdout
+    if stream.isatty():
+        return BarProgress(Console(file=stream), space)
+    return PlainProgress(stream)
+
+
+def _news(state: StudyState, stamped: Stamped, seconds: float) -> str | None:
+    event = stamped.event
+    if isinstance(event, TrialEnded):
+        return ended_line(state, state.trials[event.trial], seconds)
+    if isinstance(event, SegmentFailed):
+        kind = event.failure.kind.replace("_", " ")
+        return f"[{seconds:5.0f}s] segment failed (attempt {event.attempt}), {kind}: {event.failure.reason}"
+    return None
+
+
+def _covered(state: StudyState) -> int:
+    return sum(trial.step for trial in state.trials)
+
+
+def _expected(space: Space, state: StudyState) -> int:
+    """Updates if the budget is used up: what was reached, what runs, what may still be proposed."""
+    open_steps = sum(space.horizon_steps - state.trials[n].step for n in state.active)
+    searched = state.kinds["default"] + state.kinds["search"]
+    trials = None if space.budget.trials is None else max(space.budget.trials - searched, 0) * space.horizon_steps
+    steps = None if space.budget.steps is None else max(space.budget.steps - state.steps_scheduled - open_steps, 0)
+    future = min((limit for limit in (trials, steps) if limit is not None), default=0)
+    runs = len(confirmations(space, state)) or space.confirm.seeds * (space.confirm.finalists + 1)
+    confirming = max(runs - state.kinds["confirm"], 0) * space.horizon_steps
+    return _covered(state) + open_steps + future + confirming

@@ -1,0 +1,244 @@
+"""Puts a study together from its parts, runs it, and leaves its results behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import platform
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from autosched.cli.progress import BarProgress, PlainProgress
+from autosched.engine.backend import Backend
+from autosched.engine.checkpoint_store import CheckpointStore
+from autosched.engine.dispatcher import Dispatcher
+from autosched.engine.journal import Journal
+from autosched.engine.loop import Loop
+from autosched.engine.plan import Plans
+from autosched.engine.retention import Retention
+from autosched.errors import StudyError, UsageError
+from autosched.ledger.events import StudyCreated, TrialProposed
+from autosched.ledger.state import StudyState
+from autosched.ledger.store import Ledger
+from autosched.report.html import write_report
+from autosched.report.summary import summarise, winner
+from autosched.schedules.schedule import Schedule
+from autosched.search.select import make_controller, make_pruner
+from autosched.space import build_schedule, space_digest, space_from_json, space_to_json
+from autosched.space.records import ScheduleSpec, Space
+from autosched.tracking.mirror import Mirror
+from autosched.tracking.select import make_tracker
+
+PACKAGES = ("autosched", "torch", "optuna", "ray", "mlflow", "numpy", "scipy")
+BACKENDS = ("ray", "local")
+SYNC_SECONDS = 60.0
+"""How long the end of a study waits for the tracker to catch up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run, as against what: nothing here changes a result.
+
+    Attributes:
+        backend: ``ray`` or ``local``.
+        address: a Ray cluster; None starts Ray on this machine.
+        reuse: take segments from other studies of the ledger.
+    """
+
+    backend: str = "ray"
+    address: str | None = None
+    reuse: bool = True
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            raise UsageError(f"--backend must be one of {', '.join(BACKENDS)}, but got {self.backend!r}.")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides a study's numbers."""
+    found = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version(), **found}
+
+
+def create_study(ledger: Ledger, space: Space) -> Space:
+    """Enter a new study in the ledger; returns the space under the name it got.
+
+    A finished study keeps its name: the new one is numbered (``wsd-demo-2``) and reuses its work.
+
+    Raises:
+        StudyError: a study of this name is unfinished.
+    """
+    rows = {row.name: row for row in ledger.studies()}
+    if space.study in rows and not rows[space.study].finished:
+        raise StudyError(
+            f"the study {space.study!r} is unfinished: go on with `autosched resume {space.study}`, "
+            "or start another with --name."
+        )
+    name, number = space.study, 1
+    while name in rows:
+        number += 1
+        name = f"{space.study}-{number}"
+    named = dataclasses.replace(space, study=name)
+    ledger.append(name, 0, [StudyCreated(space=space_to_json(named), versions=versions())])
+    return named
+
+
+def space_of(state: StudyState) -> Space:
+    """The space a study was created with."""
+    return space_from_json(dict(state.space))
+
+
+def make_backend(space: Space, options: RunOptions) -> Backend:
+    """The backend the options ask for.
+
+    Raises:
+        BackendError: Ray cannot be started or reached, or the resources are not there.
+    """
+    resources = space.resources
+    if options.backend == "local":
+        from autosched.engine.local_backend import LocalBackend
+        from workers.registry import make_trainer
+
+        return LocalBackend(make_trainer, workers=resources.workers)
+    from workers.ray_backend import RayBackend
+
+    return RayBackend(
+        workers=resources.workers, cpus=resources.cpus, gpus=resources.gpus, address=options.address
+    )
+
+
+def report_folder(space: Space) -> Path:
+    """Where the report and the winning schedule go."""
+    return Path(space.storage.reports) / space.study
+
+
+def make_mirror(space: Space, state_versions: dict[str, str]) -> Mirror | None:
+    """The thread that mirrors the study to its tracker; None when tracking is off."""
+    tracker = make_tracker(space.tracking)
+    if tracker is None:
+        return None
+
+    def schedule_of(event: TrialProposed) -> Schedule:
+        return build_schedule(space, ScheduleSpec(family=event.family, params=event.params))
+
+    return Mirror(
+        tracker,
+        space.study,
+        space.tracking.experiment,
+        params=flatten(space_to_json(space)),
+        tags={"autosched.space": space_digest(space), **{f"version.{n}": v for n, v in state_versions.items()}},
+        schedule_of=schedule_of,
+    )
+
+
+def flatten(data: Any, prefix: str = "") -> dict[str, str]:
+    """Nested data as ``{"schedule.wsd.peak_lr.low": "0.001", …}``, as a tracker shows parameters."""
+    if isinstance(data, dict) and data:
+        return {k: v for name, item in data.items() for k, v in flatten(item, f"{prefix}{name}.").items()}
+    if isinstance(data, list) and data and any(isinstance(item, dict | list) for item in data):
+        return {k: v for i, item in enumerate(data) for k, v in flatten(item, f"{prefix}{i}.").items()}
+    return {prefix.rstrip("."): str(data)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run left behind: the summary for people and machines, and events the tracker has not got yet."""
+
+    summary: dict[str, Any]
+    untracked: int
+    tracking_error: str | None
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C, so that a job that is told to go leaves as cleanly."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run_study(ledger: Ledger, name: str, options: RunOptions, progress: PlainProgress | BarProgress) -> Outcome:
+    """Run a study from where it is to its end; also brings the tracker and the report up to date.
+
+    Raises:
+        StudyError: another process runs it.
+        WorkError: the work failed; what was committed stays.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; everything is put away and the study can be resumed.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(ledger.lease(name))
+        stack.enter_context(_terminable())
+        state = ledger.state(name)
+        space = space_of(state)
+        mirror = make_mirror(space, dict(state.versions))
+        listeners = [progress.seen]
+        if mirror is not None:
+            listeners.append(lambda _state, stamped: mirror.put(stamped))
+        journal = Journal(ledger, name, listeners)
+        if mirror is not None:
+            mirror.start(journal.past)
+        try:
+            if journal.state.finished is None:
+                _train(ledger, journal, space, options)
+        except BaseException:
+            if mirror is not None:
+                mirror.interrupt()
+                mirror.close(SYNC_SECONDS / 4)
+            raise
+        return _finish(journal.state, space, mirror)
+
+
+def _train(ledger: Ledger, journal: Journal, space: Space, options: RunOptions) -> None:
+    controller, pruner = make_controller(space), make_pruner(space)
+    store = CheckpointStore(space.storage.checkpoints)
+    plans = Plans(space)
+    with ExitStack() as stack:
+        backend = make_backend(space, options)
+        stack.callback(backend.close)
+        dispatcher = Dispatcher(
+            space=space, ledger=ledger, journal=journal, backend=backend, store=store, reuse=options.reuse
+        )
+        Loop(
+            space=space,
+            journal=journal,
+            dispatcher=dispatcher,
+            retention=Retention(space=space, store=store, dispatcher=dispatcher, plans=plans),
+            plans=plans,
+            controller=controller,
+            pruner=pruner,
+        ).run()
+
+
+def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
+    """Write the winner and the report, hand both to the tracker, and wait for it."""
+    folder = report_folder(space)
+    folder.mkdir(parents=True, exist_ok=True)
+    artifacts = {"report": str(folder / "report.html")}
+    best = winner(state)
+    if best is not None:
+        schedule = build_schedule(space, ScheduleSpec(family=best.family, params=best.params))
+        (folder / "schedule.json").write_text(schedule.to_json())
+        artifacts["schedule"] = str(folder / "schedule.json")
+    run_id = mirror.run_id if mirror is not None and mirror.flush(SYNC_SECONDS) == 0 else None
+    tracking = {"uri": space.tracking.uri, "experiment": space.tracking.experiment, "run_id": run_id}
+    summary = summarise(state, space, artifacts=artifacts, tracking=tracking)
+    write_report(state, space, summary, folder)
+    if mirror is None:
+        return Outcome(summary=summary, untracked=0, tracking_error=None)
+    for path in sorted(folder.iterdir()):
+        if path.suffix in {".html", ".png", ".json"}:
+            mirror.put_artifact(-1, path.name, path.read_bytes())
+    left = mirror.close(SYNC_SECONDS)
+    return Outcome(summary=summary, untracked=left, tracking_error=mirror.last_error)
+

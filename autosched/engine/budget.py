@@ -1,0 +1,43 @@
+"""When a search ends: whichever limit is met first."""
+
+from __future__ import annotations
+
+from autosched.ledger.state import StudyState
+from autosched.space.records import Space
+
+
+def spent(space: Space, state: StudyState, *, seconds: float) -> str | None:
+    """The limit that stops everything at once, running trials too; None while there is time.
+
+    Args:
+        seconds: wall-clock seconds all sessions of the study took so far.
+    """
+    budget = space.budget
+    if budget.minutes is not None and seconds >= 60 * budget.minutes:
+        return f"{budget.minutes:g} minutes are over"
+    if budget.worker_seconds is not None and state.worker_seconds >= budget.worker_seconds:
+        return f"{budget.worker_seconds:g} worker-seconds are used"
+    return None
+
+
+def closed(space: Space, state: StudyState) -> str | None:
+    """Why no further search trial may start now; None when one may.
+
+    A trial starts only if it could run to the horizon together with all that run already, so a limit in updates is
+    never exceeded and no trial is cut off by it. Pruning gives updates back.
+    """
+    budget = space.budget
+    proposed = state.kinds["default"] + state.kinds["search"]
+    if budget.trials is not None and proposed >= budget.trials:
+        return f"{budget.trials} trials are proposed"
+    if budget.steps is not None:
+        promised = sum(_open_steps(space, state, number) for number in state.active)
+        if state.steps_scheduled + promised + space.horizon_steps > budget.steps:
+            return f"{budget.steps} updates are used or promised"
+    return None
+
+
+def _open_steps(space: Space, state: StudyState, number: int) -> int:
+    """Updates of a running trial that are not scheduled yet."""
+    trial = state.trials[number]
+    return space.horizon_steps - max(trial.step, trial.pending_stop)

@@ -1,0 +1,292 @@
+"""The loop: ask, cut into segments, train, decide, tell; until the budget is spent.
+
+Decisions are made in *virtual time*, which counts updates as if each virtual worker trained one per tick. A segment
+of n updates that starts at tick v is due at v + n, and what follows from it is decided when every earlier one is
+decided, whichever worker was really first. So the study is the same on a laptop, on a cluster, and after any crash.
+Workers wait for each other only as far as equal segments take unequal seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from autosched.engine import budget
+from autosched.engine.confirm import confirmations
+from autosched.engine.dispatcher import Dispatcher
+from autosched.engine.journal import Journal
+from autosched.engine.plan import Plans
+from autosched.engine.retention import Retention
+from autosched.ledger.events import (
+    Event,
+    SegmentScheduled,
+    SessionStarted,
+    StudyFinished,
+    TrialAdvanced,
+    TrialEnded,
+    TrialJudged,
+    TrialKind,
+    TrialProposed,
+)
+from autosched.ledger.records import Failure, Observation
+from autosched.ledger.state import TrialState
+from autosched.schedules.schedule import Schedule
+from autosched.search.protocols import Controller, Proposal, Pruner
+from autosched.space import build_schedule
+from autosched.space.records import ScheduleSpec, Space
+
+LOOKAHEAD = 2
+"""Running trials per worker at most: those that wait for a shared prefix leave their worker to another."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The next thing to happen in virtual time: a trial reaches the end of its segment."""
+
+    due: int
+    trial: int
+    start: int
+    stop: int
+    segment: str
+
+
+class Loop:
+    """Runs one study to its end; make a new one to resume.
+
+    Args:
+        space: what is searched, and the budget.
+        journal: the study's events; its first event is there already.
+        now: wall-clock in seconds, for the budget in minutes.
+    """
+
+    def __init__(
+        self,
+        *,
+        space: Space,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        retention: Retention,
+        plans: Plans,
+        controller: Controller,
+        pruner: Pruner,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._space, self._journal, self._dispatcher = space, journal, dispatcher
+        self._retention, self._plans = retention, plans
+        self._controller, self._pruner, self._now = controller, pruner, now
+        self._exhausted = False
+
+    def run(self) -> None:
+        """Go on until the study is finished.
+
+        Raises:
+            WorkError: the ledger, the checkpoints or the workers failed; resume when that is mended.
+        """
+        backend = self._dispatcher.backend
+        self._journal.commit(SessionStarted(backend=backend.name, workers=backend.workers))
+        self._retention.restore(self._journal.state)
+        self._judge_unjudged()
+        while self._step():
+            pass
+        stats = dict(self._dispatcher.meter.stats(backend.workers))
+        self._journal.commit(StudyFinished(reason=self._reason(), stats=stats))
+
+    def _step(self) -> bool:
+        """Do the next thing; False when nothing is left to do."""
+        over = budget.spent(self._space, self._journal.state, seconds=self._seconds())
+        if over is not None:
+            self._stop_all(over)
+            return False
+        self._schedule()
+        if self._propose():
+            return True
+        head = self._head()
+        if head is not None:
+            self._settle(head)
+        return head is not None
+
+    def _seconds(self) -> float:
+        sessions = self._journal.state.sessions
+        return sum(end - start for start, end in sessions[:-1]) + self._now() - sessions[-1][0]
+
+    # -- scheduling ---------------------------------------------------------------------------------------------
+
+    def _waiting(self) -> list[TrialState]:
+        """Running trials, the one that waits longest first."""
+        state = self._journal.state
+        return sorted((state.trials[n] for n in state.active), key=lambda trial: (trial.due, trial.number))
+
+    def _schedule(self) -> None:
+        """Give every running trial its next segment while virtual workers are free."""
+        state = self._journal.state
+        for trial in self._waiting():
+            plan = self._plans.of(trial)
+            stop = plan.next_cut(trial.step)
+            segment = plan.ids[stop]
+            if segment not in state.scheduled:
+                if len(state.in_flight) >= self._dispatcher.backend.workers:
+                    continue
+                due = max(state.clock, trial.due) + stop - trial.step
+                scheduled = SegmentScheduled(
+                    trial=trial.number, segment=segment, start=trial.step, stop=stop, due=due
+                )
+                self._journal.commit(scheduled)
+            self._dispatcher.order(plan, trial.step, stop)
+
+    def _head(self) -> _Head | None:
+        """The scheduled segment that is due first; of equals, the one of the oldest trial."""
+        heads = []
+        for trial in self._waiting():
+            plan = self._plans.of(trial)
+            stop = plan.next_cut(trial.step)
+            segment = plan.ids[stop]
+            if segment in self._journal.state.scheduled:
+                due = max(trial.due, self._journal.state.scheduled[segment].due)
+                heads.append(_Head(due, trial.number, trial.step, stop, segment))
+        return min(heads, key=lambda head: (head.due, head.trial), default=None)
+
+    # -- proposing ----------------------------------------------------------------------------------------------
+
+    def _propose(self) -> bool:
+        """Start a trial when a virtual worker is free and the budget allows; False when none was started."""
+        state, workers = self._journal.state, self._dispatcher.backend.workers
+        if len(state.in_flight) >= workers or len(state.active) >= LOOKAHEAD * workers:
+            return False
+        searching = state.kinds["confirm"] == 0
+        if searching and not self._exhausted and budget.closed(self._space, state) is None:
+            if not state.trials and self._space.default is not None:
+                default = self._space.default
+                self._start("default", Proposal(family=default.family, params=default.params), self._space.seed)
+                return True
+            proposal = self._controller.ask(state)
+            if proposal is not None:
+                self._start("search", proposal, self._space.seed)
+                return True
+            self._exhausted = True
+        return self._confirm(searching=searching)
+
+    def _confirm(self, *, searching: bool) -> bool:
+        """Start the next confirmation run, once the search is over."""
+        state = self._journal.state
+        if searching and state.active:
+            return False
+        made = {(trial.of, trial.seed) for trial in state.trials if trial.kind == "confirm"}
+        for run in confirmations(self._space, state):
+            if (run.of, run.seed) not in made:
+                trial = state.trials[run.of]
+                self._start("confirm", Proposal(family=trial.family, params=trial.params), run.seed, of=run.of)
+                return True
+        return False
+
+    def _start(self, kind: TrialKind, proposal: Proposal, seed: int, of: int | None = None) -> None:
+        state = self._journal.state
+        schedule = self._build(proposal)
+        self._journal.commit(
+            TrialProposed(
+                trial=len(state.trials),
+                kind=kind,
+                family=proposal.family,
+                params=schedule.params,
+                seed=seed,
+                fingerprint=schedule.fingerprint,
+                at=state.clock,
+                of=of,
+            )
+        )
+
+    def _build(self, proposal: Proposal) -> Schedule:
+        return build_schedule(self._space, ScheduleSpec(family=proposal.family, params=proposal.params))
+
+    # -- settling -----------------------------------------------------------------------------------------------
+
+    def _settle(self, head: _Head) -> None:
+        """Take the result of the segment that is due, and decide what becomes of its trial."""
+        state = self._journal.state
+        trial = state.trials[head.trial]
+        outcome = self._dispatcher.result(head.segment)
+        if isinstance(outcome, Failure):
+            reason = f"{outcome.kind.replace('_', ' ')}: {outcome.reason}"
+            self._end(TrialEnded(trial=head.trial, status="failed", step=trial.step, at=head.due, reason=reason))
+            return
+        shared = state.scheduled[head.segment].trial != head.trial
+        reached = head.stop if outcome.divergence is None else head.start + _survived(outcome, head.start)
+        advanced = TrialAdvanced(trial=head.trial, segment=head.segment, step=reached, shared=shared, at=head.due)
+        if outcome.divergence is not None:
+            found = outcome.divergence
+            ended = TrialEnded(
+                trial=head.trial,
+                status="diverged",
+                step=reached,
+                at=head.due,
+                reason=f"diverged at update {found.step}: {found.reason}",
+                divergence=found,
+            )
+            self._end(advanced, ended)
+        elif reached == self._space.horizon_steps:
+            value = outcome.points[-1].loss
+            self._end(
+                advanced, TrialEnded(trial=head.trial, status="complete", step=reached, at=head.due, value=value)
+            )
+        else:
+            self._journal.commit(advanced)
+            self._retention.advanced(state, trial)
+            self._judge(trial)
+
+    def _judge(self, trial: TrialState) -> None:
+        """Ask the pruner about a search trial; the user's default and the confirmations are never pruned."""
+        if trial.kind != "search":
+            return
+        decision = self._pruner.decide(self._journal.state, trial.number)
+        judged = TrialJudged(trial=trial.number, step=trial.step, decision=decision)
+        if decision.action == "keep":
+            self._journal.commit(judged)
+            return
+        ended = TrialEnded(
+            trial=trial.number,
+            status="pruned",
+            step=trial.step,
+            at=trial.due,
+            reason=decision.reason,
+            forecast=decision.forecast,
+        )
+        self._end(judged, ended)
+
+    def _judge_unjudged(self) -> None:
+        """A driver may have died between a trial's advance and the decision about it."""
+        for trial in self._waiting():
+            judged = trial.decisions[-1][0] if trial.decisions else 0
+            if trial.step > judged:
+                self._judge(trial)
+
+    def _end(self, *events: Event) -> None:
+        """Commit events, the last of which ends a trial."""
+        self._journal.commit(*events)
+        ended = events[-1]
+        if isinstance(ended, TrialEnded):
+            self._retention.ended(self._journal.state, self._journal.state.trials[ended.trial])
+            self._plans.drop(ended.trial)
+
+    def _stop_all(self, reason: str) -> None:
+        state = self._journal.state
+        for trial in self._waiting():
+            self._end(
+                TrialEnded(
+                    trial=trial.number,
+                    status="stopped",
+                    step=trial.step,
+                    at=state.clock,
+                    reason=reason,
+                    forecast=trial.last_forecast,
+                )
+            )
+
+    def _reason(self) -> str:
+        state = self._journal.state
+        over = budget.spent(self._space, state, seconds=self._seconds()) or budget.closed(self._space, state)
+        return over or "nothing is left to try"
+
+
+def _survived(seen: Observation, start: int) -> int:
+    """Updates after `start` that a diverged run made before it was lost."""
+    return 0 if seen.divergence is None else max(seen.divergence.step - start, 0)

@@ -1,0 +1,99 @@
+"""How a trial is cut into segments, and what each segment is called.
+
+    name   meaning                                                          unit
+    cuts   updates after which a checkpoint is written; the last is the     updates
+           horizon
+    ids    identity of the model's state at each cut (content address)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autosched.ledger.records import segment_preamble
+from autosched.ledger.state import TrialState
+from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.space import Space, build_schedule
+from autosched.space.records import ScheduleSpec
+from autosched.space.trainer_spec import TrainerSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialPlan:
+    """A trial's schedule and its segments.
+
+    Attributes:
+        cuts: increasing, the last is the horizon.
+        ids: identity at each cut.
+    """
+
+    spec: ScheduleSpec
+    schedule: Schedule
+    seed: int
+    cuts: tuple[int, ...]
+    ids: Mapping[int, str]
+
+    def next_cut(self, step: int) -> int:
+        """The first cut after `step`."""
+        return next(cut for cut in self.cuts if cut > step)
+
+    def previous_cuts(self, step: int) -> list[int]:
+        """The cuts at or before `step`, longest prefix first; update 0 (a fresh model) is not one of them."""
+        return [cut for cut in reversed(self.cuts) if cut <= step]
+
+
+def cut_points(steps: int, *, every: int) -> tuple[int, ...]:
+    """Multiples of `every`, and the end.
+
+    A grid that does not depend on the schedule: schedules with equal first LRs then have equal first segments, whole
+    ones, and what one of them saw in a segment is all that another needs to know of it.
+
+    Args:
+        steps: the horizon.
+        every: updates between checkpoints.
+    """
+    return (*range(every, steps, every), steps)
+
+
+def segment_ids(
+    trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray, cuts: Sequence[int]
+) -> dict[int, str]:
+    """Identity at every cut, in one pass over the LRs; equal to :func:`autosched.ledger.records.segment_id` at each."""
+    digest = hashlib.sha256(segment_preamble(trainer, seed=seed, eval_every=eval_every))
+    ids, done = {}, 0
+    for cut in cuts:
+        digest.update(np.ascontiguousarray(lrs[done:cut], dtype="<f8").tobytes())
+        ids[cut], done = digest.copy().hexdigest()[:40], cut
+    return ids
+
+
+def plan_trial(space: Space, spec: ScheduleSpec, seed: int) -> TrialPlan:
+    """The plan of a schedule of `space` trained with `seed`."""
+    schedule = build_schedule(space, spec)
+    cuts = cut_points(schedule.steps, every=space.checkpoint_every)
+    ids = segment_ids(space.trainer, seed=seed, eval_every=space.eval_every, lrs=schedule.lrs, cuts=cuts)
+    return TrialPlan(spec=spec, schedule=schedule, seed=seed, cuts=cuts, ids=ids)
+
+
+class Plans:
+    """The plans of a study's active trials; an old one is made again when it is asked for."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._plans: dict[int, TrialPlan] = {}
+
+    def of(self, trial: TrialState) -> TrialPlan:
+        """The plan of `trial`."""
+        plan = self._plans.get(trial.number)
+        if plan is None:
+            plan = plan_trial(self._space, ScheduleSpec(family=trial.family, params=trial.params), trial.seed)
+            self._plans[trial.number] = plan
+        return plan
+
+    def drop(self, number: int) -> None:
+        """Forget an ended trial's plan."""
+        self._plans.pop(number, None)

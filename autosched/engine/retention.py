@@ -1,0 +1,106 @@
+"""Which checkpoints are kept: those something may still be forked from, within a size limit.
+
+A checkpoint is needed when a running trial stands on it, or when another proposal of the space could share exactly
+its LRs (a trunk at a fixed peak LR); the best trial's last one is kept for its owner to use. The rest goes at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from autosched.engine.checkpoint_store import CheckpointStore
+from autosched.engine.dispatcher import Dispatcher
+from autosched.engine.plan import Plans
+from autosched.ledger.state import StudyState, TrialState
+from autosched.space import can_branch
+from autosched.space.records import Space
+
+STANDING = 2
+"""Newest checkpoints kept of a running trial: the second one serves when the first turns out to be damaged."""
+
+
+@dataclass(slots=True)
+class Retention:
+    """Deletes checkpoints nothing can fork from any more; the oldest of the others when they outgrow the limit."""
+
+    space: Space
+    store: CheckpointStore
+    dispatcher: Dispatcher
+    plans: Plans
+    _held: dict[int, list[str]] = field(default_factory=dict)
+    _branchable: dict[str, int] = field(default_factory=dict)
+    _best: str | None = None
+
+    def restore(self, state: StudyState) -> None:
+        """After a resume: learn what there is, and delete what the last driver was killed before deleting."""
+        there = self.store.sizes()
+        ours: set[str] = set()
+        for trial in state.trials:
+            self._learn(trial)
+        for identity in state.observations:
+            if self.store.uri(identity) in there:
+                ours.add(identity)
+        best = state.best_trial()
+        self._best = best.segments[-1] if best is not None and best.segments else None
+        kept = {*self._branchable, *self._standing(state), *([self._best] if self._best else [])}
+        for identity in sorted(ours - kept):
+            self._delete(state, identity)
+
+    def _learn(self, trial: TrialState) -> None:
+        plan = self.plans.of(trial)
+        for cut in plan.previous_cuts(trial.step)[::-1]:
+            if can_branch(self.space, plan.spec, cut) and trial.kind != "confirm":
+                self._branchable[plan.ids[cut]] = trial.number
+            elif trial.status == "running":
+                self._held.setdefault(trial.number, []).append(plan.ids[cut])
+        if trial.status != "running":
+            self.plans.drop(trial.number)
+
+    def advanced(self, state: StudyState, trial: TrialState) -> None:
+        """A running trial has a new checkpoint: its older ones that nothing can branch from go."""
+        plan = self.plans.of(trial)
+        identity = plan.ids[trial.step]
+        if can_branch(self.space, plan.spec, trial.step) and trial.kind != "confirm":
+            self._branchable[identity] = trial.number
+            return
+        held = self._held.setdefault(trial.number, [])
+        held.append(identity)
+        while len(held) > STANDING:
+            self._delete(state, held.pop(0))
+
+    def ended(self, state: StudyState, trial: TrialState) -> None:
+        """A trial is over: what only it could use goes, but for the best trial's last checkpoint."""
+        held = self._held.pop(trial.number, [])
+        keep = held[-1] if held and state.best == trial.number and trial.kind != "confirm" else None
+        for identity in held:
+            if identity != keep:
+                self._delete(state, identity)
+        if keep is not None:
+            if self._best is not None:
+                self._delete(state, self._best)
+            self._best = keep
+        self._shrink(state)
+
+    def _standing(self, state: StudyState) -> set[str]:
+        """Identities running trials stand on or are about to reach."""
+        active = (state.trials[number] for number in sorted(state.active))
+        return {identity for trial in active for identity in trial.segments[-STANDING:]}
+
+    def _delete(self, state: StudyState, identity: str) -> None:
+        if identity in self._standing(state):
+            return
+        self.dispatcher.forget(identity)
+        self.store.delete(self.store.uri(identity))
+
+    def _shrink(self, state: StudyState) -> None:
+        """Oldest first, until the folder is within its limit; never what a running trial stands on."""
+        limit = self.space.storage.checkpoints_gib * 2**30
+        sizes = self.store.sizes()
+        total = sum(sizes.values())
+        for identity in list(self._branchable):
+            if total <= limit:
+                return
+            if identity not in self._standing(state):
+                total -= sizes.get(self.store.uri(identity), 0)
+                del self._branchable[identity]
+                self._delete(state, identity)

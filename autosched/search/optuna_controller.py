@@ -1,0 +1,266 @@
+"""Any Optuna sampler as a controller, through ask and tell on an in-memory study rebuilt from the ledger.
+
+There is no second database that could disagree: the Optuna study is a cache of ``state.log``. The sampler of every
+ask is made afresh with a seed keyed by (study seed, trial), because Optuna does not store sampler random state: 15
+trials, a crash and 15 more would differ from 30 in a row.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from autosched.errors import SpaceError
+from autosched.ledger.state import StudyState, TrialState
+from autosched.randomness import key
+from autosched.schedules.schedule import ParameterValue
+from autosched.search.protocols import Proposal
+from autosched.space.records import Choice, Component, FamilySpace, Fixed, Range, ScheduleSpec, Space
+
+if TYPE_CHECKING:
+    import optuna
+
+_STATEFUL = frozenset({"qmc", "cmaes"})
+"""Samplers that keep their state in the study's attributes: a rebuilt study must ask them again to get it back."""
+REMEMBERED = 200
+"""Trials a sampler sees at least; at 1.5 times as many the study is cut back, so that an ask never costs more."""
+
+
+def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+    """An Optuna sampler by its name in a space file.
+
+    Args:
+        options: keyword arguments of the sampler.
+
+    Raises:
+        SpaceError: an option the sampler does not have, or a value it refuses.
+    """
+    from optuna import samplers
+
+    makers: Mapping[str, Any] = {
+        "tpe": samplers.TPESampler,
+        "gp": samplers.GPSampler,
+        "random": samplers.RandomSampler,
+        "qmc": samplers.QMCSampler,
+        "cmaes": samplers.CmaEsSampler,
+    }
+    preset: dict[str, dict[str, Any]] = {
+        "tpe": {"n_startup_trials": 5},
+        "gp": {"n_startup_trials": 5, "deterministic_objective": False, "warn_independent_sampling": False},
+        "qmc": {"scramble": True, "warn_asynchronous_seeding": False, "warn_independent_sampling": False},
+        "cmaes": {"warn_independent_sampling": False},
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            made: optuna.samplers.BaseSampler = makers[name](
+                **{**preset.get(name, {}), "seed": seed % 2**31, **options}
+            )
+        except (TypeError, ValueError) as error:
+            raise SpaceError(f"controller {name!r}: {error}") from None
+    return made
+
+
+class OptunaController:
+    """Proposes with an Optuna sampler.
+
+    Pruned trials are told with the forecast of their final loss where the pruner made one; a diverged trial with the
+    worst first evaluation seen (it is as good as untrained: Wortsman et al. 2023 clip the loss in the same way).
+
+    Args:
+        space: what is searched.
+        component: sampler name and options.
+        remembered: trials the sampler sees at least; the best and the latest are kept.
+    """
+
+    def __init__(self, space: Space, component: Component, *, remembered: int = REMEMBERED) -> None:
+        self._space, self._component, self._remembered = space, component, remembered
+        self._stateful = component.name in _STATEFUL
+        self._cursor = 0
+        self._numbers: dict[int, int] = {}
+        self._results: dict[int, float | None] = {}
+        self._untrained = -math.inf
+        self._asked: tuple[int, Proposal] | None = None
+        self._study = self._new_study()
+        self._sampler(0)  # options are checked before anything is trained
+
+    def ask(self, state: StudyState) -> Proposal | None:
+        """The sampler's choice for trial ``len(state.trials)``."""
+        number = len(state.trials)
+        self._catch_up(state)
+        if self._asked is not None and self._asked[0] == number:
+            return self._asked[1]
+        proposal = self._sample(number)
+        self._asked = (number, proposal)
+        return proposal
+
+    def _new_study(self) -> optuna.Study:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        return optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=0))
+
+    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+        # A quasi-random sequence is one sequence: its scrambling must not change from ask to ask.
+        part = 0 if self._component.name == "qmc" else number
+        return make_sampler(self._component.name, self._component.options, key(self._space.seed, part, "propose"))
+
+    def _sample(self, number: int) -> Proposal:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._study.sampler = self._sampler(number)
+            trial = self._study.ask()
+            proposal = suggest(self._space, trial)
+        self._numbers[number] = trial.number
+        return proposal
+
+    def _catch_up(self, state: StudyState) -> None:
+        """Read the log from the cursor. What is done at an entry depends on the log up to it and on nothing later."""
+        for kind, number, step in state.log[self._cursor :]:
+            trial = state.trials[number]
+            if kind == "advanced" and step and trial.points:
+                self._untrained = max(self._untrained, trial.points[0].loss)
+            if trial.kind == "confirm":
+                continue
+            if kind == "proposed":
+                self._proposed(trial)
+                if not self._stateful and len(self._numbers) > 1.5 * self._remembered:
+                    self._forget(state)
+            elif kind == "ended":
+                self._results[number] = self._value(trial)
+                self._tell(trial)
+        self._cursor = len(state.log)
+
+    def _proposed(self, trial: TrialState) -> None:
+        if self._asked is not None and self._asked[0] == trial.number:
+            self._asked = None
+            if trial.number in self._numbers:
+                return
+        if self._stateful and trial.kind == "search":
+            self._sample(trial.number)
+            return
+        self._insert(trial)
+
+    def _insert(self, trial: TrialState) -> None:
+        """Put a trial into the Optuna study as running; one outside the space (a user's default) is left out."""
+        from optuna.distributions import BaseDistribution
+        from optuna.trial import TrialState as OptunaState
+        from optuna.trial import create_trial
+
+        located = locate(self._space, ScheduleSpec(family=trial.family, params=trial.params))
+        if located is None:
+            return
+        params, distributions = located
+        typed: dict[str, BaseDistribution] = dict(distributions)
+        self._study.add_trial(create_trial(state=OptunaState.RUNNING, params=dict(params), distributions=typed))
+        self._numbers[trial.number] = len(self._study.get_trials(deepcopy=False)) - 1
+
+    def _value(self, trial: TrialState) -> float | None:
+        """The number the sampler is told for an ended trial; None when there is none."""
+        if trial.status == "complete":
+            return trial.value
+        if trial.status == "diverged":
+            return self._untrained if math.isfinite(self._untrained) else None
+        return None if trial.forecast is None else trial.forecast.mean
+
+    def _tell(self, trial: TrialState) -> None:
+        from optuna.trial import TrialState as OptunaState
+
+        number = self._numbers.get(trial.number)
+        if number is None:
+            return
+        value = self._results[trial.number]
+        if value is not None:
+            self._study.tell(number, value)
+        elif trial.points and trial.status in {"pruned", "stopped"}:
+            storage_id = self._study.get_trials(deepcopy=False)[number]._trial_id
+            self._study._storage.set_trial_intermediate_value(storage_id, trial.step, trial.points[-1].loss)
+            self._study.tell(number, state=OptunaState.PRUNED)
+        else:
+            self._study.tell(number, state=OptunaState.FAIL)
+
+    def _forget(self, state: StudyState) -> None:
+        """Keep the running, the best half and the latest half of what is remembered."""
+        running = [n for n in self._numbers if n not in self._results]
+        ended = sorted(n for n in self._numbers if n in self._results)
+        half = self._remembered // 2
+        ranked = sorted(ended[:-half], key=self._rank)
+        kept = sorted({*running, *ended[-half:], *ranked[: self._remembered - half]})
+        self._study, self._numbers = self._new_study(), {}
+        for number in kept:
+            self._insert(state.trials[number])
+            if number in self._results:
+                self._tell(state.trials[number])
+        for number in set(self._results) - set(kept):
+            del self._results[number]
+
+    def _rank(self, number: int) -> tuple[float, int]:
+        value = self._results[number]
+        return (math.inf if value is None else value, number)
+
+
+def suggest(space: Space, trial: optuna.trial.Trial) -> Proposal:
+    """Draw one point of `space` from an Optuna trial, conditions respected."""
+    names = [family.family for family in space.schedule]
+    name = names[0] if len(names) == 1 else str(trial.suggest_categorical("family", names))
+    return Proposal(family=name, params=_suggest_family(space.family(name), trial))
+
+
+def _suggest_family(family: FamilySpace, trial: optuna.trial.Trial) -> dict[str, ParameterValue]:
+    params: dict[str, ParameterValue] = {}
+    for name, parameter in family.parameters.items():
+        if not all(params.get(other) in allowed for other, allowed in parameter.when.items()):
+            continue
+        domain = parameter.domain
+        label = f"{family.family}.{name}"
+        if isinstance(domain, Fixed):
+            params[name] = domain.value
+        elif isinstance(domain, Choice):
+            params[name] = domain.values[int(trial.suggest_categorical(label, tuple(range(len(domain.values)))))]
+        elif domain.integer:
+            params[name] = trial.suggest_int(label, int(domain.low), int(domain.high), log=domain.log)
+        else:
+            params[name] = trial.suggest_float(label, domain.low, domain.high, log=domain.log)
+    return params
+
+
+def locate(space: Space, spec: ScheduleSpec) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """A point's Optuna parameters and distributions; None when the point lies outside the space."""
+    from optuna.distributions import CategoricalDistribution
+
+    names = [family.family for family in space.schedule]
+    if spec.family not in names:
+        return None
+    params: dict[str, Any] = {}
+    distributions: dict[str, Any] = {}
+    if len(names) > 1:
+        params["family"], distributions["family"] = spec.family, CategoricalDistribution(names)
+    for name, parameter in space.family(spec.family).parameters.items():
+        if not all(spec.params.get(other) in allowed for other, allowed in parameter.when.items()):
+            continue
+        value, domain = spec.params.get(name), parameter.domain
+        if isinstance(domain, Fixed):
+            if value != domain.value:
+                return None
+            continue
+        found = _coordinate(domain, value)
+        if found is None:
+            return None
+        params[f"{spec.family}.{name}"], distributions[f"{spec.family}.{name}"] = found
+    return params, distributions
+
+
+def _coordinate(domain: Range | Choice, value: ParameterValue | None) -> tuple[Any, Any] | None:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(domain, Choice):
+        if value not in domain.values:
+            return None
+        return domain.values.index(value), CategoricalDistribution(tuple(range(len(domain.values))))
+    if not isinstance(value, int | float) or not domain.low <= value <= domain.high:
+        return None
+    if domain.integer:
+        return int(value), IntDistribution(int(domain.low), int(domain.high), log=domain.log)
+    return float(value), FloatDistribution(domain.low, domain.high, log=domain.log)

@@ -1,0 +1,40 @@
+"""From a name in a space file to a controller or a pruner; the only place where these names become objects."""
+
+from __future__ import annotations
+
+from autosched.errors import SpaceError
+from autosched.search.law_pruner import LawPruner
+from autosched.search.optuna_controller import OptunaController
+from autosched.search.optuna_pruner import NoPruner, OptunaPruner
+from autosched.search.protocols import Controller, Pruner
+from autosched.space.records import Space
+
+_SAMPLERS = ("tpe", "gp", "random", "qmc", "cmaes")
+_OPTUNA_PRUNERS = ("median", "percentile", "asha", "hyperband", "threshold")
+
+
+def make_controller(space: Space) -> Controller:
+    """The controller a space asks for.
+
+    Raises:
+        SpaceError: an unknown name, or an option it does not have.
+    """
+    if space.controller.name in _SAMPLERS:
+        return OptunaController(space, space.controller)
+    raise SpaceError(f"controller must be one of {', '.join(_SAMPLERS)}, but got {space.controller.name!r}.")
+
+
+def make_pruner(space: Space) -> Pruner:
+    """The pruner a space asks for.
+
+    Raises:
+        SpaceError: an unknown name, or an option it does not have.
+    """
+    name = space.pruner.name
+    if name == "law":
+        return LawPruner(space, space.pruner.options)
+    if name == "none":
+        return NoPruner()
+    if name in _OPTUNA_PRUNERS:
+        return OptunaPruner(space, space.pruner)
+    raise SpaceError(f"pruner must be one of law, none, {', '.join(_OPTUNA_PRUNERS)}, but got {name!r}.")
