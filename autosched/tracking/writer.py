@@ -1,0 +1,113 @@
+"""Brings a tracker up to date with the ledger and repeats what it is unsure of; no threads, no waiting."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from autosched.errors import LedgerError, TrackingError
+from autosched.ledger.events import Stamped
+from autosched.tracking.tracker import StudyRun, Tracker
+from autosched.tracking.translation import Translator, study_run
+from autosched.tracking.writes import Artifact, Write, merge, perform
+
+
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """The driver stops in an orderly way before the study's end."""
+
+
+Item = Stamped | Artifact | Interruption
+
+
+class Writer:
+    """Writes staged items to a tracker, all or again.
+
+    Args:
+        translator: at the beginning of the study; the writer folds every event into it.
+        known: number of events of earlier sessions; a tracker that claims to have more belongs to another ledger.
+        tags: shown on the parent run beside what the ledger says.
+
+    Attributes:
+        run_id: of the study's parent run; None until the tracker was reached.
+    """
+
+    def __init__(self, tracker: Tracker, translator: Translator, *, known: int, tags: Mapping[str, str]) -> None:
+        self.run_id: str | None = None
+        self._tracker = tracker
+        self._translator = translator
+        self._known = known
+        self._tags = tags
+        self._study: StudyRun | None = None
+        self._staged: deque[Item] = deque()
+        self._writes: list[Write] = []
+        self._cursor = 0
+        self._attached = False
+        self._restated = False
+
+    def stage(self, items: Sequence[Item]) -> None:
+        """Accept more to write, in order; the first item of all must be the study's first event."""
+        self._staged.extend(items)
+
+    def sync(self) -> None:
+        """Write everything staged. After an error call it again: it repeats what the tracker may not have.
+
+        Raises:
+            TrackingError: the tracker is away, or does not belong to this ledger.
+            LedgerError: the events do not follow one another.
+        """
+        if not self._attached:
+            self._attach()
+        while self._staged:
+            self._writes.extend(self._translate(self._staged.popleft()))
+        try:
+            self._write()
+        except TrackingError:
+            self._attached = False
+            raise
+        self._writes = []
+
+    def _attach(self) -> None:
+        """Find the study's run, and how far earlier sessions (or calls whose answer was lost) brought it."""
+        if self._study is None:
+            first = self._staged[0]
+            if not isinstance(first, Stamped):
+                raise LedgerError("the first thing to mirror must be the study's first event.")
+            self._study = study_run(self._translator.state.name, first, tags=self._tags)
+        self.run_id = self._tracker.open(self._study)
+        cursor = self._tracker.cursor()
+        if cursor < self._cursor:
+            raise TrackingError(
+                f"{self._tracker.uri} lost runs that were written to it: `autosched resume` writes them again."
+            )
+        if cursor > max(self._known, self._translator.state.events):
+            raise TrackingError(
+                f"{self._tracker.uri} holds {cursor} events of study {self._study.name!r}, more than the ledger has: "
+                "the ledger was restored from an older copy. Name another experiment to go on."
+            )
+        self._cursor, self._attached, self._restated = cursor, True, False
+
+    def _translate(self, item: Item) -> list[Write]:
+        match item:
+            case Stamped() if item.number < self._cursor:
+                self._translator.skip(item)
+                return []
+            case Stamped():
+                return self._translator.translate(item)
+            case Artifact():
+                return [item]
+            case Interruption():
+                return self._translator.interrupt()
+
+    def _write(self) -> None:
+        reached = self._translator.state.events
+        for write in merge(self._writes):
+            perform(self._tracker, write)
+        if not self._restated and reached >= self._cursor:
+            for write in self._translator.standing():
+                perform(self._tracker, write)
+            self._restated = True
+        if reached > self._cursor:
+            self._tracker.set_cursor(reached)
+            self._cursor = reached

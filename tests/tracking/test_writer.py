@@ -1,0 +1,187 @@
+import pytest
+
+from autosched.errors import LedgerError, TrackingError
+from autosched.ledger.events import StudyFinished
+from autosched.tracking.memory_tracker import MemoryTracker
+from autosched.tracking.tracker import STUDY
+from autosched.tracking.translation import Translator
+from autosched.tracking.writer import Interruption, Writer
+from autosched.tracking.writes import Artifact
+
+
+@pytest.fixture(scope="module")
+def start(schedule_of):
+    """Begins a session: a writer that was given the events so far."""
+
+    def start(tracker, events):
+        writer = Writer(tracker, Translator("demo", schedule_of), known=len(events), tags={})
+        writer.stage(events)
+        return writer
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def whole(story, start):
+    tracker = MemoryTracker()
+    start(tracker, story).sync()
+    return tracker
+
+
+def statuses(tracker: MemoryTracker) -> set[str]:
+    return {run.status for run in tracker.picture().values()}
+
+
+def test_one_event_at_a_time_shows_the_same_as_all_at_once(story, start, whole):
+    tracker = MemoryTracker()
+    writer = start(tracker, [])
+    for stamped in story:
+        writer.stage([stamped])
+        writer.sync()
+    assert tracker.picture() == whole.picture()
+    assert tracker.cursor() == len(story)
+
+
+def test_a_session_killed_after_any_event_is_continued_by_the_next(story, start, whole):
+    for cut in range(1, len(story) + 1):
+        tracker = MemoryTracker()
+        start(tracker, story[:cut]).sync()
+        start(tracker, story).sync()
+        assert tracker.picture() == whole.picture(), cut
+
+
+@pytest.mark.parametrize("losing_an_answer", [False, True])
+def test_a_session_killed_in_any_call_is_continued_by_the_next(story, start, whole, losing_an_answer):
+    for calls in range(whole.calls):
+        tracker = MemoryTracker()
+        tracker.go_away(after=calls, losing_an_answer=losing_an_answer)
+        with pytest.raises(TrackingError):
+            start(tracker, story).sync()
+        tracker.come_back()
+        start(tracker, story).sync()
+        assert tracker.picture() == whole.picture(), calls
+
+
+@pytest.mark.parametrize("losing_an_answer", [False, True])
+def test_an_outage_in_any_call_is_made_up_for_by_the_same_session(story, start, whole, losing_an_answer):
+    for calls in range(whole.calls):
+        tracker = MemoryTracker()
+        tracker.go_away(after=calls, losing_an_answer=losing_an_answer)
+        writer = start(tracker, story)
+        with pytest.raises(TrackingError):
+            writer.sync()
+        tracker.come_back()
+        writer.sync()
+        assert tracker.picture() == whole.picture(), calls
+
+
+def test_what_the_tracker_has_is_not_written_again(story, start):
+    tracker = MemoryTracker()
+    start(tracker, story[:-1]).sync()
+    before = tracker.calls
+    start(tracker, story).sync()
+    assert tracker.calls - before == len(["open", "cursor", "log", "end", "end", "set_cursor"])
+
+
+def test_a_finished_study_is_left_finished_by_another_session(story, start, whole):
+    tracker = MemoryTracker()
+    start(tracker, story).sync()
+    start(tracker, story).sync()
+    assert tracker.picture() == whole.picture()
+
+
+def test_only_trials_that_run_at_the_seam_are_running(story, start):
+    for cut in range(1, len(story)):
+        tracker = MemoryTracker()
+        start(tracker, story[:cut]).sync()
+        session = Translator("demo", lambda event: None)
+        for stamped in story[:cut]:
+            session.skip(stamped)
+        running = {run for run, picture in tracker.picture().items() if picture.status == "RUNNING"}
+        expected = session.state.active | ({STUDY} if session.state.finished is None else set())
+        assert running == expected, cut
+
+
+def test_an_interrupted_study_has_no_running_run_and_goes_on_when_resumed(story, start, whole):
+    for cut in range(1, len(story)):
+        tracker = MemoryTracker()
+        writer = start(tracker, story[:cut])
+        writer.stage([Interruption()])
+        writer.sync()
+        assert "RUNNING" not in statuses(tracker), cut
+        assert tracker.picture()[STUDY].tags["autosched.status"] == "interrupted"
+        start(tracker, story).sync()
+        assert tracker.picture() == whole.picture(), cut
+
+
+def test_a_resumed_study_sets_its_unfinished_runs_running_again(story, start):
+    tracker = MemoryTracker()
+    writer = start(tracker, story[:8])
+    writer.stage([Interruption()])
+    writer.sync()
+    start(tracker, story[:8]).sync()
+    assert {run: picture.status for run, picture in tracker.picture().items()} == {
+        STUDY: "RUNNING", 0: "RUNNING", 1: "RUNNING"
+    }  # fmt: skip
+
+
+def test_an_outage_while_interrupting_leaves_no_running_run(story, start):
+    calls = MemoryTracker()
+    start(calls, story[:8]).sync()
+    for after in range(calls.calls + 4):
+        tracker = MemoryTracker()
+        tracker.go_away(after=after, losing_an_answer=True)
+        writer = start(tracker, story[:8])
+        writer.stage([Interruption()])
+        with pytest.raises(TrackingError):
+            writer.sync()
+        tracker.come_back()
+        writer.sync()
+        assert statuses(tracker) == {"KILLED"}, after
+
+
+def test_artifacts_come_in_their_place_and_survive_an_outage(story, start):
+    tracker = MemoryTracker()
+    writer = start(tracker, story)
+    writer.sync()
+    tracker.go_away()
+    writer.stage([Artifact(run=STUDY, name="report.html", data=b"1"), Artifact(run=0, name="plots/lr.png", data=b"2")])
+    with pytest.raises(TrackingError):
+        writer.sync()
+    tracker.come_back()
+    writer.sync()
+    assert tracker.picture()[STUDY].artifacts["report.html"] == b"1"
+    assert tracker.picture()[0].artifacts["plots/lr.png"] == b"2"
+    assert "RUNNING" not in statuses(tracker)
+
+
+def test_a_tracker_that_is_ahead_of_the_ledger_is_refused(story, start):
+    tracker = MemoryTracker()
+    start(tracker, story).sync()
+    with pytest.raises(TrackingError, match="restored from an older copy"):
+        start(tracker, story[:5]).sync()
+
+
+def test_a_tracker_that_lost_its_runs_is_refused_and_filled_by_the_next_session(story, start, whole):
+    tracker = MemoryTracker()
+    writer = start(tracker, story[:20])
+    writer.sync()
+    tracker.go_away()
+    writer.stage(story[20:])
+    with pytest.raises(TrackingError):
+        writer.sync()
+    tracker.come_back()
+    tracker.forget()
+    with pytest.raises(TrackingError, match="lost runs"):
+        writer.sync()
+    start(tracker, story).sync()
+    assert tracker.picture() == whole.picture()
+
+
+def test_a_gap_in_the_events_is_a_fault_of_the_ledger(story, start):
+    with pytest.raises(LedgerError, match="missing"):
+        start(MemoryTracker(), [*story[:3], *story[4:]]).sync()
+
+
+def test_the_story_ends(story):
+    assert isinstance(story[-1].event, StudyFinished)
