@@ -8,6 +8,7 @@ The schedule is exact when a ``runs.csv`` beside the file, or one folder above, 
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,9 @@ def read_curve(path: str | Path) -> Curve:
         raise CurveError("no row has a finite loss.", file=file)
     for row in rows:
         if not math.isfinite(row.loss) and row.step < finite[-1].step:
-            raise CurveError(f"loss must be finite before the end of the run, but got {row.loss}.", file=file, line=row.line)
+            raise CurveError(
+                f"loss must be finite before the end of the run, but got {row.loss}.", file=file, line=row.line
+            )
     schedule = described_schedule(file) or _interpolated(rows, file)
     seen = [row for row in finite if row.step <= schedule.steps]
     if len(seen) < len(finite):
@@ -120,7 +123,7 @@ def _without_overwritten(rows: list[_Row], file: Path) -> list[_Row]:
             kept.pop()
         kept.append(row)
     if len(kept) < MOST_LOST_TO_RESUMES * len(rows):
-        line = next(b.line for a, b in zip(rows, rows[1:], strict=False) if b.step <= a.step)
+        line = next(b.line for a, b in itertools.pairwise(rows) if b.step <= a.step)
         raise CurveError("steps are not sorted: sort the rows by step.", file=file, line=line)
     return kept
 

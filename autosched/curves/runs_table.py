@@ -91,7 +91,9 @@ def _schedule(row: Mapping[str, str | None], table: Path, line: int) -> Schedule
     shape = _SHAPES.get("cosine" if family == "cosine" else (row.get("decay_shape") or "linear"))
     if shape is None:
         allowed = ", ".join(_SHAPES)
-        raise CurveError(f"decay_shape must be one of {allowed}, but got {row['decay_shape']!r}.", file=table, line=line)
+        raise CurveError(
+            f"decay_shape must be one of {allowed}, but got {row['decay_shape']!r}.", file=table, line=line
+        )
     fraction = {"constant": 0.0, "cosine": 1.0}.get(family)
     fraction = number("cooldown_fraction") if fraction is None else fraction
     if not (horizon >= 1 and 0 <= warmup <= horizon and 0 <= fraction <= 1):

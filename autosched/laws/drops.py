@@ -17,6 +17,7 @@ all published schedules (tested against the literal double loop).
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,12 @@ def warmup_steps(lrs: FloatArray) -> int:
     return rising if rising > 1 else 0
 
 
+def sum_by_row(row: NDArray[np.intp], values: FloatArray, rows: int) -> FloatArray:
+    """Sums of the values that share a row, shape (rows,)."""
+    sums: FloatArray = np.bincount(row, weights=values, minlength=rows).astype(np.float64)
+    return sums
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropTable:
     """Everything a law of LR drops needs about some steps of some schedules; independent of its parameters.
@@ -68,7 +75,7 @@ class DropTable:
 
     def sum_rows(self, values: FloatArray) -> FloatArray:
         """Sum of entries per asked step, shape (q,)."""
-        return np.bincount(self.row, weights=values, minlength=self.area.size)
+        return sum_by_row(self.row, values, self.area.size)
 
 
 def drop_table(
@@ -86,7 +93,7 @@ def drop_table(
     cumulative = np.concatenate(([0.0], np.cumsum(lrs)))
     grid = np.arange(cumulative.size, dtype=np.float64)
     area = np.interp(last + 1, grid, cumulative)
-    knots = _knots(lrs, 0 if warmup_drops else max(warmup_steps(lrs) - 1, 0), intervals)
+    knots = straight_knots(lrs, 0 if warmup_drops else max(warmup_steps(lrs) - 1, 0), intervals)
     first, stop = knots[:-1].astype(np.float64), knots[1:].astype(np.float64)
     drops = lrs[knots[:-1]] - lrs[knots[1:]]
     changed = drops != 0
@@ -108,7 +115,7 @@ def drop_table(
     )
 
 
-def _knots(lrs: FloatArray, start: int, intervals: int) -> NDArray[np.intp]:
+def straight_knots(lrs: FloatArray, start: int, intervals: int) -> NDArray[np.intp]:
     """Updates between which the LR is taken as linear; jumps and corners are kept, long changes are subdivided."""
     end = lrs.size - 1
     if start >= end:
@@ -126,7 +133,7 @@ def _knots(lrs: FloatArray, start: int, intervals: int) -> NDArray[np.intp]:
         np.linspace(a, b, int(min(max((b - a) / longest, fewest), b - a)) + 1).round().astype(np.intp)
         if _changes(lrs, a, b)
         else [a, b]
-        for a, b in zip(kept[:-1], kept[1:], strict=True)
+        for a, b in itertools.pairwise(kept.tolist())
     ]
     return np.unique(np.concatenate(pieces))
 

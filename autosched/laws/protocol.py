@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol
 
-from autosched.laws.drops import DropTable
 from autosched.schedules.schedule import FloatArray, Schedule
-from collections.abc import Sequence
 
 
 class LossLaw(Protocol):

@@ -1,0 +1,130 @@
+"""The loss at the horizon of a run that is under way, from its own start and from other runs.
+
+A functional law is fitted to all runs with a prior; what it leaves unexplained follows a Gaussian process over runs,
+which anchors the forecast at the run's own last losses; and the interval is widened or narrowed by what the same
+forecast would have said, at the same share of the horizon, about runs whose end is known (hindsight).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autosched.curves.curve import Curve
+from autosched.laws.functional import functional_losses, intrinsic_path
+from autosched.laws.residual import ResidualKernel, ResidualProcess, RunPoints, run_points
+from autosched.laws.robust import Minimum, Prior, Robustness, minimise
+from autosched.schedules.schedule import FloatArray, Schedule
+
+FIRST_SHARE = 0.1  # of the horizon: what lies before is start-up, which no law describes
+NOISE = 1e-2
+HINDSIGHT_PRIOR = 6.0
+MOST_HINDSIGHTS = 10
+INTERVALS = 24
+#                      floor  scale exp. noise n_pow n_peak time t_peak speed saturation
+_CENTRE = (0.85, 0.25, 0.5, 0.1, 1.0, 1.0, 0.5, 0.5, 2.0, 0.6)
+_SPREAD = (0.3, 1.0, 0.4, 1.0, 0.4, 0.4, 0.4, 0.4, 1.0, 0.4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HorizonForecast:
+    """Loss at the end of a schedule, as a normal in log loss.
+
+    Attributes:
+        log_mean, log_sd: of the log loss after the last update.
+        law_sd: root mean square of what the law itself left unexplained, in log loss.
+        hindsight: root mean square of (error / sd) over runs whose end is known; 1 is calibrated.
+        hindsights: how many such runs there were.
+        degrees: degrees of freedom for the interval's tails.
+    """
+
+    log_mean: float
+    log_sd: float
+    law_sd: float
+    hindsight: float
+    hindsights: int
+    degrees: float
+
+    @property
+    def mean(self) -> float:
+        """Expected loss, nats."""
+        return math.exp(self.log_mean)
+
+
+def thinned(curve: Curve, *, most: int, first_share: float = FIRST_SHARE) -> Curve:
+    """At most `most` points of a curve after its start-up, evenly spread, the last one always."""
+    rows = np.flatnonzero(curve.steps >= max(first_share * curve.schedule.steps, 1.0))
+    if rows.size > most:
+        rows = rows[np.unique(np.round(np.linspace(0, rows.size - 1, most)).astype(np.intp))]
+    return Curve(schedule=curve.schedule, steps=curve.steps[rows], losses=curve.losses[rows], name=curve.name)
+
+
+def forecast_horizon(
+    target: Curve, others: Sequence[Curve], *, kernel: ResidualKernel | None = None, sd_floor: float = 0.003
+) -> HorizonForecast:
+    """Forecast the end of `target` (all curves thinned; each with at least one point).
+
+    Args:
+        target: the run so far; its schedule covers the whole horizon.
+        others: other runs, whole or partial, of any horizon.
+        sd_floor: smallest standard deviation, relative.
+    """
+    curves = [target, *others]
+    asked = [(curve.schedule, curve.steps) for curve in curves]
+    seen = np.log(np.concatenate([curve.losses for curve in curves]))
+    reference = float(np.exp(np.mean([np.log(curve.schedule.peak_lr) for curve in curves])))
+    minimum = _fit(asked, seen, reference)
+    points = run_points(asked)
+    process = ResidualProcess.of(points, minimum.residuals, kernel or ResidualKernel())
+    end = target.schedule.steps
+
+    def predicted(schedule: Schedule, rows: np.ndarray, run: int) -> tuple[float, float]:
+        steps = np.array([float(schedule.steps)])
+        law = functional_losses(intrinsic_path([(schedule, steps)], intervals=INTERVALS), minimum.x, reference)[0]
+        at = RunPoints(run=np.array([run]), features=run_points([(schedule, steps)]).features)
+        mean, sd = process.conditioned(rows, at)
+        return float(np.log(law[0]) + mean[0]), float(sd[0])
+
+    share = target.steps[-1] / end
+    whole = [i for i, curve in enumerate(curves) if i and curve.steps[-1] == curve.schedule.steps][:MOST_HINDSIGHTS]
+    errors = []
+    all_steps = np.exp(points.features[:, 1])
+    for run in whole:
+        curve = curves[run]
+        known = (points.run != run) | (all_steps <= share * curve.schedule.steps + 0.5)
+        mean, sd = predicted(curve.schedule, known & (points.run != 0), run)
+        errors.append((math.log(curve.losses[-1]) - mean) / max(sd, sd_floor))
+    squares = float(np.sum(np.square(errors)))
+    inflation = math.sqrt((HINDSIGHT_PRIOR + squares) / (HINDSIGHT_PRIOR + len(errors)))
+    mean, sd = predicted(target.schedule, np.ones(seen.size, dtype=np.bool_), 0)
+    return HorizonForecast(
+        log_mean=mean,
+        log_sd=max(sd * inflation, sd_floor),
+        law_sd=float(np.sqrt(np.mean(minimum.residuals**2))),
+        hindsight=math.sqrt(squares / len(errors)) if errors else math.nan,
+        hindsights=len(errors),
+        degrees=4.0 + len(errors),
+    )
+
+
+def _fit(asked: list[tuple[Schedule, FloatArray]], seen: FloatArray, reference: float) -> Minimum:
+    path = intrinsic_path(asked, intervals=INTERVALS)
+    centre = np.log(_CENTRE)
+    centre[:2] += seen.min()
+
+    def residuals(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        losses, jacobian = functional_losses(path, x, reference)
+        return seen - np.log(losses), -jacobian / losses[:, None]
+
+    return minimise(
+        residuals,
+        centre,
+        prior=Prior(mean=centre, sd=np.array(_SPREAD)),
+        robustness=Robustness(delta=NOISE, noise=NOISE),
+        weights=np.ones(seen.size),
+        iterations=25,
+        tolerance=1e-4,
+    )

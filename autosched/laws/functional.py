@@ -1,0 +1,251 @@
+"""Functional scaling law in intrinsic time, with the peak LR as a variable (after Li et al. 2025, arXiv:2509.19189).
+
+    z(i)   = lrs[i] / peak,  u = peak / reference_lr
+    tau(t) = sum over i < t of u**time_peak_power * z(i)**time_power  / 1000             intrinsic time
+    L(t)   = floor + scale * tau(t)**-exponent + noise * u**noise_peak_power * N(t)
+    N(t)   = sum over i < t of z(i)**noise_power * (G(tau(t) - tau(i)) - G(tau(t) - tau(i + 1)))
+    G(x)   = 1 - (1 + speed * x)**-saturation
+
+N is the convolution of the LR with the power-law forgetting kernel G': a high LR makes noise, which is forgotten as
+intrinsic time goes on. So a higher peak is faster and noisier, and the best peak lies between (the U shape). Warmup
+is part of the path. At an LR of exactly 0 intrinsic time stands still and nothing explodes.
+
+The paper has one LR power in tau and one in the noise. They are split here in two, one for the LR inside a run and
+one for the peak between runs, because one power fits real runs of several peaks badly (see ``docs/laws.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosched.laws.drops import straight_knots, sum_by_row
+from autosched.laws.grid import on_every_step
+from autosched.schedules.schedule import FloatArray, Schedule
+
+_FIELDS = (
+    "floor",
+    "scale",
+    "exponent",
+    "noise",
+    "noise_power",
+    "noise_peak_power",
+    "time_power",
+    "time_peak_power",
+    "speed",
+    "saturation",
+)
+STEPS_UNIT = 1000.0
+_GAUSS = (0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3))
+_TINY = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntrinsicPath:
+    """Some steps of some schedules, cut into straight pieces; independent of the law's parameters.
+
+    A pair couples an asked step (row) with the start of a piece at or before it; the rows' own last, partial pieces
+    are kept apart.
+
+    Attributes:
+        log_peak: of each row's schedule, shape (q,).
+        length, log_z: of every piece of every schedule, updates (m,), and log(LR / peak) at its Gauss points (2, m)
+            and middle (m,) as the third row.
+        begins: first piece of each schedule, shape (s,).
+        part_piece, part_length, part_log_z: each row's last piece, the updates of it that were done, and log(LR / peak)
+            at Gauss points and middle of that part, (q,), (q,), (3, q).
+        pair_row, pair_piece: shape (n,), rows increasing; the row's own last piece is not among them.
+    """
+
+    log_peak: FloatArray
+    length: FloatArray
+    log_z: FloatArray
+    begins: NDArray[np.intp]
+    part_piece: NDArray[np.intp]
+    part_length: FloatArray
+    part_log_z: FloatArray
+    pair_row: NDArray[np.intp]
+    pair_piece: NDArray[np.intp]
+
+
+def intrinsic_path(schedules: Sequence[tuple[Schedule, FloatArray]], *, intervals: int = 64) -> IntrinsicPath:
+    """Cut schedules into pieces and couple them with the steps (updates done) asked of each."""
+    parts = [_one_path(schedule, np.asarray(steps, dtype=np.float64), intervals) for schedule, steps in schedules]
+    pieces = np.cumsum([0] + [part.length.size for part in parts[:-1]]).astype(np.intp)
+    rows = np.cumsum([0] + [part.log_peak.size for part in parts[:-1]]).astype(np.intp)
+    return IntrinsicPath(
+        log_peak=np.concatenate([p.log_peak for p in parts]),
+        length=np.concatenate([p.length for p in parts]),
+        log_z=np.concatenate([p.log_z for p in parts], axis=1),
+        begins=pieces,
+        part_piece=np.concatenate([p.part_piece + n for p, n in zip(parts, pieces, strict=True)]),
+        part_length=np.concatenate([p.part_length for p in parts]),
+        part_log_z=np.concatenate([p.part_log_z for p in parts], axis=1),
+        pair_row=np.concatenate([p.pair_row + n for p, n in zip(parts, rows, strict=True)]),
+        pair_piece=np.concatenate([p.pair_piece + n for p, n in zip(parts, pieces, strict=True)]),
+    )
+
+
+def _one_path(schedule: Schedule, steps: FloatArray, intervals: int) -> IntrinsicPath:
+    lrs, peak = schedule.lrs, max(schedule.peak_lr, 1e-300)
+    knots = straight_knots(lrs, 0, intervals)
+    edges = np.unique(np.append(knots, schedule.steps)).astype(np.float64)
+    edges[0] = 0.0
+    begin, length = edges[:-1], np.diff(edges)
+    grid = np.arange(schedule.steps) + 0.5  # update i happens at time i + 1/2
+
+    def log_z(start: FloatArray, span: FloatArray) -> FloatArray:
+        at = [start + share * span for share in (*_GAUSS, 0.5)]
+        values: FloatArray = np.maximum(np.interp(np.stack(at), grid, lrs) / peak, _TINY)
+        return np.log(values)
+
+    last = np.clip(np.searchsorted(edges, steps, side="left") - 1, 0, length.size - 1)
+    pieces = log_z(begin, length)
+    done = steps - begin[last]
+    row, piece = np.nonzero(np.arange(length.size)[None, :] < last[:, None])
+    return IntrinsicPath(
+        log_peak=np.full(steps.size, np.log(peak)),
+        length=length,
+        log_z=pieces,
+        begins=np.zeros(1, dtype=np.intp),
+        part_piece=last.astype(np.intp),
+        part_length=done,
+        part_log_z=log_z(begin[last], done),
+        pair_row=row,
+        pair_piece=piece,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionalLaw:
+    """The functional scaling law; every field > 0.
+
+    Attributes:
+        floor: loss without noise after infinite intrinsic time, nats.
+        scale, exponent: the power law of intrinsic time.
+        noise: loss that a constant LR at the reference peak adds in the end, nats.
+        noise_power, noise_peak_power: how noise grows with the LR inside a run, and with the peak between runs.
+        time_power, time_peak_power: the same for the speed of intrinsic time.
+        speed, saturation: the forgetting kernel.
+        reference_lr: peak LR at which `noise` and `scale` are stated; a unit, not fitted.
+    """
+
+    name: ClassVar[str] = "functional"
+
+    floor: float
+    scale: float
+    exponent: float
+    noise: float
+    noise_power: float
+    noise_peak_power: float
+    time_power: float
+    time_peak_power: float
+    speed: float
+    saturation: float
+    reference_lr: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for field in (*_FIELDS, "reference_lr"):
+            if not (0 < getattr(self, field) < np.inf):
+                raise ValueError(f"{field} must be finite and > 0, but got {getattr(self, field)!r}.")
+
+    def predict(self, schedule: Schedule) -> FloatArray:
+        """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
+        return on_every_step(self, schedule)
+
+    def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
+        """Mean loss after each of `steps` updates, shape of `steps`, nats."""
+        path = intrinsic_path([(schedule, steps)])
+        return functional_losses(path, self.logs(), self.reference_lr)[0]
+
+    def logs(self) -> FloatArray:
+        """Natural logs of the ten fitted fields, in their order."""
+        return np.log([getattr(self, field) for field in _FIELDS])
+
+    @classmethod
+    def from_logs(cls, logs: FloatArray, *, reference_lr: float) -> FunctionalLaw:
+        """The law behind :meth:`logs`."""
+        return cls(**dict(zip(_FIELDS, np.exp(logs).tolist(), strict=True)), reference_lr=reference_lr)
+
+
+def functional_losses(path: IntrinsicPath, logs: FloatArray, reference_lr: float) -> tuple[FloatArray, FloatArray]:
+    """Losses at the asked steps, shape (q,), and their derivatives by the ten log-parameters, shape (q, 10)."""
+    floor, scale, exponent, noise, noise_power, noise_peak_power, time_power, time_peak_power, speed, saturation = (
+        np.exp(logs)
+    )
+    log_u = path.log_peak - np.log(reference_lr)
+    pace = np.exp(time_peak_power * log_u)
+    begin, by_power, done, done_by_power = _intrinsic_time(path, time_power)
+    now, now_by_power = begin[path.part_piece] + done, by_power[path.part_piece] + done_by_power
+    size, size_by_power = _jumps(path, noise_power)
+
+    row = np.concatenate([path.pair_row, np.arange(log_u.size)])
+    since = np.concatenate([now[path.pair_row] - begin[path.pair_piece], done])
+    since_by_power = np.concatenate([now_by_power[path.pair_row] - by_power[path.pair_piece], done_by_power])
+
+    def total(values: FloatArray) -> FloatArray:
+        return sum_by_row(row, values, log_u.size)
+
+    rate = speed * pace[row]
+    x = rate * since
+    log_rest = np.log1p(x)
+    rest = np.exp(-saturation * log_rest)
+    slope = saturation * rest / (1 + x) * size
+    level = noise * np.exp(noise_peak_power * log_u)
+    added = level * total(size * (1 - rest))
+    by_log_speed = level * total(slope * x)
+    power = scale * np.exp(-exponent * np.log(now * pace))
+    jacobian = np.column_stack(
+        [
+            np.full(log_u.shape, floor),
+            power,
+            -exponent * np.log(now * pace) * power,
+            added,
+            noise_power * level * total(size_by_power * (1 - rest)),
+            noise_peak_power * log_u * added,
+            time_power * (level * total(slope * rate * since_by_power) - exponent * power * now_by_power / now),
+            time_peak_power * log_u * (by_log_speed - exponent * power),
+            by_log_speed,
+            level * saturation * total(size * rest * log_rest),
+        ]
+    )
+    return floor + power + added, jacobian
+
+
+def _intrinsic_time(path: IntrinsicPath, power: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Sum of z**power at the begin of every piece and over each row's part, each with its derivative by power."""
+    ends, ends_by_power = _piece_time(path.length, path.log_z, power)
+    done, done_by_power = _piece_time(path.part_length, path.part_log_z, power)
+    return _running(path, ends), _running(path, ends_by_power), done, done_by_power
+
+
+def _piece_time(length: FloatArray, log_z: FloatArray, power: float) -> tuple[FloatArray, FloatArray]:
+    values = np.exp(power * log_z[:2])
+    share = length / (2 * STEPS_UNIT)
+    return share * values.sum(axis=0), share * (values * log_z[:2]).sum(axis=0)
+
+
+def _running(path: IntrinsicPath, amounts: FloatArray) -> FloatArray:
+    """Sum of the amounts before each piece, from the begin of its schedule."""
+    before = np.cumsum(amounts) - amounts
+    pieces = np.diff(np.append(path.begins, amounts.size))
+    return before - np.repeat(before[path.begins], pieces)
+
+
+def _jumps(path: IntrinsicPath, power: float) -> tuple[FloatArray, FloatArray]:
+    """Change of z**power at the begin of each pair's piece, then of each row's part; and derivatives by power."""
+    middle, part = path.log_z[2], path.part_log_z[2]
+    value, by_power = np.exp(power * middle), np.exp(power * middle) * middle
+    before, before_by_power = np.append(0.0, value[:-1]), np.append(0.0, by_power[:-1])
+    before[path.begins] = before_by_power[path.begins] = 0.0
+    here, here_by_power = np.exp(power * part), np.exp(power * part) * part
+    last = path.part_piece
+    size = np.concatenate([(value - before)[path.pair_piece], here - before[last]])
+    size_by_power = np.concatenate(
+        [(by_power - before_by_power)[path.pair_piece], here_by_power - before_by_power[last]]
+    )
+    return size, size_by_power
