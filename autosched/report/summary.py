@@ -1,0 +1,162 @@
+"""The summary of a study: one JSON document, the same for machines (`--json`), the terminal and the report."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from autosched.ledger.records import Forecast
+from autosched.ledger.state import StudyState, TrialState, TrialStatus
+from autosched.report.audits import audits
+from autosched.report.confirmation import Confirmation, confirmation, default_trial, winner
+from autosched.report.cost import study_cost
+from autosched.space.records import Space
+
+__all__ = ["summarise", "winner"]
+
+STATUSES: tuple[TrialStatus, ...] = ("complete", "pruned", "diverged", "failed", "stopped", "running")
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def summarise(
+    state: StudyState,
+    space: Space,
+    *,
+    artifacts: Mapping[str, str] = _NOTHING,
+    tracking: Mapping[str, str | None] = _NOTHING,
+    running: bool = False,
+) -> dict[str, Any]:
+    """The study as plain JSON data; numbers that do not exist (or are not finite) are None.
+
+    Args:
+        artifacts: where the ``schedule`` and the ``report`` were written.
+        tracking: the tracker's ``uri``, ``experiment`` and ``run_id``.
+        running: whether a driver is at work on the study, which its events cannot tell.
+
+    Returns:
+        A dict with these keys; losses in nats, steps in updates:
+
+        ``study``, ``state``
+            The name; ``finished``, ``running`` or ``interrupted`` (can be resumed).
+        ``reason``
+            What ended the study, one sentence; None before.
+        ``best``, ``default``
+            The winner (see :func:`winner`) and the user's own schedule: ``trial``, ``value`` (final loss on the
+            study's seed), ``schedule`` (``family``, ``params``, ``steps``, ``fingerprint``); the winner also has
+            ``predicted``: ``mean``, ``low``, ``high`` (90% interval) of the last forecast made while it ran, at update
+            ``step``. None without such a trial.
+        ``trials``
+            ``proposed`` in all, cut into ``complete``, ``pruned``, ``diverged``, ``failed``, ``stopped`` and
+            ``running``; ``confirm`` of them confirmed finalists on fresh seeds.
+        ``steps``
+            The cost, see :class:`autosched.report.cost.Cost`.
+        ``seconds``, ``utilisation``, ``overhead_ms_per_segment``
+            Wall-clock of all sessions; share of it workers were busy; the driver's own time per segment, when measured.
+        ``audits``, ``false_kills``
+            Condemned trials that were kept, and how many of them it would have been wrong to stop, see
+            :class:`autosched.report.audits.Audit`.
+        ``confirmation``
+            None, or by fresh seed: ``seeds``, losses of the ``best`` and the ``default``, their means ``mean_best`` and
+            ``mean_default``, ``gain`` = mean of default - best with its 90% interval ``gain_low`` to ``gain_high``,
+            ``winner_trial``. A run that diverged has loss None.
+        ``tracking``, ``artifacts``
+            As given; what is missing is None.
+    """
+    best, default, seen = winner(state), default_trial(state), audits(state)
+    confirmed = confirmation(state)
+    document = {
+        "study": state.name,
+        "state": "finished" if state.finished is not None else "running" if running else "interrupted",
+        "reason": None if state.finished is None else state.finished.reason,
+        "best": None if best is None else {**_trial(best, space), "predicted": _predicted(best.last_forecast)},
+        "default": None if default is None else _trial(default, space),
+        "trials": _counts(state),
+        "steps": asdict(study_cost(state, horizon=space.horizon_steps)),
+        "seconds": state.seconds,
+        "utilisation": _utilisation(state),
+        "overhead_ms_per_segment": _measured(state, "overhead_ms_per_segment"),
+        "audits": len(seen),
+        "false_kills": sum(audit.false_kill is True for audit in seen),
+        "confirmation": None if confirmed is None else _confirmation(confirmed),
+        "tracking": {name: tracking.get(name) for name in ("uri", "experiment", "run_id")},
+        "artifacts": {name: artifacts.get(name) for name in ("schedule", "report")},
+    }
+    return {name: json_safe(value) for name, value in document.items()}
+
+
+def json_safe(value: Any) -> Any:
+    """The value as JSON data: mappings are dicts, sequences lists, numpy numbers plain, NaN and infinities None.
+
+    Example:
+        >>> json_safe({"a": (1.5, float("nan")), "b": np.float64(2.0)})
+        {'a': [1.5, None], 'b': 2.0}
+    """
+    if isinstance(value, Mapping):
+        return {str(name): json_safe(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_safe(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _trial(trial: TrialState, space: Space) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "value": trial.value,
+        "schedule": {
+            "family": trial.family,
+            "params": trial.params,
+            "steps": space.horizon_steps,
+            "fingerprint": trial.fingerprint,
+        },
+    }
+
+
+def _predicted(forecast: Forecast | None) -> dict[str, float] | None:
+    if forecast is None:
+        return None
+    return {"mean": forecast.mean, "low": forecast.low, "high": forecast.high, "step": forecast.step}
+
+
+def _counts(state: StudyState) -> dict[str, int]:
+    seen = Counter(trial.status for trial in state.trials)
+    return {
+        "proposed": len(state.trials),
+        **{status: seen[status] for status in STATUSES},
+        "confirm": state.kinds["confirm"],
+    }
+
+
+def _confirmation(confirmed: Confirmation) -> dict[str, Any]:
+    best = confirmed.losses[confirmed.winner]
+    default = () if confirmed.default is None else confirmed.losses[confirmed.default]
+    gain = confirmed.gain
+    return {
+        "seeds": confirmed.seeds,
+        "best": best,
+        "default": default,
+        "mean_best": np.mean(best),
+        "mean_default": np.mean(default) if default else None,
+        "gain": None if gain is None else gain.mean,
+        "gain_low": None if gain is None else gain.low,
+        "gain_high": None if gain is None else gain.high,
+        "winner_trial": confirmed.winner,
+    }
+
+
+def _measured(state: StudyState, name: str) -> float | None:
+    return None if state.finished is None else state.finished.stats.get(name)
+
+
+def _utilisation(state: StudyState) -> float | None:
+    """As the driver measured it; until it has, workers' busy seconds over all sessions' worker-seconds."""
+    measured = _measured(state, "utilisation")
+    available = state.seconds * state.workers
+    return measured if measured is not None or available <= 0 else state.worker_seconds / available
