@@ -180,7 +180,7 @@ class Dispatcher:
         self.journal.commit(SegmentFinished(observation=seen))
 
     def _fail(self, failure: Failure) -> None:
-        earlier = self.journal.state.failures.get(failure.segment, [])
+        earlier = tuple(self.journal.state.failures.get(failure.segment, ()))
         self.journal.commit(SegmentFailed(failure=failure, attempt=len(earlier) + 1))
         if failure.kind == "storage":
             raise CheckpointError(f"{failure.reason}; nothing is lost: make room, then resume.")

@@ -128,9 +128,7 @@ class Loop:
                 if len(state.in_flight) >= self._dispatcher.backend.workers:
                     continue
                 due = max(state.clock, trial.due) + stop - trial.step
-                scheduled = SegmentScheduled(
-                    trial=trial.number, segment=segment, start=trial.step, stop=stop, due=due
-                )
+                scheduled = SegmentScheduled(trial=trial.number, segment=segment, start=trial.step, stop=stop, due=due)
                 self._journal.commit(scheduled)
             self._dispatcher.order(plan, trial.step, stop)
 
@@ -225,9 +223,7 @@ class Loop:
             self._end(advanced, ended)
         elif reached == self._space.horizon_steps:
             value = outcome.points[-1].loss
-            self._end(
-                advanced, TrialEnded(trial=head.trial, status="complete", step=reached, at=head.due, value=value)
-            )
+            self._end(advanced, TrialEnded(trial=head.trial, status="complete", step=reached, at=head.due, value=value))
         else:
             self._journal.commit(advanced)
             self._retention.advanced(state, trial)

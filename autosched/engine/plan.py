@@ -1,9 +1,9 @@
 """How a trial is cut into segments, and what each segment is called.
 
-    name   meaning                                                          unit
-    cuts   updates after which a checkpoint is written; the last is the     updates
-           horizon
-    ids    identity of the model's state at each cut (content address)
+name   meaning                                                          unit
+cuts   updates after which a checkpoint is written; the last is the     updates
+       horizon
+ids    identity of the model's state at each cut (content address)
 """
 
 from __future__ import annotations

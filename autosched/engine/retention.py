@@ -29,7 +29,7 @@ class Retention:
     plans: Plans
     _held: dict[int, list[str]] = field(default_factory=dict)
     _branchable: dict[str, int] = field(default_factory=dict)
-    _best: str | None = None
+    _best: str = ""
 
     def restore(self, state: StudyState) -> None:
         """After a resume: learn what there is, and delete what the last driver was killed before deleting."""
@@ -41,8 +41,8 @@ class Retention:
             if self.store.uri(identity) in there:
                 ours.add(identity)
         best = state.best_trial()
-        self._best = best.segments[-1] if best is not None and best.segments else None
-        kept = {*self._branchable, *self._standing(state), *([self._best] if self._best else [])}
+        self._best = best.segments[-1] if best is not None else ""
+        kept = {*self._branchable, *self._standing(state), self._best}
         for identity in sorted(ours - kept):
             self._delete(state, identity)
 
@@ -71,14 +71,16 @@ class Retention:
     def ended(self, state: StudyState, trial: TrialState) -> None:
         """A trial is over: what only it could use goes, but for the best trial's last checkpoint."""
         held = self._held.pop(trial.number, [])
-        keep = held[-1] if held and state.best == trial.number and trial.kind != "confirm" else None
+        if trial.status == "complete":
+            held.append(trial.segments[-1])
+        if held and state.best == trial.number:
+            last = held.pop()
+            if self._best not in ("", last):
+                held.append(self._best)
+            self._best = last
         for identity in held:
-            if identity != keep:
+            if identity not in self._branchable and identity != self._best:
                 self._delete(state, identity)
-        if keep is not None:
-            if self._best is not None:
-                self._delete(state, self._best)
-            self._best = keep
         self._shrink(state)
 
     def _standing(self, state: StudyState) -> set[str]:

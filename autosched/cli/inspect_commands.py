@@ -1,0 +1,129 @@
+"""`status`, `show`, `best`: look at studies; they read the ledger only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, ledger_url, show
+from autosched.cli.study import report_folder, space_of
+from autosched.errors import StudyError, UsageError
+from autosched.ledger.records import Decision
+from autosched.ledger.state import TrialState
+from autosched.ledger.store import Ledger, StudyRow
+from autosched.report.summary import summarise, winner
+from autosched.report.text import final_lines, status_lines, trial_lines
+
+
+def status(
+    study: Annotated[str | None, typer.Argument(help="A study; without one, all are listed.", metavar="[STUDY]")] = None,
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the studies of a ledger, or tell how one stands.
+
+    Example: autosched status wsd-demo
+    """
+    store = Ledger(ledger_url(ledger), create=False)
+    if study is None:
+        rows = store.studies()
+        show(as_json, [_row(row) for row in rows], _table(rows))
+        return
+    state = store.state(study)
+    space = space_of(state)
+    show(as_json, summarise(state, space), status_lines(state, space))
+
+
+def explain(
+    study: StudyArgument,
+    trial: Annotated[int, typer.Argument(help="Number of a trial.", metavar="TRIAL")],
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain one trial: its schedule, what was forecast, what was decided and why.
+
+    Example: autosched show wsd-demo 7
+    """
+    state = Ledger(ledger_url(ledger), create=False).state(study)
+    if not 0 <= trial < len(state.trials):
+        raise UsageError(f"TRIAL must be 0 to {len(state.trials) - 1} for the study {study!r}, but got {trial}.")
+    show(as_json, trial_document(state.trials[trial]), trial_lines(state, space_of(state), trial))
+
+
+def best(study: StudyArgument, ledger: LedgerOption = None, as_json: JsonOption = False) -> None:
+    """Print the winner of a study and where its files are.
+
+    Example: autosched best wsd-demo --json
+    """
+    state = Ledger(ledger_url(ledger), create=False).state(study)
+    if winner(state) is None:
+        raise StudyError(f"the study {study!r} has no complete trial yet; see `autosched status {study}`.")
+    space = space_of(state)
+    folder = report_folder(space)
+    files = {"schedule": folder / "schedule.json", "report": folder / "report.html"}
+    there = {name: str(path) for name, path in files.items() if path.exists()}
+    tracking = {"uri": space.tracking.uri, "experiment": space.tracking.experiment, "run_id": None}
+    summary = summarise(state, space, artifacts=there, tracking=tracking)
+    show(as_json, summary, final_lines(summary))
+
+
+def trial_document(trial: TrialState) -> dict[str, Any]:
+    """A trial as JSON data."""
+    return {
+        "trial": trial.number,
+        "kind": trial.kind,
+        "of": trial.of,
+        "status": trial.status,
+        "step": trial.step,
+        "value": trial.value,
+        "reason": trial.reason,
+        "schedule": {"family": trial.family, "params": dict(trial.params), "fingerprint": trial.fingerprint},
+        "seed": trial.seed,
+        "points": [{"step": point.step, "loss": point.loss, **point.metrics} for point in trial.points],
+        "decisions": [_decision(step, decision) for step, decision in trial.decisions],
+    }
+
+
+def _decision(step: int, decision: Decision) -> dict[str, Any]:
+    forecast = decision.forecast
+    interval = None if forecast is None else {"mean": forecast.mean, "low": forecast.low, "high": forecast.high}
+    return {
+        "step": step,
+        "action": decision.action,
+        "audit": decision.audit,
+        "reason": decision.reason,
+        "forecast": interval,
+    }
+
+
+def _row(row: StudyRow) -> dict[str, Any]:
+    return {
+        "study": row.name,
+        "state": "finished" if row.finished else "unfinished",
+        "events": row.events,
+        "created": row.created,
+        "updated": row.updated,
+    }
+
+
+def _table(rows: Sequence[StudyRow]) -> list[str]:
+    if not rows:
+        return ["no studies yet; start one with `autosched tune --space FILE`"]
+    width = max(len(row.name) for row in rows)
+    return [
+        f"{row.name:<{width}}  {'finished' if row.finished else 'unfinished':<10}  {row.events:>6} events  "
+        f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(row.created))}"
+        for row in rows
+    ]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(status)
+    app.command("show")(explain)
+    app.command()(best)
+
+

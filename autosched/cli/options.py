@@ -1,0 +1,62 @@
+"""Options and output habits that commands share."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from autosched.errors import SpaceError, UsageError
+
+LedgerOption = Annotated[
+    str | None,
+    typer.Option("--ledger", help="Ledger URL; default: AUTOSCHED_LEDGER, else sqlite:///autosched.db.", metavar="URL"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; logs go to stderr.")]
+StudyArgument = Annotated[str, typer.Argument(help="Name of a study in the ledger.", metavar="STUDY")]
+
+
+def ledger_url(given: str | None, otherwise: str = "sqlite:///autosched.db") -> str:
+    """The ledger to use: the option, the environment, or the default."""
+    return given or os.environ.get("AUTOSCHED_LEDGER") or otherwise
+
+
+def show(as_json: bool, document: Any, lines: Iterable[str]) -> None:
+    """Print for a machine or for a person."""
+    if as_json:
+        json.dump(document, sys.stdout, allow_nan=False, indent=2)
+        sys.stdout.write("\n")
+    else:
+        for line in lines:
+            print(line)
+
+
+def read_text(path: Path, what: str) -> str:
+    """A small text file a user named.
+
+    Raises:
+        SpaceError: it is missing, a folder, unreadable or not text; the line names it.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SpaceError(f"this is no text file; {what} is expected", file=path) from None
+    except OSError as error:
+        raise SpaceError(f"cannot read {what}: {error.strerror}", file=path) from None
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file a user named.
+
+    Raises:
+        UsageError: its folder is missing or cannot be written.
+    """
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}.") from None

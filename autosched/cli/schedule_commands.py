@@ -1,0 +1,106 @@
+"""`plot` and `export`: look at a schedule, take it away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autosched.cli.options import LedgerOption, ledger_url, read_text, show, write_file
+from autosched.cli.study import space_of
+from autosched.errors import ScheduleError, StudyError, UsageError
+from autosched.ledger.store import Ledger
+from autosched.randomness import generator
+from autosched.report.plots import schedule_plot, terminal_plot
+from autosched.report.summary import winner
+from autosched.schedules.export import to_csv, to_torch_source
+from autosched.schedules.schedule import Schedule
+from autosched.space import build_schedule, draw, load_space
+from autosched.space.records import ScheduleSpec
+
+TARGETS = {
+    "json": lambda schedule: schedule.to_json(),
+    "csv": to_csv,
+    "torch": to_torch_source,
+}
+
+
+def load_schedule(path: Path) -> Schedule:
+    """Read a schedule file.
+
+    Raises:
+        SpaceError, ScheduleError: the file cannot be read or is no schedule; the line names it.
+    """
+    try:
+        return Schedule.from_json(read_text(path, "a schedule file"))
+    except ScheduleError as error:
+        raise ScheduleError(f"{path}: {error}") from None
+
+
+def best_schedule(study: str, ledger: str | None) -> Schedule:
+    """The winner's schedule of a study.
+
+    Raises:
+        StudyError: no such study, or none of its trials is complete.
+    """
+    state = Ledger(ledger_url(ledger), create=False).state(study)
+    best = winner(state)
+    if best is None:
+        raise StudyError(f"the study {study!r} has no complete trial yet; see `autosched status {study}`.")
+    return build_schedule(space_of(state), ScheduleSpec(family=best.family, params=best.params))
+
+
+def plot(
+    files: Annotated[list[Path], typer.Argument(help="Schedule files (JSON) or space files (YAML).", metavar="FILE…")],
+    out: Annotated[Path | None, typer.Option("--out", help="Write a PNG; without it, draw in the terminal.")] = None,
+    draws: Annotated[int, typer.Option("--draws", min=1, max=50, help="Draws from each space.")] = 6,
+) -> None:
+    """Draw schedules, or what a space would try.
+
+    Example: autosched plot search_spaces/wsd.yaml --draws 8 --out wsd.png
+    """
+    schedules: list[Schedule] = []
+    labels: list[str] = []
+    for path in files:
+        if path.suffix in {".yaml", ".yml"}:
+            space = load_space(path)
+            for index in range(draws):
+                schedules.append(build_schedule(space, draw(space, generator(space.seed, index, "plot"))))
+                labels.append(schedules[-1].describe())
+        else:
+            schedules.append(load_schedule(path))
+            labels.append(path.stem)
+    if out is None:
+        print(terminal_plot(schedules, labels))
+        return
+    write_file(out, schedule_plot(schedules, labels))
+    print(f"wrote {out}")
+
+
+def export(
+    source: Annotated[str, typer.Argument(help="A study's name, or a schedule file.", metavar="STUDY|FILE")],
+    to: Annotated[str, typer.Option("--to", help="torch (source that needs torch only), csv or json.")] = "json",
+    out: Annotated[Path | None, typer.Option("--out", help="Write to a file instead of stdout.")] = None,
+    ledger: LedgerOption = None,
+) -> None:
+    """Take a schedule away in the form another program reads.
+
+    Example: autosched export wsd-demo --to torch --out schedule.py
+    """
+    if to not in TARGETS:
+        raise UsageError(f"--to must be one of {', '.join(TARGETS)}, but got {to!r}.")
+    path = Path(source)
+    schedule = load_schedule(path) if path.suffix == ".json" or path.is_file() else best_schedule(source, ledger)
+    text = TARGETS[to](schedule)
+    if out is None:
+        show(False, None, [text.rstrip("\n")])
+        return
+    write_file(out, text.encode())
+    print(f"wrote {out}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(plot)
+    app.command()(export)

@@ -1,0 +1,171 @@
+"""`ui` and `doctor`: open MLflow, check the installation."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autosched.cli.options import JsonOption, LedgerOption, ledger_url, show
+from autosched.cli.study import space_of, versions
+from autosched.errors import AutoschedError, StudyError, TrackingError, UsageError
+from autosched.ledger.store import Ledger
+from autosched.space.records import Tracking
+
+LOW_DISK_GIB = 2.0
+
+
+def ui(
+    study: Annotated[str | None, typer.Argument(help="A study; default: the newest.", metavar="[STUDY]")] = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port on loopback.")] = 5000,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on; loopback unless asked.")] = "127.0.0.1",
+    tracking: Annotated[str | None, typer.Option("--tracking", help="Store to open instead.", metavar="URI")] = None,
+    ledger: LedgerOption = None,
+) -> int:
+    """Open MLflow on the store a study is tracked in.
+
+    Example: autosched ui --port 5001
+    """
+    uri = tracking or _tracking_of(study, ledger)
+    if uri.startswith(("http://", "https://")):
+        print(f"the study is tracked on a server: open {uri}")
+        return 0
+    _check_store(uri)
+    check_port(host, port)
+    print(f"MLflow on http://{host}:{port} shows {uri}; Ctrl-C stops it.", flush=True)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", host, "--port", str(port)]
+    return subprocess.run(command, check=False, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}).returncode
+
+
+def _tracking_of(study: str | None, ledger: str | None) -> str:
+    store = Ledger(ledger_url(ledger), create=False)
+    names = [row.name for row in store.studies()]
+    if study is None and not names:
+        raise StudyError("the ledger has no study yet; run `autosched tune`, or name a store with --tracking.")
+    uri = space_of(store.state(study or names[0])).tracking.uri
+    if uri == "none":
+        raise StudyError(f"the study {study or names[0]!r} is not tracked (tracking: none).")
+    return uri
+
+
+def _check_store(uri: str) -> None:
+    path = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not path.exists():
+        raise TrackingError(f"there is no tracking store {path}; run `autosched tune` in this folder first.")
+
+
+def check_port(host: str, port: int) -> None:
+    """Fail early when a port cannot be had.
+
+    Raises:
+        UsageError: it is taken, or not allowed.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port.") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check of `doctor`: what was looked at, what was found, and whether it will do."""
+
+    name: str
+    found: str
+    ok: bool
+
+
+def doctor(ledger: LedgerOption = None, as_json: JsonOption = False) -> int:
+    """Check the installation: versions, devices, disk, ledger, a checkpoint, Ray, MLflow.
+
+    Example: autosched doctor
+    """
+    findings = list(_findings(ledger_url(ledger)))
+    lines = [f"{'ok ' if f.ok else 'BAD'}  {f.name:<12} {f.found}" for f in findings]
+    healthy = all(f.ok for f in findings)
+    document = {"ok": healthy, "findings": [{"name": f.name, "found": f.found, "ok": f.ok} for f in findings]}
+    show(as_json, document, lines)
+    return 0 if healthy else 1
+
+
+def _findings(ledger: str) -> Iterator[Finding]:
+    checks: dict[str, Callable[[], str]] = {
+        "python": lambda: sys.version.split()[0],
+        "packages": lambda: ", ".join(f"{name} {version}" for name, version in versions().items() if name != "python"),
+        "devices": _devices,
+        "disk": _disk,
+        "ledger": lambda: _ledger(ledger),
+        "trainer": _trainer,
+        "ray": _ray,
+        "mlflow": _mlflow,
+    }
+    for name, check in checks.items():
+        try:
+            yield Finding(name=name, found=check(), ok=True)
+        except (AutoschedError, OSError, ImportError) as error:
+            yield Finding(name=name, found=" ".join(str(error).split()), ok=False)
+
+
+def _devices() -> str:
+    import torch
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return f"{os.cpu_count()} cores, " + (", ".join(gpus) if gpus else "no GPU (CPU training works)")
+
+
+def _disk() -> str:
+    free = shutil.disk_usage(".").free / 2**30
+    if free < LOW_DISK_GIB:
+        raise OSError(f"only {free:.1f} GiB are free here; checkpoints may not fit")
+    return f"{free:.0f} GiB free here"
+
+
+def _ledger(url: str) -> str:
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        return f"{url} (made by the first `autosched tune`)"
+    store = Ledger(url, create=False)
+    return f"{store.place}, {len(store.studies())} studies"
+
+
+def _trainer() -> str:
+    import numpy as np
+
+    from workers.registry import make_trainer
+
+    trainer = make_trainer("gpt", {"layers": 1, "width": 16, "heads": 2, "context": 16, "batch": 2}, 0, 2)
+    trainer.start()
+    trainer.train(np.array([1e-3, 1e-3]))
+    return f"gpt trains two updates, loss {trainer.evaluate():.2f}"
+
+
+def _ray() -> str:
+    from workers.ray_backend import RayBackend
+
+    backend = RayBackend(workers=1, cpus=1, gpus=0, address=None)
+    backend.close()
+    return "starts and stops"
+
+
+def _mlflow() -> str:
+    from autosched.tracking.select import make_tracker
+
+    tracker = make_tracker(Tracking())
+    if tracker is not None:
+        tracker.close()
+    return f"{Tracking().uri} by default"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(ui)
+    app.command()(doctor)

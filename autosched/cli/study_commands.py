@@ -1,0 +1,156 @@
+"""`tune` and `resume`: the commands that train."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, ledger_url, show
+from autosched.cli.progress import make_progress
+from autosched.cli.study import RunOptions, create_study, preflight, run_study, space_of
+from autosched.ledger.store import Ledger
+from autosched.report.text import final_lines
+from autosched.space import load_space
+from autosched.space.records import Space
+
+AddressOption = Annotated[
+    str | None, typer.Option("--address", help="Ray cluster to use, e.g. ray://head:10001 or auto.", metavar="ADDRESS")
+]
+FreshOption = Annotated[
+    bool, typer.Option("--fresh", help="Train everything anew: take nothing from other studies of the ledger.")
+]
+
+
+def tune(
+    space: Annotated[Path, typer.Option("--space", help="The space file.", metavar="FILE")],
+    override: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one value, e.g. budget.trials=8.", metavar="KEY=VALUE")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Study name; default: the file's.")] = None,
+    backend: Annotated[str, typer.Option("--backend", help="ray or local (this process).")] = "ray",
+    workers: Annotated[int | None, typer.Option("--workers", help="Segments trained at the same time.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the study.")] = None,
+    address: AddressOption = None,
+    ledger: LedgerOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study if it exists.")] = False,
+    fresh: FreshOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Find the best schedule of a space: propose, train, prune, confirm, report.
+
+    Example: autosched tune --space search_spaces/wsd.yaml --workers 2
+    """
+    options = RunOptions(backend=backend, address=address, reuse=not fresh)
+    loaded = load_space(space, _overrides(override, name=name, workers=workers, seed=seed, ledger=ledger))
+    preflight(loaded, options)
+    store = Ledger(loaded.storage.ledger)
+    existing = {row.name for row in store.studies()} if resume else set()
+    if loaded.study in existing:
+        return _run(store, loaded.study, options, as_json)
+    created = create_study(store, loaded)
+    if created.study != loaded.study:
+        print(f"autosched: the study {loaded.study!r} is finished; this one is {created.study!r}.", file=sys.stderr)
+    return _run(store, created.study, options, as_json)
+
+
+def resume(
+    study: StudyArgument,
+    backend: Annotated[str | None, typer.Option("--backend", help="ray or local; default: as before.")] = None,
+    address: AddressOption = None,
+    ledger: LedgerOption = None,
+    fresh: FreshOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Go on with a study that was interrupted; bring a finished one's tracker and report up to date.
+
+    Example: autosched resume wsd-demo
+    """
+    store = Ledger(ledger_url(ledger), create=False)
+    state = store.state(study)
+    options = RunOptions(backend=backend or state.backend or "ray", address=address, reuse=not fresh)
+    preflight(space_of(state), options)
+    return _run(store, study, options, as_json)
+
+
+def _overrides(
+    given: list[str] | None, *, name: str | None, workers: int | None, seed: int | None, ledger: str | None
+) -> list[str]:
+    """Flags are short forms of `--set`, so that they pass the same checks and are kept in the ledger."""
+    flags = {
+        "study": name,
+        "resources.workers": workers,
+        "seed": seed,
+        "storage.ledger": ledger_url(ledger, "") or None,
+    }
+    return [*(given or []), *(f"{path}={value}" for path, value in flags.items() if value is not None)]
+
+
+def _run(store: Ledger, study: str, options: RunOptions, as_json: bool) -> int:
+    space = space_of(store.state(study))
+    progress = make_progress(space, quiet_stdout=as_json)
+    try:
+        outcome = run_study(store, study, options, progress)
+    except KeyboardInterrupt:
+        progress.close()
+        print(f"autosched: interrupted; go on with `autosched resume {study}`.", file=sys.stderr)
+        return 130
+    finally:
+        progress.close()
+        store.close()
+    show(as_json, outcome.summary, final_lines(outcome.summary))
+    if outcome.untracked:
+        print(
+            f"autosched: error: the study is finished, but {outcome.untracked} events are not in the tracker "
+            f"({outcome.tracking_error}); run `autosched resume {study}` when it is back.",
+            file=sys.stderr,
+        )
+        return 1
+    if outcome.summary["best"] is None:
+        print(f"autosched: error: no trial of {study!r} completed; see `autosched status {study}`.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def validate(
+    space: Annotated[Path, typer.Argument(help="The space file.", metavar="FILE")],
+    override: Annotated[list[str] | None, typer.Option("--set", help="Override one value.", metavar="KEY=VALUE")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Check a space file and say what it would do, without training.
+
+    Example: autosched validate search_spaces/wsd.yaml
+    """
+    from autosched.search.select import make_controller, make_pruner
+    from autosched.space import space_to_json
+    from workers.registry import check_trainer
+
+    loaded = load_space(space, override or [])
+    make_controller(loaded)
+    make_pruner(loaded)
+    check_trainer(loaded.trainer.use, loaded.trainer.options)
+    show(as_json, space_to_json(loaded), _description(space, loaded))
+    return 0
+
+
+def _description(path: Path, space: Space) -> list[str]:
+    budget = {f.name: getattr(space.budget, f.name) for f in dataclasses.fields(space.budget)}
+    limits = ", ".join(f"{value:g} {name}" for name, value in budget.items() if value is not None)
+    families = ", ".join(family.family for family in space.schedule)
+    return [
+        f"{path}: sound.",
+        f"study {space.study}: {families} on the {space.trainer.use} trainer, {space.horizon_steps} updates a run,",
+        f"controller {space.controller.name}, pruner {space.pruner.name}, at most {limits}.",
+    ]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(tune)
+    app.command()(resume)
+    app.command()(validate)
+
+

@@ -1,0 +1,202 @@
+"""`kill -9` of the driver and of workers at random moments: the end is the uninterrupted study's."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from autosched.ledger.events import SegmentFinished
+from autosched.ledger.state import StudyState
+from autosched.ledger.store import Ledger
+
+SPACE = """
+study: storm
+trainer: {use: simulated, with: {seconds_per_step: 0.0005}}
+horizon_steps: 100
+eval_every: 10
+checkpoint_every: 20
+schedule:
+  wsd:
+    peak_lr: {low: 1e-3, high: 1e-1, scale: log}
+    warmup_steps: 10
+    cooldown_fraction: {low: 0.1, high: 0.9}
+    cooldown_shape: [linear, sqrt]
+    final_lr_ratio: 0.0
+default:
+  wsd: {peak_lr: 1e-2, warmup_steps: 10, cooldown_fraction: 0.2, cooldown_shape: linear, final_lr_ratio: 0.0}
+controller: tpe
+pruner: law
+budget: {trials: 40}
+resources: {workers: 2, retries: 30}
+confirm: {finalists: 1, seeds: 2}
+tracking: {uri: "sqlite:///mlflow.db", experiment: storm}
+"""
+AUTOSCHED = [sys.executable, "-m", "autosched"]
+DEADLINE = 90.0
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    log = (folder / "log.txt").open("ab")
+    return subprocess.Popen([*AUTOSCHED, *arguments], cwd=folder, stdout=log, stderr=log)
+
+
+def state_of(folder: Path) -> StudyState:
+    ledger = Ledger(f"sqlite:///{folder}/autosched.db")
+    try:
+        return ledger.state("storm")
+    finally:
+        ledger.close()
+
+
+def events_in(folder: Path) -> int:
+    if not (folder / "autosched.db").exists():
+        return 0
+    ledger = Ledger(f"sqlite:///{folder}/autosched.db")
+    try:
+        return sum(row.events for row in ledger.studies())
+    finally:
+        ledger.close()
+
+
+def wait_for_events(folder: Path, process: subprocess.Popen[bytes], count: int) -> bool:
+    """Until the ledger holds `count` events (True), or the process ended by itself (False)."""
+    end = time.monotonic() + DEADLINE
+    while events_in(folder) < count:
+        assert time.monotonic() < end, f"no {count} events after {DEADLINE} s: {(folder / 'log.txt').read_text()}"
+        try:
+            process.wait(0.01)
+        except subprocess.TimeoutExpired:
+            continue
+        return False
+    return True
+
+
+def worker_pids(driver: int) -> list[int]:
+    """Ray worker processes below a driver that run an actor."""
+    parents: dict[int, int] = {}
+    names: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+                names[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(stat.rsplit(")", 1)[1].split()[1])
+
+    def below(pid: int) -> bool:
+        while pid in parents and pid > 1:
+            if pid == driver:
+                return True
+            pid = parents[pid]
+        return False
+
+    return [pid for pid, name in names.items() if name.startswith("ray::") and "IDLE" not in name and below(pid)]
+
+
+def picture(state: StudyState) -> list[dict[str, object]]:
+    return [
+        {
+            "trial": trial.number,
+            "kind": trial.kind,
+            "fingerprint": trial.fingerprint,
+            "seed": trial.seed,
+            "status": trial.status,
+            "step": trial.step,
+            "value": trial.value,
+            "reason": trial.reason,
+            "losses": [(point.step, point.loss) for point in trial.points],
+            "decisions": [(step, decision.action, decision.reason) for step, decision in trial.decisions],
+        }
+        for trial in state.trials
+    ]
+
+
+def mlflow_runs(folder: Path) -> list[tuple[str, str, dict[str, str]]]:
+    code = """
+import json, sys
+from mlflow import MlflowClient
+client = MlflowClient(tracking_uri="sqlite:///mlflow.db")
+experiment = client.get_experiment_by_name("storm")
+runs = client.search_runs([experiment.experiment_id], max_results=1000)
+json.dump([(run.info.run_id, run.info.status, dict(run.data.tags)) for run in runs], sys.stdout)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    return [tuple(run) for run in json.loads(done.stdout)]
+
+
+def check_tracking(folder: Path, state: StudyState) -> None:
+    """Every trial has one run, ended as the ledger says; nothing is left RUNNING."""
+    runs = mlflow_runs(folder)
+    ended = {"complete": "FINISHED", "pruned": "KILLED", "stopped": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
+    trials = {tags["autosched.trial"]: status for _, status, tags in runs if "mlflow.parentRunId" in tags}
+    parents = [(run, status) for run, status, tags in runs if "mlflow.parentRunId" not in tags]
+    assert [status for _, status in parents] == ["FINISHED"]
+    assert len(trials) == len(runs) - 1 == len(state.trials)
+    assert trials == {str(trial.number): ended[trial.status] for trial in state.trials}
+
+
+def check_no_segment_trained_twice(folder: Path) -> None:
+    ledger = Ledger(f"sqlite:///{folder}/autosched.db")
+    counts = Counter(
+        stamped.event.observation.segment
+        for stamped in ledger.read("storm")
+        if isinstance(stamped.event, SegmentFinished)
+    )
+    ledger.close()
+    assert [identity for identity, count in counts.items() if count > 1] == []
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> StudyState:
+    """The study that nobody disturbs."""
+    folder = tmp_path_factory.mktemp("calm")
+    (folder / "space.yaml").write_text(SPACE)
+    process = start(folder, "tune", "--space", "space.yaml", "--backend", "local")
+    assert process.wait(DEADLINE) == 0, (folder / "log.txt").read_text()
+    state = state_of(folder)
+    check_tracking(folder, state)
+    return state
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("backend", "kills"), [("local", 15), ("ray", 10)])
+def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path, calm: StudyState, backend: str, kills: int) -> None:
+    chance = random.Random(f"moments of {backend}")
+    (tmp_path / "space.yaml").write_text(SPACE)
+    tune = ["tune", "--space", "space.yaml", "--backend", backend]
+    share = calm.events / (kills + 1)
+    killed = {"driver": 0, "worker": 0}
+    process = start(tmp_path, *tune)
+    for number in range(kills):
+        moment = events_in(tmp_path) + 2 + chance.randrange(max(3, round(1.3 * share)))
+        if not wait_for_events(tmp_path, process, moment):
+            break
+        workers = worker_pids(process.pid) if backend == "ray" and number % 2 else []
+        if workers:
+            os.kill(chance.choice(workers), signal.SIGKILL)
+            killed["worker"] += 1
+            continue
+        process.kill()
+        process.wait()
+        killed["driver"] += 1
+        process = start(tmp_path, *(["resume", "storm"] if events_in(tmp_path) else tune))
+    assert process.wait(DEADLINE) == 0, (tmp_path / "log.txt").read_text()
+    assert killed["driver"] + killed["worker"] >= 0.7 * kills, killed
+    assert backend == "local" or killed["worker"] >= 3, killed
+    state = state_of(tmp_path)
+    assert picture(state) == picture(calm)
+    assert state.best == calm.best
+    check_no_segment_trained_twice(tmp_path)
+    check_tracking(tmp_path, state)

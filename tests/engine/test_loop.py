@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from studies import Interruption, Study, picture, trained_twice, wsd_space
+
+from autosched.engine.budget import closed
+from autosched.engine.checkpoint_store import CheckpointStore
+from autosched.engine.local_backend import LocalBackend
+from autosched.errors import CheckpointError
+from autosched.ledger.events import SegmentScheduled
+from autosched.ledger.records import Failure, Segment
+from autosched.space.records import Budget, Component, Confirm, Resources
+
+
+def test_a_study_ends_with_every_trial_ended(tmp_path: Path) -> None:
+    state = Study(wsd_space(tmp_path)).run()
+    assert state.finished is not None
+    assert state.finished.reason == "8 trials are proposed"
+    assert not state.active
+    assert not state.in_flight
+    searched = [trial for trial in state.trials if trial.kind != "confirm"]
+    assert len(searched) == 8
+    assert [trial.kind for trial in searched][:2] == ["default", "search"]
+    assert all(trial.status in {"complete", "pruned"} for trial in searched)
+
+
+def test_the_default_is_trained_first_and_never_pruned(tmp_path: Path) -> None:
+    state = Study(wsd_space(tmp_path)).run()
+    assert state.trials[0].kind == "default"
+    assert state.trials[0].status == "complete"
+    assert state.trials[0].decisions == []
+
+
+def test_finalists_and_default_are_confirmed_on_the_same_fresh_seeds(tmp_path: Path) -> None:
+    state = Study(wsd_space(tmp_path, confirm=Confirm(finalists=2, seeds=3))).run()
+    runs = [trial for trial in state.trials if trial.kind == "confirm"]
+    assert {trial.of for trial in runs} >= {0, state.best}
+    seeds = {number: {t.seed for t in runs if t.of == number} for number in {t.of for t in runs}}
+    assert all(len(fresh) == 3 and 0 not in fresh for fresh in seeds.values())
+    assert len(set(map(frozenset, seeds.values()))) == 1
+
+
+@pytest.mark.parametrize("controller", ["tpe", "random", "qmc", "cmaes"])
+@pytest.mark.parametrize("pruner", ["none", "median", "asha", "hyperband"])
+def test_two_runs_of_one_seed_are_equal(tmp_path: Path, controller: str, pruner: str) -> None:
+    pictures = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        space = wsd_space(tmp_path / name, controller=Component(name=controller), pruner=Component(name=pruner))
+        pictures.append(picture(Study(space).run()))
+    assert pictures[0] == pictures[1]
+
+
+def test_another_seed_proposes_otherwise(tmp_path: Path) -> None:
+    prints = []
+    for seed in (0, 1):
+        (tmp_path / str(seed)).mkdir()
+        state = Study(wsd_space(tmp_path / str(seed), seed=seed)).run()
+        prints.append([trial.fingerprint for trial in state.trials[1:8]])
+    assert prints[0] != prints[1]
+
+
+@pytest.mark.parametrize(
+    ("controller", "pruner"),
+    [("tpe", "median"), ("qmc", "asha"), ("cmaes", "hyperband"), ("random", "none"), ("tpe", "law")],
+)
+def test_a_driver_that_dies_after_any_event_changes_nothing(tmp_path: Path, controller: str, pruner: str) -> None:
+    """The whole study, killed after event 1, 8, 15, … and resumed each time, equals the uninterrupted one."""
+    changes = {"controller": Component(name=controller), "pruner": Component(name=pruner)}
+    (tmp_path / "whole").mkdir()
+    whole = Study(wsd_space(tmp_path / "whole", **changes))
+    expected = whole.run()
+    (tmp_path / "cut").mkdir()
+    cut = Study(wsd_space(tmp_path / "cut", **changes))
+    deaths, after = 0, 1
+    while True:
+        try:
+            state = cut.run(die_after=after)
+        except Interruption:
+            deaths += 1
+            after = cut.events()[-1].number + 7
+            continue
+        break
+    assert deaths >= 20
+    assert picture(state) == picture(expected)
+    assert state.best == expected.best
+    assert trained_twice(cut.events()) == []
+
+
+def test_cooldowns_over_one_peak_train_the_trunk_once(tmp_path: Path) -> None:
+    space = wsd_space(tmp_path, workers=1, fixed={"peak_lr": 0.02, "cooldown_shape": "linear"})
+    space = replace(space, pruner=Component(name="none"), confirm=Confirm(), budget=Budget(trials=6))
+    study = Study(space)
+    state = study.run()
+    # Every update up to the checkpoint before a cooldown's start is trained once, by whichever trial came first.
+    branch = [200 - round(200 * trial.params["cooldown_fraction"]) for trial in state.trials]
+    trunk = max(start // 20 * 20 for start in branch)
+    own = 0
+    for trial, start in zip(state.trials, branch, strict=True):
+        own += 200 - start // 20 * 20 if trial.params["cooldown_fraction"] < 1 else 200
+    assert state.steps_trained <= trunk + own
+    reused = sum(trial.steps_shared for trial in state.trials)
+    assert state.steps_trained + reused == 6 * 200
+    assert reused > 0
+    assert len(state.observations) == len(
+        {s.event.segment for s in study.events() if isinstance(s.event, SegmentScheduled)}
+    )
+
+
+def test_a_second_study_reuses_the_first_ones_work_and_proposes_the_same(tmp_path: Path) -> None:
+    first = Study(wsd_space(tmp_path)).run()
+    second = Study(wsd_space(tmp_path, study="again")).run()
+    assert first.steps_trained > 0
+    assert second.steps_trained == 0
+    assert picture(second) == picture(first)
+    third = Study(wsd_space(tmp_path, study="anew"), reuse=False).run()
+    assert third.steps_trained == first.steps_trained
+    assert picture(third) == picture(first)
+
+
+def test_workers_do_not_change_what_a_schedule_gives(tmp_path: Path) -> None:
+    values = {}
+    for workers in (1, 3):
+        (tmp_path / str(workers)).mkdir()
+        space = wsd_space(tmp_path / str(workers), workers=workers, pruner=Component(name="none"))
+        for trial in Study(space).run().trials:
+            values.setdefault((trial.fingerprint, trial.seed), set()).add(trial.value)
+    assert all(len(seen) == 1 for seen in values.values())
+
+
+def test_the_budget_in_updates_is_never_exceeded(tmp_path: Path) -> None:
+    space = wsd_space(tmp_path, budget=Budget(steps=900), confirm=Confirm(), pruner=Component(name="none"))
+    state = Study(space).run()
+    assert state.steps_scheduled <= 900
+    assert [trial.status for trial in state.trials] == ["complete"] * 4
+    assert closed(space, state) == "900 updates are used or promised"
+
+
+def test_the_budget_in_minutes_stops_running_trials(tmp_path: Path) -> None:
+    started = time.time()
+    clock = (started + 60.0 * ticks for ticks in itertools.count())  # a minute passes whenever the loop looks
+    study = Study(wsd_space(tmp_path, budget=Budget(minutes=40.0)), now=lambda: next(clock))
+    state = study.run()
+    assert state.finished is not None
+    assert "minutes are over" in state.finished.reason
+    assert {trial.status for trial in state.trials} >= {"stopped"}
+
+
+def test_a_diverged_trial_is_a_result(tmp_path: Path) -> None:
+    space = wsd_space(tmp_path, options={"diverge_above": 0.01}, pruner=Component(name="none"))
+    state = Study(space).run()
+    diverged = [trial for trial in state.trials if trial.status == "diverged"]
+    assert diverged
+    assert all(trial.params["peak_lr"] > 0.01 and trial.divergence is not None for trial in diverged)
+    assert state.best is not None
+    assert state.trials[state.best].params["peak_lr"] <= 0.01
+
+
+def test_a_trial_that_always_fails_is_failed_with_its_reason_after_the_retries(tmp_path: Path) -> None:
+    space = wsd_space(tmp_path, options={"fail_at": 50}, resources=Resources(workers=2, retries=2), confirm=Confirm())
+    state = Study(space).run()
+    assert {trial.status for trial in state.trials} == {"failed"}
+    assert all(trial.step == 40 and "RuntimeError" in trial.reason for trial in state.trials)
+    assert all(len(failures) == 3 for failures in state.failures.values())
+    assert state.best is None
+
+
+class Unreliable(LocalBackend):
+    """Loses a worker on chosen submissions, and deletes the checkpoint a segment starts from on others."""
+
+    def __init__(self, workers: int, *, deaths: set[int] = frozenset(), losses: set[int] = frozenset()) -> None:
+        super().__init__(simulated_factory, workers=workers)
+        self._deaths, self._losses, self._count = deaths, losses, 0
+        self._dead: list[Failure] = []
+
+    def submit(self, segment: Segment) -> None:
+        self._count += 1
+        if self._count in self._losses and segment.load_uri is not None:
+            CheckpointStore.delete(segment.load_uri)
+            self._runner.forget()
+        if self._count in self._deaths:
+            self._dead.append(Failure(segment=segment.id, kind="worker_died", reason="killed", seconds=0.1))
+        else:
+            super().submit(segment)
+
+    def wait(self, timeout: float | None = None) -> list:
+        dead, self._dead = self._dead, []
+        return [*dead] or super().wait(timeout)
+
+
+def simulated_factory(use, options, seed, horizon):  # noqa: ANN001, ANN201
+    from workers.simulated import SimulatedTrainer
+
+    return SimulatedTrainer(options, seed=seed, horizon=horizon)
+
+
+def test_dead_workers_and_lost_checkpoints_change_nothing(tmp_path: Path) -> None:
+    for name in ("calm", "storm"):
+        (tmp_path / name).mkdir()
+    expected = Study(wsd_space(tmp_path / "calm")).run()
+    storm = Study(
+        wsd_space(tmp_path / "storm"),
+        backend=lambda space: Unreliable(space.resources.workers, deaths={2, 3, 11, 30}, losses={7, 8, 20, 33}),
+    )
+    state = storm.run()
+    assert picture(state) == picture(expected)
+    kinds = {failure.kind for failures in state.failures.values() for failure in failures}
+    assert kinds == {"worker_died", "checkpoint_lost"}
+    assert state.steps_trained > expected.steps_trained
+
+
+def test_checkpoints_nothing_can_fork_from_are_deleted(tmp_path: Path) -> None:
+    space = wsd_space(tmp_path)
+    state = Study(space).run()
+    left = CheckpointStore(space.storage.checkpoints).sizes()
+    best = state.best_trial()
+    assert best is not None
+    assert len(left) <= 1
+
+
+def test_trunk_checkpoints_stay_until_the_folder_is_full(tmp_path: Path) -> None:
+    counts = {}
+    for name, gib in (("roomy", 4.0), ("tight", 5 * 4096 / 2**30)):
+        (tmp_path / name).mkdir()
+        space = wsd_space(
+            tmp_path / name, fixed={"peak_lr": 0.02}, options={"checkpoint_bytes": 4096}, confirm=Confirm()
+        )
+        space = replace(space, storage=replace(space.storage, checkpoints_gib=gib), pruner=Component(name="none"))
+        assert Study(space).run().finished is not None
+        counts[name] = len(CheckpointStore(space.storage.checkpoints).sizes())
+    assert counts["roomy"] > 6 >= counts["tight"] >= 1
+
+
+def test_a_full_disk_stops_the_study_and_a_resume_ends_it(tmp_path: Path) -> None:
+    for name in ("calm", "full"):
+        (tmp_path / name).mkdir()
+    expected = Study(wsd_space(tmp_path / "calm")).run()
+
+    class Full(LocalBackend):
+        def wait(self, timeout: float | None = None) -> list:
+            done = super().wait(timeout)
+            self.count = getattr(self, "count", 0) + 1
+            if self.count < 9:
+                return done
+            return [Failure(segment=o.segment, kind="storage", reason="no space left on device") for o in done]
+
+    study = Study(wsd_space(tmp_path / "full"), backend=lambda s: Full(simulated_factory, workers=s.resources.workers))
+    with pytest.raises(CheckpointError, match="no space left on device; nothing is lost: make room, then resume"):
+        study.run()
+    study.backend = lambda s: LocalBackend(simulated_factory, workers=s.resources.workers)
+    assert picture(study.run()) == picture(expected)

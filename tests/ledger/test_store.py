@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autosched.errors import LedgerError, StudyError, UsageError
+from autosched.ledger.events import (
+    EVENT_TYPES,
+    Event,
+    SegmentFailed,
+    SegmentFinished,
+    SegmentScheduled,
+    SessionStarted,
+    StageAdvanced,
+    StudyCreated,
+    StudyFinished,
+    TrialAdvanced,
+    TrialEnded,
+    TrialJudged,
+    TrialProposed,
+    decode,
+    encode,
+    kind_of,
+)
+from autosched.ledger.records import Decision, Divergence, Failure, Forecast, Observation, Point
+from autosched.ledger.store import Ledger
+
+FORECAST = Forecast(mean=1.5, low=1.4, high=1.61, law="mpl", step=40)
+SEEN = Observation(
+    segment="a" * 40,
+    start=0,
+    stop=40,
+    points=(Point(step=20, loss=2.0000000000000004, metrics={"train_loss": 2.1}), Point(step=40, loss=0.1)),
+    checkpoint="file:///c/aa.ckpt",
+    trained=40,
+    seconds=0.25,
+)
+EVENTS: list[Event] = [
+    StudyCreated(space={"study": "s", "nested": {"a": [1, 2.5, None]}}, versions={"torch": "2"}),
+    SessionStarted(backend="ray", workers=2),
+    TrialProposed(trial=0, kind="search", family="wsd", params={"peak_lr": 0.1}, seed=3, fingerprint="f", at=0),
+    SegmentScheduled(trial=0, segment="a" * 40, start=0, stop=40, due=40),
+    SegmentFailed(failure=Failure(segment="a" * 40, kind="worker_died", reason="gone"), attempt=1),
+    SegmentFinished(observation=SEEN),
+    TrialAdvanced(trial=0, segment="a" * 40, step=40, shared=False, at=40),
+    TrialJudged(trial=0, step=40, decision=Decision(action="keep", reason="too early", forecast=FORECAST)),
+    StageAdvanced(stage=0, step=40, lr=0.1, trial=0, at=40),
+    TrialEnded(
+        trial=0,
+        status="diverged",
+        step=40,
+        at=40,
+        reason="NaN",
+        forecast=FORECAST,
+        divergence=Divergence(step=38, loss=math.inf, reason="loss is infinite"),
+    ),
+    StudyFinished(reason="1 trial", stats={"utilisation": 0.97}),
+]
+
+
+def test_the_examples_cover_every_event() -> None:
+    assert {type(event) for event in EVENTS} == set(EVENT_TYPES.values())
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=kind_of)
+def test_an_event_reads_back_as_it_was_written(event: Event) -> None:
+    assert decode(kind_of(event), encode(event)) == event
+
+
+def test_events_come_back_in_order_and_bit_exact(ledger: Ledger) -> None:
+    ledger.append("s", 0, EVENTS[:4])
+    ledger.append("s", 4, EVENTS[4:])
+    stamped = list(ledger.read("s"))
+    assert [s.number for s in stamped] == list(range(len(EVENTS)))
+    assert [s.event for s in stamped] == EVENTS
+    assert [s.event for s in ledger.read("s", 9)] == EVENTS[9:]
+
+
+def test_a_second_writer_fails_and_changes_nothing(ledger: Ledger, url: str) -> None:
+    other = Ledger(url)
+    ledger.append("s", 0, EVENTS[:2])
+    with pytest.raises(StudyError, match="another process is writing the study 's'"):
+        other.append("s", 1, EVENTS[2:4])
+    assert [s.event for s in ledger.read("s")] == EVENTS[:2]
+    other.close()
+
+
+def test_an_append_is_one_transaction(ledger: Ledger) -> None:
+    ledger.append("s", 1, EVENTS[1:2])
+    with pytest.raises(StudyError):
+        ledger.append("s", 0, [EVENTS[0], EVENTS[5]])
+    assert list(ledger.read("s", 0)) == list(ledger.read("s", 1))
+    assert ledger.segment("a" * 40) is None
+
+
+def test_a_finished_segment_is_found_from_any_study(ledger: Ledger) -> None:
+    ledger.append("s", 0, [SegmentFinished(observation=SEEN)])
+    assert ledger.segment("a" * 40) == SEEN
+    assert ledger.segment("b" * 40) is None
+    ledger.append("t", 0, [SegmentFinished(observation=SEEN)])
+    assert ledger.segment("a" * 40) == SEEN
+
+
+def test_an_unknown_study_names_those_that_exist(ledger: Ledger) -> None:
+    ledger.append("first", 0, EVENTS[:1])
+    with pytest.raises(StudyError, match=r"no study 'second' .* it has: first"):
+        ledger.state("second")
+
+
+def test_studies_are_listed_with_their_end(ledger: Ledger) -> None:
+    ledger.append("open", 0, EVENTS[:1])
+    ledger.append("done", 0, [EVENTS[0], EVENTS[-1]])
+    assert {row.name: (row.events, row.finished) for row in ledger.studies()} == {"open": (1, False), "done": (2, True)}
+
+
+def test_one_process_may_hold_a_study(ledger: Ledger, url: str) -> None:
+    with ledger.lease("s"), ledger.lease("another"):
+        with pytest.raises(StudyError, match="another process is running the study 's'"), Ledger(url).lease("s"):
+            pass
+    with ledger.lease("s"):
+        pass
+
+
+def test_a_killed_process_gives_its_lease_up(url: str) -> None:
+    code = f"""
+import os, signal
+from autosched.ledger.store import Ledger
+lease = Ledger({url!r}).lease("s")
+lease.__enter__()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    with Ledger(url).lease("s"):
+        pass
+
+
+def test_a_damaged_file_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.db").write_bytes(b"this is no database, it only looks like a file" * 50)
+    with pytest.raises(LedgerError, match=r"cannot open the ledger .*bad\.db: file is not a database"):
+        Ledger(f"sqlite:///{tmp_path}/bad.db")
+
+
+def test_a_damaged_event_is_one_clear_line(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/l.db"
+    Ledger(url).append("s", 0, EVENTS[:2])
+    with sqlite3.connect(tmp_path / "l.db") as connection:
+        connection.execute("UPDATE autosched_events SET payload = '{\"half' WHERE number = 1")
+    with pytest.raises(LedgerError, match="damaged 'session_started' event"):
+        Ledger(url).state("s")
+
+
+def test_a_missing_event_is_one_clear_line(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/l.db"
+    Ledger(url).append("s", 0, EVENTS[:4])
+    with sqlite3.connect(tmp_path / "l.db") as connection:
+        connection.execute("DELETE FROM autosched_events WHERE number = 2")
+    with pytest.raises(LedgerError, match="event 2 of study 's' is missing"):
+        Ledger(url).state("s")
+
+
+def test_an_event_of_a_newer_version_is_refused() -> None:
+    with pytest.raises(LedgerError, match="unknown event 'trial_cloned'"):
+        decode("trial_cloned", json.dumps({}))
+
+
+def test_a_full_ledger_is_one_clear_line_and_keeps_what_it_has(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path}/l.db")
+    ledger.append("s", 0, EVENTS[:1])
+    with ledger._engine.connect() as connection:  # SQLite's own limit stands for a full disk
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    big = StudyCreated(space={"text": "x" * 100_000}, versions={})
+    with pytest.raises(LedgerError, match="cannot write the ledger .* database or disk is full"):
+        ledger.append("s", 1, [big])
+    assert [s.event for s in ledger.read("s")] == EVENTS[:1]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("no url", "must be a URL such as sqlite:///autosched.db, but got 'no url'"),
+        ("mysql://root@127.0.0.1/test", "must be sqlite or postgresql, but got 'mysql'"),
+        ("sqlite:////nowhere/at/all/l.db", "folder /nowhere/at/all does not exist"),
+    ],
+)
+def test_a_bad_url_is_a_usage_error(url: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Ledger(url)
+
+
+def test_a_missing_file_is_not_made_by_looking(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no ledger"):
+        Ledger(f"sqlite:///{tmp_path}/l.db", create=False)
+    assert not (tmp_path / "l.db").exists()
+
+
+def test_a_password_is_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError) as caught:
+        Ledger("postgresql://user:secret@127.0.0.1:1/test")
+    assert "secret" not in str(caught.value)
+    assert "***" in str(caught.value)
