@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +68,12 @@ def parse_address(uri: str, artifact_root: str | None = None) -> StoreAddress:
         return _server_address(uri, artifact_root)
     if scheme in DATABASES:
         return _database_address(uri, artifact_root)
-    raise TrackingError(f"the tracking uri must be {ALLOWED}, but got {uri!r}.")
+    raise _not_allowed(uri)
+
+
+def _not_allowed(uri: str) -> TrackingError:
+    without_password = re.sub(r"//[^/@]*@", "//***@", uri)
+    return TrackingError(f"the tracking uri must be {ALLOWED}, but got {without_password!r}.")
 
 
 def _server_address(uri: str, artifact_root: str | None) -> StoreAddress:
@@ -83,7 +89,7 @@ def _database_address(uri: str, artifact_root: str | None) -> StoreAddress:
     try:
         url = make_url(uri)
     except ArgumentError:
-        raise TrackingError(f"the tracking uri must be {ALLOWED}, but got {uri!r}.") from None
+        raise _not_allowed(uri) from None
     if url.get_backend_name() == "sqlite":
         if url.database in {None, "", ":memory:"}:
             raise TrackingError(f"the tracking uri must name a file, as in sqlite:///mlflow.db, but got {uri!r}.")

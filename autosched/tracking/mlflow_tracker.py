@@ -48,6 +48,11 @@ def _cut(value: str, characters: int) -> str:
     return value if len(value) <= characters else value[: characters - 1] + "…"
 
 
+def _texts(values: Mapping[str, str], characters: int) -> dict[str, str]:
+    """Parameters or tags as MLflow takes them."""
+    return {_name(key): _cut(value, characters) for key, value in values.items()}
+
+
 def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
@@ -56,7 +61,7 @@ def _root_cause(error: BaseException) -> str:
     """The first error of a chain, on one line: what broke, without the layers it was reported through."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
-    return _cut(" ".join(str(error).split()) or type(error).__name__, 300)
+    return _cut(" ".join(str(error).split()).rstrip(".?") or type(error).__name__, 300)
 
 
 class MlflowTracker:
@@ -91,7 +96,7 @@ class MlflowTracker:
         Raises:
             TrackingError: unreachable, damaged, refused, or the experiment was deleted.
         """
-        with self._guard():
+        with self._guard("; start it or correct the uri (`none` goes without tracking)"):
             self._experiment_id = self._find_experiment(self._connected())
 
     def open(self, study: StudyRun) -> str:
@@ -155,14 +160,14 @@ class MlflowTracker:
         self._client, self._study, self._ids = None, None, {}
 
     @contextmanager
-    def _guard(self) -> Iterator[None]:
+    def _guard(self, advice: str = "") -> Iterator[None]:
         """Turn whatever MLflow, its drivers and its artifact stores raise into one line."""
         try:
             yield
         except TrackingError:
             raise
         except Exception as error:  # plug-in stores raise anything: here is the border
-            raise TrackingError(f"cannot use the tracking store {self.uri}: {_root_cause(error)}") from error
+            raise TrackingError(f"cannot use the tracking store {self.uri}: {_root_cause(error)}{advice}.") from error
 
     def _connected(self) -> MlflowClient:
         if self._client is None:
@@ -217,11 +222,14 @@ class MlflowTracker:
 
     def _begin(self, run: int, name: str, params: Mapping[str, str], tags: Mapping[str, str], time: float) -> str:
         client, found = self._connected(), self._find(run)
-        if found is None:
-            key = {"autosched.run": self._key(run)}
-            found = client.create_run(self._experiment_id, start_time=_milliseconds(time), tags=key, run_name=name)
+        tags = {**tags, "autosched.run": self._key(run)}
+        if found is None:  # with its tags at once: a run that was made, but not answered for, is found again
+            found = client.create_run(
+                self._experiment_id, start_time=_milliseconds(time), tags=_texts(tags, TAG_CHARACTERS), run_name=name
+            )
+        else:
+            self._tag(client, str(found.info.run_id), tags)
         run_id = self._ids[run] = str(found.info.run_id)
-        self._tag(client, run_id, tags)
         self._add_params(client, run_id, params, known=found.data.params)
         if found.info.status != "RUNNING":
             client.update_run(run_id, status="RUNNING")
@@ -232,7 +240,7 @@ class MlflowTracker:
         """Write the parameters that are not there yet: MLflow refuses to change one."""
         from mlflow.entities import Param
 
-        named = {_name(key): _cut(value, PARAM_CHARACTERS) for key, value in params.items()}
+        named = _texts(params, PARAM_CHARACTERS)
         sent = [Param(key, value) for key, value in named.items() if key not in known]
         for chunk in _chunks(sent, PARAMS_PER_CALL):
             client.log_batch(run_id, params=chunk)
@@ -241,6 +249,6 @@ class MlflowTracker:
     def _tag(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
 
-        named = {_name(key): _cut(value, TAG_CHARACTERS) for key, value in tags.items()}
-        for chunk in _chunks([RunTag(key, value) for key, value in named.items()], PARAMS_PER_CALL):
+        sent = [RunTag(key, value) for key, value in _texts(tags, TAG_CHARACTERS).items()]
+        for chunk in _chunks(sent, PARAMS_PER_CALL):
             client.log_batch(run_id, tags=chunk)
