@@ -1,0 +1,133 @@
+"""Domains of single parameters: a plain value fixes, a list is a choice, a mapping with bounds is a range."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autosched.errors import ScheduleError
+from autosched.schedules import Parameter
+from autosched.schedules.schedule import ParameterValue
+from autosched.space.document import KeyPath
+from autosched.space.records import Choice, Domain, Fixed, Range
+from autosched.space.section import Faults, Section, dotted, is_number, shown
+
+SCALES = ("linear", "log")
+FORMS = "a value, a list of choices, or bounds like {low: 1e-3, high: 1e-1, scale: log}"
+
+
+def read_value(parameter: Parameter, family: str, value: Any, path: KeyPath, faults: Faults) -> ParameterValue | None:
+    """A value the family allows, in its canonical type; None after a fault."""
+    try:
+        return parameter.check(value, family)
+    except ScheduleError:
+        faults.add(path, f"{dotted(path)} must be {parameter.rule}, but got {shown(value)}.")
+        return None
+
+
+def read_domain(parameter: Parameter, family: str, value: Any, path: KeyPath, faults: Faults) -> Domain | None:
+    """The domain someone wrote for a parameter; None after a fault. ``when`` in a mapping is left to the caller."""
+    if isinstance(value, dict):
+        return _read_mapping(parameter, family, value, path, faults)
+    if isinstance(value, list) and parameter.kind != "numbers":
+        return _read_choices(parameter, family, value, path, faults)
+    if value is None:
+        faults.add(path, f"{dotted(path)} must be {FORMS}, but is empty.")
+        return None
+    known = read_value(parameter, family, value, path, faults)
+    return None if known is None else Fixed(value=known)
+
+
+def default_domain(parameter: Parameter, *, searched: bool) -> Domain | None:
+    """The domain of a parameter nobody wrote down; None when it must be written.
+
+    Args:
+        searched: the family was listed by name alone: use its own search bounds, and all its choices.
+    """
+    if searched and parameter.kind == "choice":
+        return Choice(values=parameter.choices)
+    if searched and parameter.search_low is not None and parameter.search_high is not None:
+        return Range(
+            low=float(parameter.search_low),
+            high=float(parameter.search_high),
+            log=parameter.search_log,
+            integer=parameter.kind == "integer",
+        )
+    return None if parameter.default is None else Fixed(value=parameter.default)
+
+
+def endpoints(domain: Domain) -> tuple[ParameterValue, ...]:
+    """Values that span a domain: all of a choice, both ends of a range."""
+    if isinstance(domain, Fixed):
+        return (domain.value,)
+    if isinstance(domain, Choice):
+        return domain.values
+    return (int(domain.low), int(domain.high)) if domain.integer else (domain.low, domain.high)
+
+
+def _read_mapping(
+    parameter: Parameter, family: str, value: dict[str, Any], path: KeyPath, faults: Faults
+) -> Domain | None:
+    section = Section(value, path, faults)
+    section.has("when")
+    if section.has("value"):
+        section.close()
+        known = read_value(parameter, family, value["value"], (*path, "value"), faults)
+        return None if known is None else Fixed(value=known)
+    if section.has("choices"):
+        section.close()
+        choices = value["choices"]
+        if not isinstance(choices, list):
+            section.fault("choices", f"must be a list, but got {shown(choices)}.")
+            return None
+        return _read_choices(parameter, family, choices, (*path, "choices"), faults)
+    return _read_range(parameter, family, section)
+
+
+def _read_range(parameter: Parameter, family: str, section: Section) -> Domain | None:
+    path, faults = section.path, section.faults
+    given = [section.has(key) for key in ("low", "high")]
+    scale = section.raw("scale") if section.has("scale") else "linear"
+    section.close()
+    if parameter.kind not in {"float", "integer"}:
+        faults.add(
+            path, f"{dotted(path)} must be {parameter.rule}: it has no bounds; write a value or a list of choices."
+        )
+        return None
+    if not all(given):
+        missing = "low" if not given[0] else "high"
+        faults.add(path, f"{dotted(path)}.{missing} is missing; a parameter must be {FORMS}.")
+        return None
+    if scale not in SCALES:
+        section.fault("scale", f"must be one of {', '.join(SCALES)}, but got {shown(scale)}.")
+        return None
+    low = read_value(parameter, family, section.data["low"], (*path, "low"), faults)
+    high = read_value(parameter, family, section.data["high"], (*path, "high"), faults)
+    if not is_number(low) or not is_number(high):
+        return None
+    return _bounded(parameter, section, float(low), float(high), log=scale == "log")  # type: ignore[arg-type]
+
+
+def _bounded(parameter: Parameter, section: Section, low: float, high: float, *, log: bool) -> Domain | None:
+    if low >= high:
+        section.fault("low", f"must be below high ({high:g}), but got {low:g}.", related=["high"])
+        return None
+    if log and low <= 0:
+        section.fault("low", f"must be > 0 on a log scale, but got {low:g}.", related=["scale"])
+        return None
+    return Range(low=low, high=high, log=log, integer=parameter.kind == "integer")
+
+
+def _read_choices(parameter: Parameter, family: str, values: list[Any], path: KeyPath, faults: Faults) -> Domain | None:
+    if not values:
+        faults.add(path, f"{dotted(path)} must have at least one choice, but is empty.")
+        return None
+    known: list[ParameterValue] = []
+    for index, value in enumerate(values):
+        checked = read_value(parameter, family, value, (*path, index), faults)
+        if checked is None:
+            return None
+        if checked in known:
+            faults.add((*path, index), f"{dotted((*path, index))} is {shown(value)} again; choices must differ.")
+            return None
+        known.append(checked)
+    return Choice(values=tuple(known))

@@ -1,0 +1,106 @@
+"""A space as JSON and back: what the ledger stores and what identifies a space.
+
+The JSON has the keys of the YAML file, nothing left out that has a value, so that the same reader checks both; a
+space read from JSON equals the one written, bit for bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from autosched.errors import SpaceError
+from autosched.space.document import Document
+from autosched.space.records import Budget, Choice, Component, FamilySpace, Fixed, SearchParameter, Space
+from autosched.space.yaml_file import read_space
+
+
+def space_to_json(space: Space) -> dict[str, Any]:
+    """The space as plain JSON data; families stand in a list, so that sorting keys loses nothing."""
+    result: dict[str, Any] = {
+        "study": space.study,
+        "seed": space.seed,
+        "trainer": {"use": space.trainer.use, "with": _plain(space.trainer.options)},
+        "horizon_steps": space.horizon_steps,
+        "eval_every": space.eval_every,
+        "checkpoint_every": space.checkpoint_every,
+        "schedule": [{family.family: _family(family)} for family in space.schedule],
+        "controller": _component(space.controller),
+        "pruner": _component(space.pruner),
+        "budget": _budget(space.budget),
+        "resources": {
+            "workers": space.resources.workers,
+            "cpus": float(space.resources.cpus),
+            "gpus": float(space.resources.gpus),
+            "retries": space.resources.retries,
+        },
+        "storage": {
+            "ledger": space.storage.ledger,
+            "checkpoints": space.storage.checkpoints,
+            "checkpoints_gib": float(space.storage.checkpoints_gib),
+            "reports": space.storage.reports,
+        },
+        "tracking": {"uri": space.tracking.uri, "experiment": space.tracking.experiment},
+        "confirm": {"finalists": space.confirm.finalists, "seeds": space.confirm.seeds},
+    }
+    if space.default is not None:
+        result["default"] = {space.default.family: _plain(space.default.params)}
+    return result
+
+
+def space_from_json(data: Mapping[str, Any]) -> Space:
+    """Read what :func:`space_to_json` wrote; checks everything a file is checked for.
+
+    Raises:
+        SpaceError: any fault, without file and line.
+    """
+    if not isinstance(data, Mapping):
+        raise SpaceError(f"a space must be a JSON object, but got {type(data).__name__}.")
+    return read_space(Document(data=data, places={}))
+
+
+def space_digest(space: Space) -> str:
+    """SHA-256 (hex) of the space; equal spaces have equal digests, whatever the order of keys in their files."""
+    text = json.dumps(space_to_json(space), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Mappings and sequences as the dicts and lists JSON knows."""
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _family(family: FamilySpace) -> dict[str, Any]:
+    return {name: _parameter(parameter) for name, parameter in family.parameters.items()}
+
+
+def _parameter(parameter: SearchParameter) -> dict[str, Any]:
+    domain = parameter.domain
+    result: dict[str, Any]
+    if isinstance(domain, Fixed):
+        result = {"value": _plain(domain.value)}
+    elif isinstance(domain, Choice):
+        result = {"choices": _plain(domain.values)}
+    else:
+        result = {"low": domain.low, "high": domain.high, "scale": "log" if domain.log else "linear"}
+    if parameter.when:
+        result["when"] = _plain(parameter.when)
+    return result
+
+
+def _component(component: Component) -> dict[str, Any]:
+    return {"use": component.name, **_plain(component.options)}
+
+
+def _budget(budget: Budget) -> dict[str, Any]:
+    limits = {
+        "trials": budget.trials,
+        "steps": budget.steps,
+        "minutes": budget.minutes,
+        "worker_seconds": budget.worker_seconds,
+    }
+    return {name: limit for name, limit in limits.items() if limit is not None}

@@ -1,0 +1,87 @@
+"""Points of a space: which are inside, what schedule they stand for, and how much of it others can share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from autosched import schedules
+from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.space.records import Choice, Domain, FamilySpace, Fixed, Range, ScheduleSpec, SearchParameter, Space
+
+
+def build_schedule(space: Space, spec: ScheduleSpec) -> Schedule:
+    """The schedule of a point, over the space's horizon.
+
+    Raises:
+        ScheduleError: an unknown family or parameter, or a value against the family's rules.
+    """
+    return schedules.build(spec.family, spec.params, steps=space.horizon_steps)
+
+
+def contains(space: Space, spec: ScheduleSpec) -> bool:
+    """Whether a proposal of this space could be exactly `spec`: every parameter that exists under the conditions is
+    there with a value of its domain, and no other is.
+    """
+    family = _competing(space, spec)
+    if family is None:
+        return False
+    active = active_parameters(family, spec.params)
+    return set(spec.params) == set(active) and all(
+        domain_contains(parameter.domain, spec.params[name]) for name, parameter in active.items()
+    )
+
+
+def can_branch(space: Space, spec: ScheduleSpec, step: int) -> bool:
+    """Whether another proposal of this space can share exactly the first `step` LRs of this schedule.
+
+    It can inside the family's trunk, when every parameter that shapes the trunk is fixed or has countable values
+    (a number drawn from a continuous range is never drawn again), and anywhere when no parameter is continuous.
+    The checkpoint at `step` is worth keeping exactly then.
+    """
+    family = _competing(space, spec)
+    if family is None or not 0 < step <= space.horizon_steps:
+        return False
+    active = active_parameters(family, spec.params)
+    if all(_repeats(parameter, spec.params.get(name)) for name, parameter in active.items()):
+        return True
+    shape = schedules.get_family(spec.family)
+    trunk = [name for name in shape.trunk_parameters if name in active]
+    within = step <= shape.trunk_steps(spec.params, space.horizon_steps)
+    return within and all(_repeats(active[name], spec.params.get(name)) for name in trunk)
+
+
+def active_parameters(family: FamilySpace, params: Mapping[str, ParameterValue]) -> dict[str, SearchParameter]:
+    """The parameters of a family that exist when others have the values in `params`, in the order they are drawn."""
+    active: dict[str, SearchParameter] = {}
+    for name, parameter in family.parameters.items():
+        if all(other in active and params.get(other) in values for other, values in parameter.when.items()):
+            active[name] = parameter
+    return active
+
+
+def domain_contains(domain: Domain, value: ParameterValue) -> bool:
+    """Whether a value can be drawn from a domain."""
+    if isinstance(domain, Fixed):
+        return _same(value, domain.value)
+    if isinstance(domain, Choice):
+        return any(_same(value, known) for known in domain.values)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return domain.low <= value <= domain.high and (not domain.integer or float(value).is_integer())
+
+
+def _competing(space: Space, spec: ScheduleSpec) -> FamilySpace | None:
+    return next((family for family in space.schedule if family.family == spec.family), None)
+
+
+def _repeats(parameter: SearchParameter, value: ParameterValue | None) -> bool:
+    """Whether this value can be drawn a second time."""
+    domain = parameter.domain
+    if value is None or (isinstance(domain, Range) and not domain.integer):
+        return False
+    return domain_contains(domain, value)
+
+
+def _same(value: ParameterValue, other: ParameterValue) -> bool:
+    """Equal, and true is not 1."""
+    return value == other and isinstance(value, bool) == isinstance(other, bool)

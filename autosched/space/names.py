@@ -1,0 +1,18 @@
+"""The names a space file may use for trainers, controllers and pruners, one list each."""
+
+from __future__ import annotations
+
+TRAINERS: tuple[str, ...] = ("gpt", "vision", "simulated")
+"""Built-in trainers; anything else must be ``package.module:Class``."""
+
+CONTROLLERS: tuple[str, ...] = ("tpe", "gp", "random", "qmc", "cmaes")
+"""What decides which schedule to train next: Optuna samplers by name."""
+
+PRUNERS: tuple[str, ...] = ("law", "median", "percentile", "asha", "hyperband", "threshold", "none")
+"""What stops a trial early: the loss law, Optuna pruners by name, or nothing."""
+
+TRACKING_SCHEMES: tuple[str, ...] = ("sqlite", "postgresql", "mysql", "mssql", "http", "https", "databricks")
+"""Schemes of a tracking URI; ``none`` switches tracking off."""
+
+LEDGER_SCHEMES: tuple[str, ...] = ("sqlite", "postgresql")
+"""Schemes of a ledger URL."""

@@ -1,0 +1,250 @@
+"""A search space from a YAML file, every fault as one line: ``file:line: what is wrong, what is allowed``.
+
+The same reader makes a space from a file, from a file with ``--set`` overrides, and from the JSON in the ledger, so
+that whatever is accepted once is accepted everywhere. Keys are documented in ``search_spaces/wsd.yaml``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from autosched.space import names
+from autosched.space.document import Document, read_document
+from autosched.space.records import (
+    Budget,
+    Component,
+    Confirm,
+    Resources,
+    Space,
+    Storage,
+    Tracking,
+)
+from autosched.space.schedule_section import read_default, read_families
+from autosched.space.section import MAX_COUNT, Faults, Section, closest, is_number, shown
+from autosched.space.trainer_spec import TrainerSpec
+
+STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+TRAINER_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.-]*)(?:\+\w+)?:")
+EVALUATIONS = 30
+CHECKPOINTS = 15
+
+
+def load_space(path: str | Path, overrides: Sequence[str] = ()) -> Space:
+    """Read and check a search space.
+
+    Args:
+        path: a YAML file.
+        overrides: texts like ``schedule.wsd.peak_lr.high=0.03``, applied in order before anything is checked.
+
+    Raises:
+        SpaceError: the file cannot be read or has a fault; of several faults, the one on the lowest line.
+
+    Example:
+        >>> load_space("search_spaces/wsd.yaml", ["seed=7"]).seed
+        7
+    """
+    return read_space(read_document(path).with_overrides(overrides))
+
+
+def read_space(document: Document) -> Space:
+    """Turn a document into a space, see :func:`load_space`."""
+    faults = Faults(document)
+    top = Section(dict(document.data), (), faults)
+    study, seed, trainer = _study(top), top.integer("seed", at_least=0, default=0), _trainer(top)
+    horizon = _horizon(top)
+    eval_every, checkpoint_every = _cadence(top, horizon)
+    families = read_families(top, horizon)
+    default = read_default(top, horizon)
+    controller = _component(top, "controller", names.CONTROLLERS, Component(name="tpe"))
+    pruner = _component(top, "pruner", names.PRUNERS, Component(name="law"))
+    budget, resources, storage = _budget(top, horizon), _resources(top), _storage(top)
+    tracking, confirm = _tracking(top, study), _confirm(top)
+    top.close()
+    if faults or study is None or trainer is None or horizon is None:
+        raise faults.first()
+    return Space(
+        study=study,
+        seed=seed,
+        trainer=trainer,
+        horizon_steps=horizon,
+        eval_every=eval_every,
+        checkpoint_every=checkpoint_every,
+        schedule=families,
+        default=default,
+        controller=controller,
+        pruner=pruner,
+        budget=budget,
+        resources=resources,
+        storage=storage,
+        tracking=tracking,
+        confirm=confirm,
+    )
+
+
+def _study(top: Section) -> str | None:
+    rule = "1 to 64 letters, digits, dots, dashes or underscores, the first a letter or digit"
+    if not top.require("study", rule):
+        return None
+    value = top.raw("study")
+    if isinstance(value, str) and STUDY.fullmatch(value):
+        return value
+    top.fault("study", f"must be {rule}, but got {shown(value)}.")
+    return None
+
+
+def _trainer(top: Section) -> TrainerSpec | None:
+    known = ", ".join(names.TRAINERS)
+    if not top.require("trainer", f"a mapping like {{use: {names.TRAINERS[0]}}}"):
+        return None
+    section = top.section("trainer")
+    use = section.text("use") if section.require("use", f"one of {known}, or package.module:Class") else None
+    options = section.section("with")
+    section.close()
+    _check_json(options)
+    if use is None:
+        return None
+    if use not in names.TRAINERS and not TRAINER_CLASS.fullmatch(use):
+        hint = closest(use, names.TRAINERS)
+        section.fault("use", f"must be one of {known}, or package.module:Class, but got {shown(use)}{hint or '.'}")
+        return None
+    return TrainerSpec(use=use, options=dict(options.data))
+
+
+def _check_json(options: Section) -> None:
+    """Options go into identities as JSON, which has no nan or inf."""
+
+    def check(value: Any, path: tuple[str | int, ...]) -> None:
+        if isinstance(value, Mapping):
+            for key, part in value.items():
+                check(part, (*path, key))
+        elif isinstance(value, list):
+            for index, part in enumerate(value):
+                check(part, (*path, index))
+        elif isinstance(value, float) and not is_number(value):
+            options.faults.add(path, f"options of a trainer, controller or pruner must be finite, but got {value}.")
+
+    check(options.data, options.path)
+
+
+def _horizon(top: Section) -> int | None:
+    if not top.require("horizon_steps", "a whole number >= 1, the updates of a full run"):
+        return None
+    return top.integer("horizon_steps", at_least=1)
+
+
+def _cadence(top: Section, horizon: int | None) -> tuple[int, int]:
+    """`eval_every` and `checkpoint_every`; about 30 evaluations and 15 checkpoints when they are not given."""
+    known = horizon or MAX_COUNT
+    eval_every = top.integer("eval_every", at_least=1, default=max(1, known // EVALUATIONS))
+    if eval_every > known:
+        top.fault("eval_every", f"must be at most horizon_steps ({known}), but got {eval_every}.")
+    elif horizon is not None and horizon % eval_every and top.has("eval_every"):
+        message = f"must divide horizon_steps ({horizon}) without rest, but got {eval_every}."
+        top.fault("eval_every", message, related=["horizon_steps"])
+    multiple = -(-known // (CHECKPOINTS * eval_every)) * eval_every
+    checkpoint_every = top.integer("checkpoint_every", at_least=1, default=multiple)
+    if checkpoint_every % eval_every:
+        message = f"must be a multiple of eval_every ({eval_every}), but got {checkpoint_every}."
+        top.fault("checkpoint_every", message, related=["eval_every"])
+    elif checkpoint_every > known and top.has("checkpoint_every"):
+        top.fault("checkpoint_every", f"must be at most horizon_steps ({known}), but got {checkpoint_every}.")
+    return eval_every, checkpoint_every
+
+
+def _component(top: Section, key: str, known: tuple[str, ...], default: Component) -> Component:
+    """A name, or a mapping ``{use: name, option: value, …}``."""
+    if not top.has(key):
+        return default
+    value, rule = top.raw(key), f"one of {', '.join(known)}"
+    options: dict[str, Any] = {}
+    if isinstance(value, dict):
+        section = top.section(key)
+        _check_json(section)
+        options = {name: option for name, option in value.items() if name != "use"}
+        if not section.require("use", rule):
+            return default
+        value = value["use"]
+    else:
+        section = top
+    if isinstance(value, str) and value in known:
+        return Component(name=value, options=options)
+    hint = closest(value, known) if isinstance(value, str) else ""
+    section.fault(key if section is top else "use", f"must be {rule}, but got {shown(value)}{hint or '.'}")
+    return default
+
+
+def _budget(top: Section, horizon: int | None) -> Budget:
+    """At least one limit; `full_runs` becomes updates, and the smaller of it and `steps` counts."""
+    if not top.has("budget"):
+        return Budget(trials=20)
+    section = top.section("budget")
+    trials, steps = section.integer("trials", at_least=1), section.integer("steps", at_least=1)
+    full_runs = section.number("full_runs", above_zero=True)
+    if full_runs is not None and horizon is not None:
+        runs = max(1, round(full_runs * horizon))
+        steps = runs if steps is None else min(steps, runs)
+    minutes = section.number("minutes", above_zero=True)
+    seconds = section.number("worker_seconds", above_zero=True)
+    section.close()
+    if isinstance(top.raw("budget"), dict) and not section.data:
+        top.fault("budget", "must have at least one of trials, steps, full_runs, minutes, worker_seconds.")
+    return Budget(trials=trials, steps=steps, minutes=minutes, worker_seconds=seconds)
+
+
+def _resources(top: Section) -> Resources:
+    section, default = top.section("resources"), Resources()
+    resources = Resources(
+        workers=section.integer("workers", at_least=1, default=default.workers),
+        cpus=section.number("cpus", above_zero=True, default=default.cpus),
+        gpus=section.number("gpus", above_zero=False, default=default.gpus),
+        retries=section.integer("retries", at_least=0, default=default.retries),
+    )
+    section.close()
+    return resources
+
+
+def _storage(top: Section) -> Storage:
+    section, default = top.section("storage"), Storage()
+    ledger = section.text("ledger", default=default.ledger)
+    _check_scheme(section, "ledger", ledger, names.LEDGER_SCHEMES, "")
+    storage = Storage(
+        ledger=ledger,
+        checkpoints=section.text("checkpoints", default=default.checkpoints),
+        checkpoints_gib=section.number("checkpoints_gib", above_zero=True, default=default.checkpoints_gib),
+        reports=section.text("reports", default=default.reports),
+    )
+    section.close()
+    return storage
+
+
+def _tracking(top: Section, study: str | None) -> Tracking:
+    """A mapping, or the word ``none``."""
+    if top.raw("tracking") == "none":
+        return Tracking(uri="none")
+    section, default = top.section("tracking"), Tracking()
+    uri = section.text("uri", default=default.uri)
+    if uri != "none":
+        _check_scheme(section, "uri", uri, names.TRACKING_SCHEMES, ", or none to switch tracking off")
+    experiment = section.text("experiment", default=default.experiment)
+    section.close()
+    return Tracking(uri=uri, experiment=experiment)
+
+
+def _check_scheme(section: Section, key: str, url: str, schemes: tuple[str, ...], also: str) -> None:
+    match = SCHEME.match(url)
+    if match is None or match[1] not in schemes:
+        section.fault(key, f"must be a URL with a scheme of {', '.join(schemes)}{also}, but got {shown(url)}.")
+
+
+def _confirm(top: Section) -> Confirm:
+    section, default = top.section("confirm"), Confirm()
+    confirm = Confirm(
+        finalists=section.integer("finalists", at_least=1, default=default.finalists),
+        seeds=section.integer("seeds", at_least=0, default=default.seeds),
+    )
+    section.close()
+    return confirm
