@@ -151,7 +151,12 @@ class Translator:
         return writes
 
     def interrupt(self) -> list[Write]:
-        """What an orderly stop before the end writes: no run is left RUNNING. A resume opens them again."""
+        """What an orderly stop before the end writes: no run is left RUNNING. A resume opens them again.
+
+        Nothing when the study is finished: then there is nothing to interrupt.
+        """
+        if self.state.finished is not None:
+            return []
         self._interrupted = True
         tags = {"autosched.status": "interrupted"}
         runs = [*sorted(self.state.active), STUDY]

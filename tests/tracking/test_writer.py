@@ -114,6 +114,14 @@ def test_an_interrupted_study_has_no_running_run_and_goes_on_when_resumed(story,
         assert tracker.picture() == whole.picture(), cut
 
 
+def test_a_finished_study_cannot_be_interrupted(story, start, whole):
+    tracker = MemoryTracker()
+    writer = start(tracker, story)
+    writer.stage([Interruption()])
+    writer.sync()
+    assert tracker.picture() == whole.picture()
+
+
 def test_a_resumed_study_sets_its_unfinished_runs_running_again(story, start):
     tracker = MemoryTracker()
     writer = start(tracker, story[:8])
