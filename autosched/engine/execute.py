@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -94,9 +95,11 @@ class SegmentRunner:
 
     def forget(self) -> None:
         """Drop the trainer in memory; the next segment builds a new one."""
-        if self._held is not None:
-            self._held = None
-            gc.collect()  # models hold reference cycles; the next one may need the memory they occupy
+        if self._held is None:
+            return
+        self._held = None
+        if "torch" in sys.modules:  # a collection takes 20 ms, so only where a model may occupy a device
+            gc.collect()  # models can be part of reference cycles, and the next one may need their memory
 
     def _at_start(self, segment: Segment) -> Trainer:
         """The trainer in the segment's start state.

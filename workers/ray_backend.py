@@ -1,0 +1,357 @@
+"""Runs segments on a pool of long-lived Ray actors.
+
+An actor is one process with one `SegmentRunner`; it trains one segment at a time and keeps its trainer in memory, so
+a trial that goes on costs a message (about a millisecond), not a process start and a checkpoint. The queue is here in
+the driver, first come, first served. A segment goes to the worker that holds its start state when that one is free.
+
+Ray is imported when a backend is made, not when this module is: worker processes import it to find their own class.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from autosched.engine.backend import Outcome
+from autosched.engine.execute import SegmentRunner
+from autosched.engine.trainer import TrainerFactory
+from autosched.errors import BackendError, UsageError
+from autosched.ledger.records import Failure, FailureKind, Observation, Segment
+from workers.registry import make_trainer
+from workers.threads import with_threads
+
+MAX_DEATHS = 8
+"""Workers that may die in a row without any segment coming back before the backend gives up."""
+START_SECONDS = 120.0
+"""How long to wait for the first worker: a cluster may be busy with other people's work."""
+OBJECT_STORE_BYTES = 80 * 2**20  # Ray's least; only segments and observations pass through
+_MARGIN = 1e-9
+
+
+class RayWorker:
+    """What runs in a worker process: a runner that can be called from the driver."""
+
+    def __init__(self, factory: TrainerFactory, name: str, cpus: float, gpus: float) -> None:
+        if gpus == 0:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray will stop doing this; torch reads it when it is first used
+        self._runner = SegmentRunner(with_threads(factory, cpus), worker=name)
+
+    def pid(self) -> int:
+        """This process; the driver calls it first to see that the worker is up."""
+        return os.getpid()
+
+    def run(self, segment: Segment) -> Outcome:
+        """Train a segment."""
+        return self._runner.run(segment)
+
+
+@dataclass(slots=True)
+class _Seat:
+    """A place in the pool and the actor that has it now.
+
+    Attributes:
+        pid: the actor's process; None while it starts.
+        segment: what it trains; None when it is free.
+        state: identity of the state its trainer holds, ``""`` for none.
+    """
+
+    name: str
+    actor: Any
+    pid: int | None = None
+    segment: Segment | None = None
+    since: float = 0.0
+    state: str = ""
+
+    @property
+    def free(self) -> bool:
+        return self.pid is not None and self.segment is None
+
+
+class RayBackend:
+    """A `Backend` on Ray, in this machine or on a cluster.
+
+    Without an address it starts a Ray of its own that listens on loopback only, with a random access token, and ends
+    it in `close`. When this process is killed, the kernel ends Ray and its workers with it; two idle agents of Ray
+    notice within about a minute. If Ray already runs in this process, that one is used and left running.
+
+    On a cluster, autosched and the trainer's code must be installed on every node, and ``RAY_AUTH_MODE`` must be the
+    same here and there.
+
+    Args:
+        workers: actors in the pool.
+        cpus: cores of each, also its torch threads.
+        gpus: GPUs of each: a whole number, or a fraction below 1 (bookkeeping only; nothing stops a worker from using
+            more memory than its share).
+        address: of a running cluster, e.g. ``ray://head:10001`` or ``auto``; None or ``local`` for an own one.
+        factory: makes a trainer from (use, options, seed, horizon); importable in the worker processes.
+
+    Raises:
+        UsageError: an impossible request, e.g. GPUs on a machine without any.
+        BackendError: Ray cannot be started or reached, or no worker comes up.
+    """
+
+    name = "ray"
+
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        cpus: float = 1.0,
+        gpus: float = 0.0,
+        address: str | None = None,
+        factory: TrainerFactory = make_trainer,
+    ) -> None:
+        _check_request(workers, cpus, gpus)
+        self.workers = workers
+        self._factory, self._cpus, self._gpus = factory, cpus, gpus
+        self._queue: deque[Segment] = deque()
+        self._seats: list[_Seat] = []
+        self._calls: dict[Any, _Seat] = {}
+        self._deaths = 0
+        self._last_death = ""
+        self._closed = False
+        own = address in (None, "local")
+        self._ray, self._started_ray = _connect(None if own else address, cores=math.ceil(workers * cpus - _MARGIN))
+        try:
+            _check_room(self._ray.nodes(), workers=workers, cpus=cpus, gpus=gpus)
+            for index in range(workers):
+                self._seats.append(self._start(f"ray-{index}"))
+            self._await_workers()
+        except BaseException:
+            self.close()
+            raise
+
+    def submit(self, segment: Segment) -> None:
+        """Queue a segment, or start it at once if a worker is free.
+
+        Raises:
+            BackendError: the backend is closed.
+        """
+        if self._closed:
+            raise BackendError("cannot submit a segment: the backend is closed.")
+        self._queue.append(segment)
+        self._dispatch()
+
+    def wait(self, timeout: float | None = None) -> list[Outcome]:
+        """Block until segments have come back; ``[]`` after `timeout` seconds.
+
+        Raises:
+            BackendError: nothing is in flight, or :data:`MAX_DEATHS` workers died in a row.
+        """
+        if not self._queue and all(seat.segment is None for seat in self._seats):
+            raise BackendError("cannot wait: no segment was submitted.")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._check_deaths()
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            outcomes = self._collect(left)
+            if outcomes or (deadline is not None and time.monotonic() >= deadline):
+                return outcomes
+
+    def close(self) -> None:
+        """Kill the workers, and end Ray if this backend started it."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.clear()
+        self._calls.clear()
+        for seat in self._seats:
+            self._kill(seat)
+        self._seats.clear()
+        if self._started_ray:
+            self._ray.shutdown()
+
+    def worker_pids(self) -> Mapping[str, int]:
+        """Process id of every worker that is up, by the worker's name (on a cluster: on its own node)."""
+        return {seat.name: seat.pid for seat in self._seats if seat.pid is not None}
+
+    def _start(self, name: str) -> _Seat:
+        actors = self._ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_restarts=0)(RayWorker)
+        seat = _Seat(name, actors.remote(self._factory, name, self._cpus, self._gpus), since=time.monotonic())
+        self._calls[seat.actor.pid.remote()] = seat
+        return seat
+
+    def _await_workers(self) -> None:
+        """Wait until all workers are up; after a while go on with those that are."""
+        deadline = time.monotonic() + START_SECONDS
+        while any(seat.pid is None for seat in self._seats) and time.monotonic() < deadline:
+            self._collect(deadline - time.monotonic())
+            self._check_deaths()
+        if all(seat.pid is None for seat in self._seats):
+            raise BackendError(
+                f"no Ray worker came up within {START_SECONDS:g} s: the cluster's CPUs or GPUs are in use by others."
+            )
+
+    def _dispatch(self) -> None:
+        """Give queued segments to free workers, oldest first; each to the worker that holds its start state if it is
+        free, else to one whose state no queued segment needs."""
+        free = [seat for seat in self._seats if seat.free]
+        while free and self._queue:
+            segment = self._queue.popleft()
+            wanted = {queued.load_id for queued in self._queue}
+            seat = next(
+                (seat for seat in free if seat.state and seat.state == segment.load_id),
+                next((seat for seat in free if seat.state not in wanted), free[0]),
+            )
+            free.remove(seat)
+            seat.segment, seat.since, seat.state = segment, time.monotonic(), ""
+            self._calls[seat.actor.run.remote(segment)] = seat
+
+    def _collect(self, timeout: float | None) -> list[Outcome]:
+        """Wait for calls to return, take in all that have, and give the freed workers new segments."""
+        calls = list(self._calls)
+        ready, rest = self._ray.wait(calls, num_returns=1, timeout=timeout)
+        if ready and rest:
+            ready += self._ray.wait(rest, num_returns=len(rest), timeout=0)[0]
+        outcomes = [self._settle(call) for call in ready]
+        self._dispatch()
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _settle(self, call: Any) -> Outcome | None:
+        seat = self._calls.pop(call)
+        try:
+            value = self._ray.get(call)
+        except self._ray.exceptions.RayError as error:
+            return self._replace(seat, error)
+        if seat.segment is None:
+            seat.pid = value
+            return None
+        if isinstance(value, Observation) and value.checkpoint is not None:
+            seat.state = value.segment
+        seat.segment = None
+        self._deaths = 0
+        outcome: Outcome = value
+        return outcome
+
+    def _replace(self, seat: _Seat, error: Exception) -> Failure | None:
+        """Put a new worker in a dead one's seat; its segment comes back as a failure."""
+        kind, reason = self._diagnose(seat, error)
+        self._deaths += 1
+        self._last_death = reason
+        self._kill(seat)
+        segment, seconds, name = seat.segment, time.monotonic() - seat.since, seat.name
+        self._seats[self._seats.index(seat)] = self._start(name)
+        if segment is None:
+            return None
+        return Failure(segment=segment.id, kind=kind, reason=reason, seconds=seconds, worker=name)
+
+    def _diagnose(self, seat: _Seat, error: Exception) -> tuple[FailureKind, str]:
+        errors = self._ray.exceptions
+        if seat.segment is None:
+            return "worker_died", f"worker {seat.name} did not start: {_last_line(error)}"
+        if isinstance(error, errors.OutOfMemoryError):
+            return "out_of_memory", (
+                f"Ray ended worker {seat.name} because main memory is full: use fewer workers or a smaller model."
+            )
+        if isinstance(error, errors.RayTaskError):
+            return "error", f"worker {seat.name} could not run the segment: {_last_line(error)}"
+        return "worker_died", (
+            f"worker {seat.name} (process {seat.pid}) died while it trained updates {seat.segment.start} to "
+            f"{seat.segment.stop}: killed, out of memory, or crashed in native code."
+        )
+
+    def _check_deaths(self) -> None:
+        if self._deaths >= MAX_DEATHS:
+            raise BackendError(f"{self._deaths} Ray workers died in a row and no segment came back; {self._last_death}")
+
+    def _kill(self, seat: _Seat) -> None:
+        with suppress(self._ray.exceptions.RayError, ValueError):  # already dead, or Ray itself is gone
+            self._ray.kill(seat.actor, no_restart=True)
+
+
+def _check_request(workers: int, cpus: float, gpus: float) -> None:
+    if workers < 1:
+        raise UsageError(f"workers must be at least 1, but got {workers}.")
+    if not (math.isfinite(cpus) and cpus > 0):
+        raise UsageError(f"cpus must be > 0, but got {cpus}.")
+    if not (math.isfinite(gpus) and gpus >= 0) or (gpus > 1 and gpus != int(gpus)):
+        raise UsageError(f"gpus must be a whole number >= 0 or a fraction below 1, but got {gpus}.")
+
+
+def _connect(address: str | None, *, cores: int) -> tuple[Any, bool]:
+    """Ray, connected, and whether this call started or joined it."""
+    if address is None:
+        for name, value in _loopback_environment().items():
+            os.environ.setdefault(name, value)
+    import ray  # after its environment: it reads some of these variables once, when it is imported
+
+    if ray.is_initialized():
+        return ray, False
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address is None:
+            ray.init(
+                address="local",
+                num_cpus=cores,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **quiet,
+            )
+        else:
+            ray.init(address=address, **quiet)
+    except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
+        place = "start Ray on this machine" if address is None else f"reach the Ray cluster at {address}"
+        advice = "" if address is None else " Is it up, and is RAY_AUTH_MODE the same here and there?"
+        raise BackendError(f"cannot {place}: {_last_line(error)}{advice}") from error
+    _keep_off_stdout(ray._private.worker)
+    return ray, True
+
+
+def _keep_off_stdout(driver: Any) -> None:
+    """Send what Ray tells its driver to the log instead of stdout, which belongs to the program's own output.
+
+    Ray prints the deaths of workers there whatever `log_to_driver` says, and offers no switch.
+    """
+    log = logging.getLogger(__name__)
+    driver.print_to_stdstream = lambda data, ignore_prefix: log.info("ray: %s", " ".join(data["lines"]))
+
+
+def _loopback_environment() -> Mapping[str, str]:
+    """What keeps an own Ray to itself; anything the user has set wins.
+
+    Ray binds to all interfaces unless it believes that it cannot form a cluster, and even with token authentication
+    it would leave its token in the home directory, where it changes the behaviour of later `ray` commands.
+    """
+    return {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+
+
+def _check_room(nodes: list[Mapping[str, Any]], *, workers: int, cpus: float, gpus: float) -> None:
+    """Refuse a pool that these nodes can never hold; Ray would wait for ever."""
+    resources = [node["Resources"] for node in nodes if node["Alive"]]
+    room = sum(_room(found.get("CPU", 0.0), found.get("GPU", 0.0), cpus=cpus, gpus=gpus) for found in resources)
+    if room < workers:
+        total_cpus, total_gpus = (sum(found.get(kind, 0.0) for found in resources) for kind in ("CPU", "GPU"))
+        raise UsageError(
+            f"{workers} workers with {cpus:g} CPUs and {gpus:g} GPUs each do not fit: Ray has {total_cpus:g} CPUs and "
+            f"{total_gpus:g} GPUs, room for {room}; lower resources.workers, resources.cpus or resources.gpus."
+        )
+
+
+def _room(node_cpus: float, node_gpus: float, *, cpus: float, gpus: float) -> int:
+    """Workers that fit on one node. A fraction of a GPU never spans two: 0.3 fits three times on each."""
+    by_cpu = math.floor(node_cpus / cpus + _MARGIN)
+    if gpus == 0:
+        return by_cpu
+    per_gpu = math.floor(1 / gpus + _MARGIN)
+    by_gpu = int(node_gpus) * per_gpu if gpus <= 1 else math.floor(node_gpus / gpus + _MARGIN)
+    return min(by_cpu, by_gpu)
+
+
+def _last_line(error: BaseException) -> str:
+    """The telling line of a Ray error, which quotes a whole traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
