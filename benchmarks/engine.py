@@ -19,6 +19,7 @@ import json
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -137,7 +138,7 @@ def overhead(*, trials: int, segments: int) -> dict[str, float]:
 
 
 def tune_seconds(*, trials: int, segments: int) -> float:
-    """The same trials and reports through `ray.tune.Tuner` with `reuse_actors=True`, from its first trial to the end."""
+    """Seconds for the same trials and reports through `ray.tune.Tuner` with `reuse_actors=True`, from its first trial."""
     import ray
     from ray import tune
 
@@ -225,10 +226,8 @@ def growth(*, early: int, late: int, window: int, controller: str) -> dict[str, 
 
         def per_event(count: int) -> float:
             repeats = max(1, 20_000 // count)
-            started = time.perf_counter()
-            for _ in range(repeats):
-                fold(space.study, events[:count])
-            return 1e6 * (time.perf_counter() - started) / (repeats * count)
+            seconds = timeit.timeit(lambda: fold(space.study, events[:count]), number=repeats)  # garbage collector off
+            return 1e6 * seconds / (repeats * count)
 
         ms = {"early": per_trial(early), "late": per_trial(late)}
         us = {"early": per_event(few), "late": per_event(len(events))}

@@ -19,7 +19,9 @@ from autosched.report.text import final_lines, status_lines, trial_lines
 
 
 def status(
-    study: Annotated[str | None, typer.Argument(help="A study; without one, all are listed.", metavar="[STUDY]")] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="A study; without one, all are listed.", metavar="[STUDY]")
+    ] = None,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -125,5 +127,3 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
     app.command("show")(explain)
     app.command()(best)
-
-

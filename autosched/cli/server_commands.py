@@ -41,7 +41,18 @@ def ui(
     _check_store(uri)
     check_port(host, port)
     print(f"MLflow on http://{host}:{port} shows {uri}; Ctrl-C stops it.", flush=True)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", host, "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
     return subprocess.run(command, check=False, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}).returncode
 
 
@@ -161,6 +172,7 @@ def _mlflow() -> str:
 
     tracker = make_tracker(Tracking())
     if tracker is not None:
+        tracker.check()
         tracker.close()
     return f"{Tracking().uri} by default"
 

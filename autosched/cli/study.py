@@ -6,6 +6,7 @@ import dataclasses
 import importlib.metadata
 import platform
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from autosched.engine.backend import Backend
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.dispatcher import Dispatcher
 from autosched.engine.journal import Journal
+from autosched.engine.local_backend import LocalBackend
 from autosched.engine.loop import Loop
 from autosched.engine.plan import Plans
 from autosched.engine.retention import Retention
@@ -29,10 +31,12 @@ from autosched.report.html import write_report
 from autosched.report.summary import summarise, winner
 from autosched.schedules.schedule import Schedule
 from autosched.search.select import make_controller, make_pruner
-from autosched.space import build_schedule, space_digest, space_from_json, space_to_json
+from autosched.space import build_schedule, space_from_json, space_to_json
 from autosched.space.records import ScheduleSpec, Space
 from autosched.tracking.mirror import Mirror
 from autosched.tracking.select import make_tracker
+from autosched.tracking.tracker import STUDY
+from workers.registry import check_trainer, make_trainer
 
 PACKAGES = ("autosched", "torch", "optuna", "ray", "mlflow", "numpy", "scipy")
 BACKENDS = ("ray", "local")
@@ -101,15 +105,10 @@ def make_backend(space: Space, options: RunOptions) -> Backend:
     """
     resources = space.resources
     if options.backend == "local":
-        from autosched.engine.local_backend import LocalBackend
-        from workers.registry import make_trainer
-
         return LocalBackend(make_trainer, workers=resources.workers)
     from workers.ray_backend import RayBackend
 
-    return RayBackend(
-        workers=resources.workers, cpus=resources.cpus, gpus=resources.gpus, address=options.address
-    )
+    return RayBackend(workers=resources.workers, cpus=resources.cpus, gpus=resources.gpus, address=options.address)
 
 
 def report_folder(space: Space) -> Path:
@@ -117,7 +116,7 @@ def report_folder(space: Space) -> Path:
     return Path(space.storage.reports) / space.study
 
 
-def make_mirror(space: Space, state_versions: dict[str, str]) -> Mirror | None:
+def make_mirror(space: Space) -> Mirror | None:
     """The thread that mirrors the study to its tracker; None when tracking is off."""
     tracker = make_tracker(space.tracking)
     if tracker is None:
@@ -126,23 +125,42 @@ def make_mirror(space: Space, state_versions: dict[str, str]) -> Mirror | None:
     def schedule_of(event: TrialProposed) -> Schedule:
         return build_schedule(space, ScheduleSpec(family=event.family, params=event.params))
 
-    return Mirror(
-        tracker,
-        space.study,
-        space.tracking.experiment,
-        params=flatten(space_to_json(space)),
-        tags={"autosched.space": space_digest(space), **{f"version.{n}": v for n, v in state_versions.items()}},
-        schedule_of=schedule_of,
-    )
+    return Mirror(tracker, space.study, schedule_of)
 
 
-def flatten(data: Any, prefix: str = "") -> dict[str, str]:
-    """Nested data as ``{"schedule.wsd.peak_lr.low": "0.001", …}``, as a tracker shows parameters."""
-    if isinstance(data, dict) and data:
-        return {k: v for name, item in data.items() for k, v in flatten(item, f"{prefix}{name}.").items()}
-    if isinstance(data, list) and data and any(isinstance(item, dict | list) for item in data):
-        return {k: v for i, item in enumerate(data) for k, v in flatten(item, f"{prefix}{i}.").items()}
-    return {prefix.rstrip("."): str(data)}
+def preflight(space: Space, options: RunOptions) -> None:
+    """Find out before any work what would fail later: names, options, folders, the tracker.
+
+    Raises:
+        UsageError: the controller, the pruner or the trainer has a fault, or a folder cannot be written.
+        TrackingError: the tracking store is away or damaged.
+    """
+    make_controller(space)
+    make_pruner(space)
+    check_trainer(space.trainer.use, space.trainer.options)
+    check_folder(Path(space.storage.reports), "reports")
+    if "://" not in space.storage.checkpoints:
+        check_folder(Path(space.storage.checkpoints), "checkpoints")
+    tracker = make_tracker(space.tracking)
+    if tracker is not None:
+        tracker.check()  # in the main thread: MLflow is loaded before the mirror's thread and Ray run side by side
+        tracker.close()
+    if options.backend == "local" and options.address is not None:
+        raise UsageError("--address belongs to --backend ray, but the backend is local.")
+
+
+def check_folder(folder: Path, what: str) -> None:
+    """Whether files can be made in a folder (it is made when missing).
+
+    Raises:
+        UsageError: they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write into storage.{what} {str(folder)!r}: {error.strerror}.") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +199,7 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: PlainPro
         stack.enter_context(_terminable())
         state = ledger.state(name)
         space = space_of(state)
-        mirror = make_mirror(space, dict(state.versions))
+        mirror = make_mirror(space)
         listeners = [progress.seen]
         if mirror is not None:
             listeners.append(lambda _state, stamped: mirror.put(stamped))
@@ -238,7 +256,6 @@ def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
         return Outcome(summary=summary, untracked=0, tracking_error=None)
     for path in sorted(folder.iterdir()):
         if path.suffix in {".html", ".png", ".json"}:
-            mirror.put_artifact(-1, path.name, path.read_bytes())
+            mirror.put_artifact(STUDY, path.name, path.read_bytes())
     left = mirror.close(SYNC_SECONDS)
     return Outcome(summary=summary, untracked=left, tracking_error=mirror.last_error)
-

@@ -20,6 +20,9 @@ from autosched.space.records import Space
 AddressOption = Annotated[
     str | None, typer.Option("--address", help="Ray cluster to use, e.g. ray://head:10001 or auto.", metavar="ADDRESS")
 ]
+OverrideOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Override one value, e.g. budget.trials=8.", metavar="KEY=VALUE")
+]
 FreshOption = Annotated[
     bool, typer.Option("--fresh", help="Train everything anew: take nothing from other studies of the ledger.")
 ]
@@ -27,9 +30,7 @@ FreshOption = Annotated[
 
 def tune(
     space: Annotated[Path, typer.Option("--space", help="The space file.", metavar="FILE")],
-    override: Annotated[
-        list[str] | None, typer.Option("--set", help="Override one value, e.g. budget.trials=8.", metavar="KEY=VALUE")
-    ] = None,
+    override: OverrideOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Study name; default: the file's.")] = None,
     backend: Annotated[str, typer.Option("--backend", help="ray or local (this process).")] = "ray",
     workers: Annotated[int | None, typer.Option("--workers", help="Segments trained at the same time.")] = None,
@@ -117,7 +118,9 @@ def _run(store: Ledger, study: str, options: RunOptions, as_json: bool) -> int:
 
 def validate(
     space: Annotated[Path, typer.Argument(help="The space file.", metavar="FILE")],
-    override: Annotated[list[str] | None, typer.Option("--set", help="Override one value.", metavar="KEY=VALUE")] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("--set", help="Override one value.", metavar="KEY=VALUE")
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Check a space file and say what it would do, without training.
@@ -152,5 +155,3 @@ def register(app: typer.Typer) -> None:
     app.command()(tune)
     app.command()(resume)
     app.command()(validate)
-
-

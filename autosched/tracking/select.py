@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from autosched.space.records import Tracking
-from autosched.tracking.mlflow_store import parse_address, probe
 from autosched.tracking.mlflow_tracker import MlflowTracker
 from autosched.tracking.tracker import Tracker
 
@@ -17,13 +16,3 @@ def make_tracker(tracking: Tracking) -> Tracker | None:
     if tracking.uri == "none":
         return None
     return MlflowTracker(tracking.uri, experiment=tracking.experiment)
-
-
-def check_tracking(tracking: Tracking) -> None:
-    """Whether the tracker can be reached, without loading MLflow (which takes seconds).
-
-    Raises:
-        TrackingError: it cannot: a damaged or unwritable file, a server that is away.
-    """
-    if tracking.uri not in {"none", "memory://"}:
-        probe(parse_address(tracking.uri))
