@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.laws.functional import functional_losses, intrinsic_path
+from autosched.laws.functional import Units, functional_losses, intrinsic_path
 from autosched.laws.residual import ResidualKernel, ResidualProcess, RunPoints, run_points
 from autosched.laws.robust import Minimum, Prior, Robustness, minimise
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -75,15 +75,15 @@ def forecast_horizon(
     curves = [target, *others]
     asked = [(curve.schedule, curve.steps) for curve in curves]
     seen = np.log(np.concatenate([curve.losses for curve in curves]))
-    reference = float(np.exp(np.mean([np.log(curve.schedule.peak_lr) for curve in curves])))
-    minimum = _fit(asked, seen, reference)
+    units = Units.of([curve.schedule for curve in curves])
+    minimum = _fit(asked, seen, units)
     points = run_points(asked)
     process = ResidualProcess.of(points, minimum.residuals, kernel or ResidualKernel())
     end = target.schedule.steps
 
     def predicted(schedule: Schedule, rows: np.ndarray, run: int) -> tuple[float, float]:
         steps = np.array([float(schedule.steps)])
-        law = functional_losses(intrinsic_path([(schedule, steps)], intervals=INTERVALS), minimum.x, reference)[0]
+        law = functional_losses(intrinsic_path([(schedule, steps)], intervals=INTERVALS), minimum.x, units)[0]
         at = RunPoints(run=np.array([run]), features=run_points([(schedule, steps)]).features)
         mean, sd = process.conditioned(rows, at)
         return float(np.log(law[0]) + mean[0]), float(sd[0])
@@ -110,13 +110,13 @@ def forecast_horizon(
     )
 
 
-def _fit(asked: list[tuple[Schedule, FloatArray]], seen: FloatArray, reference: float) -> Minimum:
+def _fit(asked: list[tuple[Schedule, FloatArray]], seen: FloatArray, units: Units) -> Minimum:
     path = intrinsic_path(asked, intervals=INTERVALS)
     centre = np.log(_CENTRE)
     centre[:2] += seen.min()
 
     def residuals(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        losses, jacobian = functional_losses(path, x, reference)
+        losses, jacobian = functional_losses(path, x, units)
         return seen - np.log(losses), -jacobian / losses[:, None]
 
     return minimise(

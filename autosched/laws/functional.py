@@ -1,7 +1,7 @@
 """Functional scaling law in intrinsic time, with the peak LR as a variable (after Li et al. 2025, arXiv:2509.19189).
 
     z(i)   = lrs[i] / peak,  u = peak / reference_lr
-    tau(t) = sum over i < t of u**time_peak_power * z(i)**time_power  / 1000             intrinsic time
+    tau(t) = sum over i < t of u**time_peak_power * z(i)**time_power / reference_steps    intrinsic time
     L(t)   = floor + scale * tau(t)**-exponent + noise * u**noise_peak_power * N(t)
     N(t)   = sum over i < t of z(i)**noise_power * (G(tau(t) - tau(i)) - G(tau(t) - tau(i + 1)))
     G(x)   = 1 - (1 + speed * x)**-saturation
@@ -39,9 +39,28 @@ _FIELDS = (
     "speed",
     "saturation",
 )
-STEPS_UNIT = 1000.0
 _GAUSS = (0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3))
 _TINY = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """What a law's numbers are stated in, so that priors hold for any trainer and horizon.
+
+    Attributes:
+        lr: the reference peak LR.
+        steps: updates per unit of intrinsic time at the reference peak.
+    """
+
+    lr: float
+    steps: float
+
+    @classmethod
+    def of(cls, schedules: Sequence[Schedule]) -> Units:
+        """Geometric means over runs: of the peak LR, and of 1/25 of the horizon."""
+        peaks = np.log([max(schedule.peak_lr, 1e-300) for schedule in schedules])
+        horizons = np.log([schedule.steps / 25 for schedule in schedules])
+        return cls(lr=float(np.exp(peaks.mean())), steps=float(np.exp(horizons.mean())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +150,7 @@ class FunctionalLaw:
         noise_power, noise_peak_power: how noise grows with the LR inside a run, and with the peak between runs.
         time_power, time_peak_power: the same for the speed of intrinsic time.
         speed, saturation: the forgetting kernel.
-        reference_lr: peak LR at which `noise` and `scale` are stated; a unit, not fitted.
+        reference_lr, reference_steps: units in which the others are stated; not fitted.
     """
 
     name: ClassVar[str] = "functional"
@@ -147,9 +166,10 @@ class FunctionalLaw:
     speed: float
     saturation: float
     reference_lr: float = 1e-3
+    reference_steps: float = 1000.0
 
     def __post_init__(self) -> None:
-        for field in (*_FIELDS, "reference_lr"):
+        for field in (*_FIELDS, "reference_lr", "reference_steps"):
             if not (0 < getattr(self, field) < np.inf):
                 raise ValueError(f"{field} must be finite and > 0, but got {getattr(self, field)!r}.")
 
@@ -160,25 +180,31 @@ class FunctionalLaw:
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
         path = intrinsic_path([(schedule, steps)])
-        return functional_losses(path, self.logs(), self.reference_lr)[0]
+        return functional_losses(path, self.logs(), self.units)[0]
+
+    @property
+    def units(self) -> Units:
+        """The reference LR and steps."""
+        return Units(lr=self.reference_lr, steps=self.reference_steps)
 
     def logs(self) -> FloatArray:
         """Natural logs of the ten fitted fields, in their order."""
         return np.log([getattr(self, field) for field in _FIELDS])
 
     @classmethod
-    def from_logs(cls, logs: FloatArray, *, reference_lr: float) -> FunctionalLaw:
+    def from_logs(cls, logs: FloatArray, units: Units) -> FunctionalLaw:
         """The law behind :meth:`logs`."""
-        return cls(**dict(zip(_FIELDS, np.exp(logs).tolist(), strict=True)), reference_lr=reference_lr)
+        fields = dict(zip(_FIELDS, np.exp(logs).tolist(), strict=True))
+        return cls(**fields, reference_lr=units.lr, reference_steps=units.steps)
 
 
-def functional_losses(path: IntrinsicPath, logs: FloatArray, reference_lr: float) -> tuple[FloatArray, FloatArray]:
+def functional_losses(path: IntrinsicPath, logs: FloatArray, units: Units) -> tuple[FloatArray, FloatArray]:
     """Losses at the asked steps, shape (q,), and their derivatives by the ten log-parameters, shape (q, 10)."""
     floor, scale, exponent, noise, noise_power, noise_peak_power, time_power, time_peak_power, speed, saturation = (
         np.exp(logs)
     )
-    log_u = path.log_peak - np.log(reference_lr)
-    pace = np.exp(time_peak_power * log_u)
+    log_u = path.log_peak - np.log(units.lr)
+    pace = np.exp(time_peak_power * log_u) / units.steps
     begin, by_power, done, done_by_power = _intrinsic_time(path, time_power)
     now, now_by_power = begin[path.part_piece] + done, by_power[path.part_piece] + done_by_power
     size, size_by_power = _jumps(path, noise_power)
@@ -225,8 +251,7 @@ def _intrinsic_time(path: IntrinsicPath, power: float) -> tuple[FloatArray, Floa
 
 def _piece_time(length: FloatArray, log_z: FloatArray, power: float) -> tuple[FloatArray, FloatArray]:
     values = np.exp(power * log_z[:2])
-    share = length / (2 * STEPS_UNIT)
-    return share * values.sum(axis=0), share * (values * log_z[:2]).sum(axis=0)
+    return 0.5 * length * values.sum(axis=0), 0.5 * length * (values * log_z[:2]).sum(axis=0)
 
 
 def _running(path: IntrinsicPath, amounts: FloatArray) -> FloatArray:
