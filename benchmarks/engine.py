@@ -26,18 +26,13 @@ from pathlib import Path
 from typing import Any
 
 from autosched.cli.study import RunOptions, make_backend
+from autosched.engine.assembly import make_loop
 from autosched.engine.backend import Backend
-from autosched.engine.checkpoint_store import CheckpointStore
-from autosched.engine.dispatcher import Dispatcher
 from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
-from autosched.engine.loop import Loop
-from autosched.engine.plan import Plans
-from autosched.engine.retention import Retention
 from autosched.ledger.events import Stamped, StudyCreated, TrialEnded
 from autosched.ledger.state import StudyState, fold
 from autosched.ledger.store import Ledger
-from autosched.search.select import make_controller, make_pruner
 from autosched.space import (
     Budget,
     Component,
@@ -91,17 +86,7 @@ def run(space: Space, backend: Backend, clock: Clock) -> StudyState:
     ledger = Ledger(space.storage.ledger)
     ledger.append(space.study, 0, [StudyCreated(space=space_to_json(space), versions={})])
     journal = Journal(ledger, space.study, [clock.seen])
-    store, plans = CheckpointStore(space.storage.checkpoints), Plans(space)
-    dispatcher = Dispatcher(space=space, ledger=ledger, journal=journal, backend=backend, store=store)
-    Loop(
-        space=space,
-        journal=journal,
-        dispatcher=dispatcher,
-        retention=Retention(space=space, store=store, dispatcher=dispatcher, plans=plans),
-        plans=plans,
-        controller=make_controller(space),
-        pruner=make_pruner(space),
-    ).run()
+    make_loop(space, ledger, journal, backend).run()
     ledger.close()
     return journal.state
 
@@ -138,7 +123,7 @@ def overhead(*, trials: int, segments: int) -> dict[str, float]:
 
 
 def tune_seconds(*, trials: int, segments: int) -> float:
-    """Seconds for the same trials and reports through `ray.tune.Tuner` with `reuse_actors=True`, from its first trial."""
+    """Seconds for the same trials and reports through `ray.tune.Tuner(reuse_actors=True)`, from its first trial on."""
     import ray
     from ray import tune
 

@@ -26,6 +26,7 @@ LAYERS: dict[str, int] = {
     "autosched.integrations": 7,
     "workers": 8,
     "autosched.cli": 9,
+    "autosched.__main__": 10,
 }
 SAME_LEVEL_IS_APART = {3, 6}
 """Packages of these levels do not know each other: laws and spaces, engine and tracking and report."""

@@ -15,14 +15,10 @@ from types import FrameType
 from typing import Any
 
 from autosched.cli.progress import BarProgress, PlainProgress
+from autosched.engine.assembly import make_loop
 from autosched.engine.backend import Backend
-from autosched.engine.checkpoint_store import CheckpointStore
-from autosched.engine.dispatcher import Dispatcher
 from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
-from autosched.engine.loop import Loop
-from autosched.engine.plan import Plans
-from autosched.engine.retention import Retention
 from autosched.errors import StudyError, UsageError
 from autosched.ledger.events import StudyCreated, TrialProposed
 from autosched.ledger.state import StudyState
@@ -218,24 +214,10 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: PlainPro
 
 
 def _train(ledger: Ledger, journal: Journal, space: Space, options: RunOptions) -> None:
-    controller, pruner = make_controller(space), make_pruner(space)
-    store = CheckpointStore(space.storage.checkpoints)
-    plans = Plans(space)
     with ExitStack() as stack:
         backend = make_backend(space, options)
         stack.callback(backend.close)
-        dispatcher = Dispatcher(
-            space=space, ledger=ledger, journal=journal, backend=backend, store=store, reuse=options.reuse
-        )
-        Loop(
-            space=space,
-            journal=journal,
-            dispatcher=dispatcher,
-            retention=Retention(space=space, store=store, dispatcher=dispatcher, plans=plans),
-            plans=plans,
-            controller=controller,
-            pruner=pruner,
-        ).run()
+        make_loop(space, ledger, journal, backend, reuse=options.reuse).run()
 
 
 def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:

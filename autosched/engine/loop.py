@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from autosched.engine import budget
 from autosched.engine.confirm import confirmations
 from autosched.engine.dispatcher import Dispatcher
-from autosched.engine.journal import Journal
-from autosched.engine.plan import Plans
 from autosched.engine.retention import Retention
 from autosched.ledger.events import (
     Event,
@@ -34,7 +32,7 @@ from autosched.ledger.state import TrialState
 from autosched.schedules.schedule import Schedule
 from autosched.search.protocols import Controller, Proposal, Pruner
 from autosched.space import build_schedule
-from autosched.space.records import ScheduleSpec, Space
+from autosched.space.records import ScheduleSpec
 
 LOOKAHEAD = 2
 """Running trials per worker at most: those that wait for a shared prefix leave their worker to another."""
@@ -55,25 +53,22 @@ class Loop:
     """Runs one study to its end; make a new one to resume.
 
     Args:
-        space: what is searched, and the budget.
-        journal: the study's events; its first event is there already.
+        dispatcher: trains segments; holds the space and the journal, whose first event is there already.
+        retention: clears checkpoints away; holds the plans.
         now: wall-clock in seconds, for the budget in minutes.
     """
 
     def __init__(
         self,
         *,
-        space: Space,
-        journal: Journal,
         dispatcher: Dispatcher,
         retention: Retention,
-        plans: Plans,
         controller: Controller,
         pruner: Pruner,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._space, self._journal, self._dispatcher = space, journal, dispatcher
-        self._retention, self._plans = retention, plans
+        self._space, self._journal, self._dispatcher = dispatcher.space, dispatcher.journal, dispatcher
+        self._retention, self._plans = retention, retention.plans
         self._controller, self._pruner, self._now = controller, pruner, now
         self._exhausted = False
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from autosched.engine.assembly import make_loop
 from autosched.engine.backend import Backend
-from autosched.engine.checkpoint_store import CheckpointStore
-from autosched.engine.dispatcher import Dispatcher
 from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
-from autosched.engine.loop import Loop
-from autosched.engine.plan import Plans
-from autosched.engine.retention import Retention
 from autosched.engine.trainer import Trainer
 from autosched.ledger.events import Stamped, StudyCreated, kind_of
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
-from autosched.search.select import make_controller, make_pruner
 from autosched.space import Space, space_to_json
 from autosched.space.records import (
     Budget,
@@ -97,7 +92,6 @@ class Study:
     backend: Callable[[Space], Backend] = lambda space: LocalBackend(simulated, workers=space.resources.workers)
     reuse: bool = True
     now: Callable[[], float] | None = None
-    dispatcher: Dispatcher | None = field(default=None)
 
     def run(self, *, die_after: int | None = None) -> StudyState:
         """Run to the end, or die right after the event with number `die_after` was committed."""
@@ -110,22 +104,9 @@ class Study:
                 raise Interruption(f"after event {stamped.number}, {kind_of(stamped.event)}")
 
         journal = Journal(ledger, self.space.study, [dying])
-        store, plans = CheckpointStore(self.space.storage.checkpoints), Plans(self.space)
         backend = self.backend(self.space)
-        self.dispatcher = Dispatcher(
-            space=self.space, ledger=ledger, journal=journal, backend=backend, store=store, reuse=self.reuse
-        )
-        extra = {} if self.now is None else {"now": self.now}
-        loop = Loop(
-            space=self.space,
-            journal=journal,
-            dispatcher=self.dispatcher,
-            retention=Retention(space=self.space, store=store, dispatcher=self.dispatcher, plans=plans),
-            plans=plans,
-            controller=make_controller(self.space),
-            pruner=make_pruner(self.space),
-            **extra,
-        )
+        clock = {} if self.now is None else {"now": self.now}
+        loop = make_loop(self.space, ledger, journal, backend, reuse=self.reuse, **clock)
         try:
             loop.run()
         finally:

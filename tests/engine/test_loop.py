@@ -193,7 +193,7 @@ class Unreliable(LocalBackend):
         return [*dead] or super().wait(timeout)
 
 
-def simulated_factory(use, options, seed, horizon):  # noqa: ANN001, ANN201
+def simulated_factory(use, options, seed, horizon):
     from workers.simulated import SimulatedTrainer
 
     return SimulatedTrainer(options, seed=seed, horizon=horizon)
