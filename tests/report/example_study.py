@@ -83,7 +83,13 @@ def losses_of(schedule: Schedule, seed: int) -> np.ndarray:
     lrs = schedule.lrs
     area = np.cumsum(lrs)
     wiggle = 0.006 * np.sin(np.arange(lrs.size) / 7.0 + seed)
-    return 1.55 + 3.9 * (1 + area / 0.08) ** -0.62 + 6.0 * lrs + wiggle + 0.01 * math.sin(3.0 * seed)
+    return (
+        1.55
+        + 3.9 * (1 + area / 0.08) ** -0.62
+        + 6.0 * lrs
+        + wiggle
+        + 0.01 * math.sin(3.0 * seed + 60 * schedule.peak_lr)
+    )
 
 
 @dataclass

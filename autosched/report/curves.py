@@ -1,0 +1,39 @@
+"""Curves to draw: a trial's schedule and losses as vectors, thinned to what an eye can see."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from autosched.ledger.state import StudyState, TrialState
+from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.space import build_schedule
+from autosched.space.records import ScheduleSpec, Space
+
+DRAWN_POINTS = 600
+
+
+def searched(state: StudyState) -> list[TrialState]:
+    """The default's trial and the search's; without the runs that confirm them."""
+    return [trial for trial in state.trials if trial.kind != "confirm"]
+
+
+def schedule_of(trial: TrialState, space: Space) -> Schedule:
+    """The schedule a trial follows."""
+    return build_schedule(space, ScheduleSpec(family=trial.family, params=trial.params))
+
+
+def points_of(trial: TrialState) -> tuple[FloatArray, FloatArray]:
+    """Updates done and validation losses of a trial, the finite ones."""
+    table = np.array([(point.step, point.loss) for point in trial.points], dtype=np.float64).reshape(-1, 2)
+    table = table[np.isfinite(table[:, 1])]
+    return table[:, 0], table[:, 1]
+
+
+def thinned(schedule: Schedule) -> tuple[FloatArray, FloatArray]:
+    """Updates and LRs with at most a few hundred points: an even grid, and every corner a line would cut off."""
+    steps = schedule.steps
+    keep = np.unique(np.linspace(0, steps - 1, min(steps, DRAWN_POINTS)).round().astype(int))
+    bends = np.abs(np.diff(schedule.lrs, 2))
+    if bends.size:
+        keep = np.union1d(keep, 1 + np.argsort(bends, kind="stable")[-DRAWN_POINTS // 4 :])
+    return keep.astype(np.float64), schedule.lrs[keep]

@@ -1,0 +1,127 @@
+"""Final loss against each searched parameter: which ones matter, and whether a bound is in the way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autosched.ledger.state import StudyState, TrialState
+from autosched.report import canvas
+from autosched.report.confirmation import winner
+from autosched.report.curves import searched
+from autosched.space.records import Choice, Domain, Fixed, Range, Space
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS, MAX_PANELS = 3, 12
+
+
+def parameter_plot(state: StudyState, space: Space) -> bytes | None:
+    """A PNG with one panel per searched number or choice (at most 12), each within its bounds.
+
+    Dots are complete trials, the star is the winner; hollow triangles are trials that ended early, at the loss that
+    was forecast for them last. None when no trial has a loss or nothing is searched.
+    """
+    panels = _panels(state, space)
+    values = [trial.value for trial in searched(state) if trial.value is not None]
+    if not panels or not values:
+        return None
+    columns = min(COLUMNS, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    figure = canvas.new_figure(2.6 * columns + 0.6, 2.5 * rows + 0.5)
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    low, high = min(values), float(np.quantile(values, 0.9))
+    pad = 0.12 * max(high - low, 1e-3)
+    grid[0, 0].set_ylim(low - pad, high + 3 * pad)
+    for index, axes in enumerate(grid.flat):
+        if index < len(panels):
+            family, name, domain = panels[index]
+            canvas.dress(axes, x=name, y="final loss (nats)" if index % columns == 0 else "")
+            if len(space.schedule) > 1:
+                axes.set_title(family, loc="left", fontsize=9, color=canvas.INK)
+            _panel(axes, [t for t in searched(state) if t.family == family and name in t.params], name, domain)
+            _star(axes, winner(state), family, name, domain)
+        else:
+            axes.set_visible(False)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
+    return canvas.png(figure)
+
+
+def _panels(state: StudyState, space: Space) -> list[tuple[str, str, Domain]]:
+    """(family, parameter, domain) of what is searched and was used."""
+    used = {(trial.family, name) for trial in searched(state) for name in trial.params}
+    found: list[tuple[str, str, Domain]] = [
+        (family.family, name, parameter.domain)
+        for family in space.schedule
+        for name, parameter in family.parameters.items()
+        if not isinstance(parameter.domain, Fixed) and (family.family, name) in used
+    ]
+    return found[:MAX_PANELS]
+
+
+def _panel(axes: Axes, trials: Sequence[TrialState], name: str, domain: Domain) -> None:
+    top = axes.get_ylim()[1]  # a forecast above the window is drawn on its edge
+    complete = [(trial, min(trial.value, top)) for trial in trials if trial.value is not None]
+    forecast = [
+        (trial, min(trial.forecast.mean, top))
+        for trial in trials
+        if trial.value is None and trial.status != "running" and trial.forecast is not None
+    ]
+    axes.plot(
+        [_place(trial, name, domain) for trial, _ in forecast],
+        [loss for _, loss in forecast],
+        "v",
+        clip_on=False,
+        mfc="none",
+        mec=canvas.MUTED,
+        ms=5,
+        label="ended early (forecast)",
+    )
+    axes.plot(
+        [_place(trial, name, domain) for trial, _ in complete],
+        [loss for _, loss in complete],
+        "o",
+        color=canvas.BLUE,
+        mec="white",
+        mew=0.5,
+        ms=6,
+        label="complete",
+    )
+    if isinstance(domain, Choice):
+        axes.set_xticks(range(len(domain.values)), [str(value) for value in domain.values])
+        axes.set_xlim(-0.5, len(domain.values) - 0.5)
+    elif isinstance(domain, Range):
+        _bounds(axes, domain)
+
+
+def _bounds(axes: Axes, domain: Range) -> None:
+    """The searched range with a little room, so that a winner at a bound is seen to be there."""
+    if domain.log:
+        room = (domain.high / domain.low) ** 0.06
+        axes.set_xscale("log")
+        axes.set_xlim(domain.low / room, domain.high * room)
+    else:
+        extent = 0.06 * (domain.high - domain.low)
+        axes.set_xlim(domain.low - extent, domain.high + extent)
+    for bound in (domain.low, domain.high):
+        axes.axvline(bound, color=canvas.MUTED, lw=0.8, ls=":", zorder=1)
+
+
+def _star(axes: Axes, best: TrialState | None, family: str, name: str, domain: Domain) -> None:
+    places, losses = [], []
+    if best is not None and best.value is not None and best.family == family and name in best.params:
+        places, losses = [_place(best, name, domain)], [best.value]
+    axes.plot(places, losses, "*", color=canvas.WINNER, mec="white", mew=0.6, ms=14, label="winner", zorder=4)
+
+
+def _place(trial: TrialState, name: str, domain: Domain) -> float:
+    """Where a trial lies on the parameter's axis: its value, or the number of its choice; NaN for the default's own."""
+    value = trial.params[name]
+    if isinstance(domain, Choice):
+        return float(domain.values.index(value)) if value in domain.values else math.nan
+    return float(value) if isinstance(value, int | float) else math.nan

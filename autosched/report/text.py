@@ -1,0 +1,207 @@
+"""A study in plain lines for a terminal or a log."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from autosched.errors import StudyError
+from autosched.ledger.records import Decision, Forecast
+from autosched.ledger.state import StudyState, TrialState
+from autosched.report.curves import schedule_of
+from autosched.report.summary import summarise
+from autosched.report.terminal_plot import terminal_plot
+from autosched.space.records import Space
+
+LATEST = 8
+"""Trials that `status_lines` names."""
+
+
+def final_lines(summary: Mapping[str, Any]) -> list[str]:
+    """What `autosched tune` prints at the end, from the document of :func:`autosched.report.summary.summarise`."""
+    return [
+        *_headline(summary),
+        *_best_lines(summary),
+        *_cost_lines(summary),
+        *_place_lines(summary),
+    ]
+
+
+def status_lines(state: StudyState, space: Space) -> list[str]:
+    """How far a study is: counts, the best so far, the cost, and the trials that ended last."""
+    summary = summarise(state, space)
+    trials = summary["trials"]
+    doing = "" if not trials["running"] else f", {trials['running']} running"
+    lines = [*_headline(summary), f"trials      {_counts(trials)}{doing}"]
+    best = summary["best"]
+    if best is not None:
+        lines.append(f"best        {_loss(best['value'])}  trial {best['trial']}: {describe(best['schedule'])}")
+    lines += _cost_lines(summary)
+    ended = [trial for trial in state.trials if trial.status != "running"]
+    ended.sort(key=lambda trial: (trial.ended_time or 0.0, trial.number))
+    if ended:
+        lines += ["", "ended last", *(f"  {outcome_line(trial)}" for trial in ended[-LATEST:])]
+    running = [state.trials[number] for number in sorted(state.active)]
+    if running:
+        lines += ["", "not ended", *(f"  {_running_line(trial, space)}" for trial in running)]
+    return lines
+
+
+def trial_lines(state: StudyState, space: Space, number: int) -> list[str]:
+    """One trial explained: its schedule, what it cost, every decision about it and why.
+
+    Raises:
+        StudyError: the study has no trial of this number.
+    """
+    if not 0 <= number < len(state.trials):
+        known = f"0 to {len(state.trials) - 1}" if state.trials else "none yet"
+        raise StudyError(f"trial must be one of study {state.name!r} ({known}), but got {number}.")
+    trial = state.trials[number]
+    schedule = schedule_of(trial, space)
+    kinds = {
+        "default": "the space's default schedule",
+        "search": "proposed by the search",
+        "confirm": f"confirms trial {trial.of} on seed {trial.seed}",
+    }
+    lines = [
+        f"trial {number} of study {state.name}: {kinds[trial.kind]}",
+        f"schedule    {schedule.describe()}",
+        f"fingerprint {trial.fingerprint[:16]}",
+        f"outcome     {outcome_line(trial)}",
+        f"updates     {trial.step} of {space.horizon_steps}, {trial.steps_shared} of them shared with other trials",
+    ]
+    if trial.value is not None and trial.last_forecast is not None:
+        lines.append(f"forecast    {_forecast(trial.last_forecast)}; seen {trial.value:.4f}")
+    lines += ["", *terminal_plot([schedule], ["learning rate"]).splitlines()]
+    if trial.decisions:
+        lines += ["", "decisions"]
+        lines += [f"  update {step:>6}  {_decision(decision)}" for step, decision in trial.decisions]
+    return lines
+
+
+def outcome_line(trial: TrialState) -> str:
+    """What became of a trial, in one line."""
+    kind = "" if trial.kind == "search" else f" ({trial.kind})"
+    what = f"loss {trial.value:.4f}" if trial.value is not None else trial.reason
+    return f"trial {trial.number}{kind} {trial.status} at update {trial.step}" + (f": {what}" if what else "")
+
+
+def describe(schedule: Mapping[str, Any]) -> str:
+    """A schedule of a summary in one line, e.g. ``wsd(peak_lr=0.01, warmup_steps=30)``."""
+    params = {name: value for name, value in schedule["params"].items() if not isinstance(value, list)}
+    inside = ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in params.items()
+    )
+    return f"{schedule['family']}({inside})"
+
+
+def gain_text(confirmation: Mapping[str, Any]) -> str | None:
+    """The gain over the default on fresh seeds with its interval; None when it was not measured."""
+    if confirmation["gain"] is None:
+        return None
+    seeds = len(confirmation["seeds"])
+    text = f"{confirmation['gain']:+.4f} nats on {seeds} fresh seed{'s' if seeds > 1 else ''}"
+    if confirmation["gain_low"] is None:
+        return text
+    return f"{text} (90% interval {confirmation['gain_low']:+.4f} to {confirmation['gain_high']:+.4f})"
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration for people.
+
+    Example:
+        >>> seconds_text(4.25), seconds_text(75), seconds_text(7260)
+        ('4.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _headline(summary: Mapping[str, Any]) -> list[str]:
+    reason = f": {summary['reason']}" if summary["reason"] else ""
+    return [f"study       {summary['study']}, {summary['state']}{reason}"]
+
+
+def _best_lines(summary: Mapping[str, Any]) -> list[str]:
+    best, default, confirmed = summary["best"], summary["default"], summary["confirmation"]
+    if best is None:
+        return ["best        none: no trial reached the horizon"]
+    lines = [
+        f"best        trial {best['trial']}: {describe(best['schedule'])}",
+        f"loss        {_loss(best['value'])} after {best['schedule']['steps']} updates",
+    ]
+    predicted = best["predicted"]
+    if predicted is not None:
+        interval = f"{predicted['low']:.4f} to {predicted['high']:.4f}"
+        lines.append(f"predicted   {predicted['mean']:.4f} ({interval}) at update {predicted['step']}")
+    if default is not None and default["trial"] == best["trial"]:
+        lines.append("default     nothing the search tried is better than the default")
+    elif default is not None:
+        lines.append(f"default     {_loss(default['value'])}: {describe(default['schedule'])}")
+    gain = None if confirmed is None else gain_text(confirmed)
+    if gain is not None and default is not None and default["trial"] != best["trial"]:
+        lines.append(f"gain        {gain}")
+    return lines
+
+
+def _cost_lines(summary: Mapping[str, Any]) -> list[str]:
+    steps, trials = summary["steps"], summary["trials"]
+    horizon = steps["horizon"]
+    parts = [f"{steps['trained'] / horizon:.1f} full runs trained"]
+    names = {
+        "retrained": "of it again",
+        "reused": "reused",
+        "saved_by_pruning": "saved by pruning",
+        "saved_by_divergence": "saved by divergence",
+        "not_trained": "not trained",
+    }
+    parts += [f"{steps[key] / horizon:.1f} {name}" for key, name in names.items() if steps[key]]
+    lines = [f"cost        {', '.join(parts)}; {trials['proposed']} trials in full cost {trials['proposed']}"]
+    if summary["audits"]:
+        audited = f"{summary['audits']} condemned trial{'s' if summary['audits'] > 1 else ''} kept"
+        lines.append(f"audits      {summary['false_kills']} false kills among {audited}")
+    time = f"time        {seconds_text(summary['seconds'])}"
+    if summary["utilisation"] is not None:
+        time += f", workers {100 * summary['utilisation']:.0f}% busy"
+    if summary["overhead_ms_per_segment"] is not None:
+        time += f", overhead {summary['overhead_ms_per_segment']:.1f} ms per segment"
+    return [*lines, time]
+
+
+def _place_lines(summary: Mapping[str, Any]) -> list[str]:
+    tracking, artifacts = summary["tracking"], summary["artifacts"]
+    lines = [f"trials      {_counts(summary['trials'])}"]
+    if tracking["run_id"] is not None:
+        lines.append(f"mlflow      run {tracking['run_id']} of {tracking['experiment']} in {tracking['uri']}")
+    lines += [f"{name:<12}{artifacts[name]}" for name in ("schedule", "report") if artifacts[name] is not None]
+    return lines
+
+
+def _counts(trials: Mapping[str, int]) -> str:
+    kinds = ("complete", "pruned", "diverged", "failed", "stopped")
+    seen = Counter({kind: trials[kind] for kind in kinds if trials[kind]})
+    confirm = f" ({trials['confirm']} of them on fresh seeds)" if trials["confirm"] else ""
+    return f"{trials['proposed']} proposed{confirm}" + "".join(f", {n} {kind}" for kind, n in seen.items())
+
+
+def _running_line(trial: TrialState, space: Space) -> str:
+    loss = f", loss {trial.points[-1].loss:.4f}" if trial.points else ""
+    forecast = "" if trial.last_forecast is None else f", forecast {_forecast(trial.last_forecast)}"
+    return f"trial {trial.number} at update {trial.step} of {space.horizon_steps}{loss}{forecast}"
+
+
+def _decision(decision: Decision) -> str:
+    audit = " [audit: condemned, kept to check the pruner]" if decision.audit else ""
+    forecast = "" if decision.forecast is None else f" [forecast {_forecast(decision.forecast)}]"
+    return f"{decision.action}: {decision.reason}{forecast}{audit}"
+
+
+def _forecast(forecast: Forecast) -> str:
+    return f"{forecast.mean:.4f} ({forecast.low:.4f} to {forecast.high:.4f})"
+
+
+def _loss(value: float | None) -> str:
+    return "no loss" if value is None else f"{value:.4f}"
