@@ -18,6 +18,7 @@ all published schedules (tested against the literal double loop).
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +113,18 @@ def drop_table(
         size=size.ravel(),
         log_lr=np.log(np.maximum(after, LR_FLOOR * max(schedule.peak_lr, 1e-300))),
         since=np.maximum(np.repeat(area[row], _BACK.size) - before, 0.0),
+    )
+
+
+def concatenated(tables: Sequence[DropTable]) -> DropTable:
+    """Tables of several schedules as one; rows go on counting."""
+    rows = np.cumsum([0] + [table.area.size for table in tables[:-1]]).astype(np.intp)
+    return DropTable(
+        area=np.concatenate([table.area for table in tables]),
+        row=np.concatenate([table.row + first for table, first in zip(tables, rows, strict=True)]),
+        size=np.concatenate([table.size for table in tables]),
+        log_lr=np.concatenate([table.log_lr for table in tables]),
+        since=np.concatenate([table.since for table in tables]),
     )
 
 

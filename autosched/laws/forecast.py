@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.laws.functional import Units, functional_losses, intrinsic_path
+from autosched.laws.functional import FunctionalForm, Units
 from autosched.laws.residual import ResidualKernel, ResidualProcess, RunPoints, run_points
-from autosched.laws.robust import Minimum, Prior, Robustness, minimise
+from autosched.laws.robust import Minimum, Robustness, minimise
 from autosched.schedules.schedule import FloatArray, Schedule
 
 FIRST_SHARE = 0.1  # of the horizon: what lies before is start-up, which no law describes
@@ -24,9 +24,6 @@ NOISE = 1e-2
 HINDSIGHT_PRIOR = 6.0
 MOST_HINDSIGHTS = 10
 INTERVALS = 24
-#                      floor  scale exp. noise n_pow n_peak time t_peak speed saturation
-_CENTRE = (0.85, 0.25, 0.5, 0.1, 1.0, 1.0, 0.5, 0.5, 2.0, 0.6)
-_SPREAD = (0.3, 1.0, 0.4, 1.0, 0.4, 0.4, 0.4, 0.4, 1.0, 0.4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,15 +72,15 @@ def forecast_horizon(
     curves = [target, *others]
     asked = [(curve.schedule, curve.steps) for curve in curves]
     seen = np.log(np.concatenate([curve.losses for curve in curves]))
-    units = Units.of([curve.schedule for curve in curves])
-    minimum = _fit(asked, seen, units)
+    form = FunctionalForm(units=Units.of([curve.schedule for curve in curves]), intervals=INTERVALS)
+    minimum = _fit(form, curves, seen)
     points = run_points(asked)
     process = ResidualProcess.of(points, minimum.residuals, kernel or ResidualKernel())
     end = target.schedule.steps
 
     def predicted(schedule: Schedule, rows: np.ndarray, run: int) -> tuple[float, float]:
         steps = np.array([float(schedule.steps)])
-        law = functional_losses(intrinsic_path([(schedule, steps)], intervals=INTERVALS), minimum.x, units)[0]
+        law = form.losses(form.prepare([(schedule, steps)]), minimum.x)[0]
         at = RunPoints(run=np.array([run]), features=run_points([(schedule, steps)]).features)
         mean, sd = process.conditioned(rows, at)
         return float(np.log(law[0]) + mean[0]), float(sd[0])
@@ -110,19 +107,17 @@ def forecast_horizon(
     )
 
 
-def _fit(asked: list[tuple[Schedule, FloatArray]], seen: FloatArray, units: Units) -> Minimum:
-    path = intrinsic_path(asked, intervals=INTERVALS)
-    centre = np.log(_CENTRE)
-    centre[:2] += seen.min()
+def _fit(form: FunctionalForm, curves: Sequence[Curve], seen: FloatArray) -> Minimum:
+    prepared, belief = form.prepare([(curve.schedule, curve.steps) for curve in curves]), form.belief(curves)
 
     def residuals(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        losses, jacobian = functional_losses(path, x, units)
+        losses, jacobian = form.losses(prepared, x)
         return seen - np.log(losses), -jacobian / losses[:, None]
 
     return minimise(
         residuals,
-        centre,
-        prior=Prior(mean=centre, sd=np.array(_SPREAD)),
+        belief.mean,
+        prior=belief,
         robustness=Robustness(delta=NOISE, noise=NOISE),
         weights=np.ones(seen.size),
         iterations=25,

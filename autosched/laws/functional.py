@@ -23,8 +23,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from autosched.curves.curve import Curve
 from autosched.laws.drops import straight_knots, sum_by_row
+from autosched.laws.form import Asked
 from autosched.laws.grid import on_every_step
+from autosched.laws.robust import Prior
 from autosched.schedules.schedule import FloatArray, Schedule
 
 _FIELDS = (
@@ -41,6 +44,11 @@ _FIELDS = (
 )
 _GAUSS = (0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3))
 _TINY = 1e-9
+
+
+#          floor scale exp. noise n_pow n_peak time t_peak speed saturation
+_CENTRE = (0.85, 0.25, 0.5, 0.04, 1.0, 1.0, 0.5, 0.5, 2.0, 0.6)
+_SPREAD = (0.3, 1.0, 0.4, 1.0, 0.4, 0.4, 0.4, 0.4, 1.0, 0.4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,3 +282,43 @@ def _jumps(path: IntrinsicPath, power: float) -> tuple[FloatArray, FloatArray]:
         [(by_power - before_by_power)[path.pair_piece], here_by_power - before_by_power[last]]
     )
     return size, size_by_power
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionalForm:
+    """How the functional law is fitted.
+
+    Attributes:
+        units: see :meth:`Units.of`.
+        intervals: pieces into which a schedule that changes all the time is cut.
+    """
+
+    units: Units
+    intervals: int = 64
+    name: str = FunctionalLaw.name
+    fields: tuple[str, ...] = _FIELDS
+    linear: tuple[int, ...] = (0, 1, 3)
+
+    def prepare(self, asked: Asked) -> IntrinsicPath:
+        """The schedules cut into pieces."""
+        return intrinsic_path(asked, intervals=self.intervals)
+
+    def losses(self, prepared: IntrinsicPath, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Losses (n,) and derivatives by the ten logs, (n, 10)."""
+        return functional_losses(prepared, x, self.units)
+
+    def belief(self, curves: Sequence[Curve]) -> Prior:
+        """Centred where byte models and 124M-parameter models agree; amounts of loss scale with the least loss seen."""
+        centre = np.log(_CENTRE)
+        centre[[0, 1, 3]] += np.log(min(float(curve.losses.min()) for curve in curves))
+        return Prior(mean=centre, sd=np.array(_SPREAD))
+
+    def starts(self, belief: Prior) -> Sequence[FloatArray]:
+        """Three exponents."""
+        starts = np.repeat(belief.mean[None, :], 3, axis=0)
+        starts[:, 2] = np.log([0.3, 0.5, 0.8])
+        return list(starts)
+
+    def law(self, x: FloatArray) -> FunctionalLaw:
+        """The law behind its logs."""
+        return FunctionalLaw.from_logs(x, self.units)

@@ -1,0 +1,84 @@
+"""Fits of real and of broken curves."""
+
+import numpy as np
+import pytest
+
+from autosched.curves.curve import Curve
+from autosched.laws.fit import FitFailure, FitOptions, LawFit, fit_law
+from autosched.laws.functional import FunctionalForm, Units
+from autosched.laws.multi_power import MultiPowerForm
+from autosched.laws.robust import Prior, Robustness, huber, minimise
+from autosched.testing.law_contract import wsd
+from autosched.testing.published_curves import published_curve
+
+FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
+UNSEEN = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
+
+
+def unseen_error(fit: LawFit, group: str) -> float:
+    """Mean relative error over the six curves that were not fitted."""
+    curves = [published_curve(f"{group}/{name}") for name in UNSEEN]
+    return float(np.mean([np.mean(np.abs(fit.law.predict_at(c.schedule, c.steps) / c.losses - 1)) for c in curves]))
+
+
+@pytest.mark.parametrize("group", ["gpt25m", "gpt100m"])
+@pytest.mark.parametrize("kind", ["multi_power", "functional"])
+def test_three_curves_predict_six_others_within_0_15_percent(group, kind):
+    curves = [published_curve(f"{group}/{name}") for name in FITTED]
+    functional = FunctionalForm(units=Units.of([curve.schedule for curve in curves]))
+    fit = fit_law(MultiPowerForm() if kind == "multi_power" else functional, curves)
+    assert isinstance(fit, LawFit)
+    assert unseen_error(fit, group) < 0.0015
+    assert fit.residual_sd < 0.0015
+    assert np.all(np.linalg.eigvalsh(fit.covariance) > 0)
+
+
+def test_a_warm_start_lands_where_the_cold_one_did():
+    curves = [published_curve(f"gpt25m/{name}") for name in FITTED]
+    cold = fit_law(MultiPowerForm(), curves)
+    assert isinstance(cold, LawFit)
+    warm = fit_law(MultiPowerForm(), curves, start=cold.logs)
+    assert isinstance(warm, LawFit)
+    np.testing.assert_allclose(warm.law.predict(wsd()), cold.law.predict(wsd()), rtol=1e-4)
+    assert warm.objective <= cold.objective * (1 + 1e-6)
+
+
+def test_too_few_points_are_a_failure_with_advice():
+    curve = published_curve("gpt25m/cosine_24000").until(2_700)
+    failure = fit_law(MultiPowerForm(), [curve])
+    assert failure == FitFailure(reason="5 points after warmup are too few to fit: log more often, or add curves.")
+
+
+def test_curves_that_no_law_describes_are_a_failure():
+    steps = np.arange(40.0, 601.0, 20.0)
+    curve = Curve(schedule=wsd(), steps=steps, losses=3 + np.sin(steps))
+    failure = fit_law(MultiPowerForm(), [curve])
+    assert isinstance(failure, FitFailure)
+    assert "multi_power misses the curves by" in failure.reason
+
+
+def test_single_outliers_hardly_move_a_fit():
+    curves = [published_curve(f"gpt25m/{name}") for name in FITTED]
+    spoilt = curves[0].losses.copy()
+    spoilt[::20] += 0.5
+    curves[0] = Curve(schedule=curves[0].schedule, steps=curves[0].steps, losses=spoilt)
+    fit = fit_law(MultiPowerForm(), curves, FitOptions())
+    assert isinstance(fit, LawFit)
+    assert unseen_error(fit, "gpt25m") < 0.002
+
+
+def test_a_prior_of_zero_width_fixes_a_parameter():
+    target = np.array([2.0, 3.0])
+    found = minimise(
+        lambda x: (target - x, -np.eye(2)),
+        np.zeros(2),
+        prior=Prior(mean=np.zeros(2), sd=np.array([10.0, 0.0])),
+        robustness=Robustness(delta=100.0, noise=0.01),
+        weights=np.ones(2),
+    )
+    np.testing.assert_allclose(found.x, [2.0, 0.0], atol=1e-4)
+    assert found.covariance[1, 1] == 0
+
+
+def test_huber_is_quadratic_near_zero_and_linear_far_away():
+    np.testing.assert_allclose(huber(np.array([0.5, -3.0]), 1.0), [0.125, 2.5])
