@@ -8,10 +8,10 @@ from typing import Any
 from autosched.errors import ScheduleError
 from autosched.schedules import Family
 from autosched.schedules.schedule import ParameterValue
-from autosched.space.document import KeyPath
+from autosched.space.document import KeyPath, shown
 from autosched.space.domains import endpoints
 from autosched.space.records import Range, SearchParameter
-from autosched.space.section import Faults, closest, dotted, shown
+from autosched.space.section import Faults, closest, dotted
 
 When = dict[str, tuple[ParameterValue, ...]]
 
@@ -89,4 +89,15 @@ class Conditions:
             narrowed[other] = tuple(value for value in values if value in possible)
             if not narrowed[other]:
                 return None
-        return narrowed
+        return narrowed if self._can_hold(narrowed) else None
+
+    def _can_hold(self, when: When) -> bool:
+        """Whether the parameters a condition looks at can exist together with these values."""
+        wanted, queue = dict(when), list(when)
+        while queue:
+            for other, values in self._known[queue.pop()].when.items():
+                wanted[other] = tuple(value for value in values if value in wanted.get(other, values))
+                if not wanted[other]:
+                    return False
+                queue.append(other)
+        return True

@@ -68,7 +68,9 @@ class Document:
             name, equals, text = override.partition("=")
             path = tuple(name.strip().split("."))
             if not equals or not all(path):
-                raise SpaceError(f"an override must be key=value, e.g. seed=1, but got {override!r}.", file=OVERRIDES)
+                raise SpaceError(
+                    f"an override must be key=value, e.g. seed=1, but got {shown(override)}.", file=OVERRIDES
+                )
             value = _parsed_override(name, text)
             _put(data, path, value)
             for stale in [place for place in places if place[: len(path)] == path]:
@@ -86,7 +88,8 @@ def read_document(path: str | Path) -> Document:
     """
     file = Path(path)
     try:
-        raw = file.read_bytes()
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise SpaceError("there is no such file.", file=file) from None
     except IsADirectoryError:
@@ -94,7 +97,7 @@ def read_document(path: str | Path) -> Document:
     except OSError as error:
         raise SpaceError(f"cannot be read: {error.strerror}.", file=file) from None
     if len(raw) > MAX_BYTES:
-        raise SpaceError(f"must be at most {MAX_BYTES} bytes, but has {len(raw)}.", file=file)
+        raise SpaceError(f"must be at most {MAX_BYTES} bytes, but is larger.", file=file)
     zero = raw.find(b"\0")
     if zero >= 0:
         message = "must be a text file in UTF-8, but has a zero byte here (binary data?)."
@@ -164,14 +167,11 @@ def _composed(text: str, file: str) -> yaml.Node | None:
         return loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise SpaceError(
-            f"not valid YAML: {error.problem or error.context}.", file=file, line=mark.line + 1 if mark else None
-        ) from None
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
+        raise SpaceError(f"not valid YAML: {reason}.", file=file, line=mark.line + 1 if mark else None) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise SpaceError(
-            f"not valid YAML: character U+{ord(error.character):04X} is not allowed.", file=file, line=line
-        ) from None
+        raise SpaceError(f"character U+{int(error.character):04X} is not allowed.", file=file, line=line) from None
     finally:
         if loader is not None:
             loader.dispose()
@@ -190,7 +190,8 @@ class _Builder:
             key = self.key(key_node, line)
             if key in result:
                 first = self.places[(*path, key)].key_line
-                raise SpaceError(f"{key!r} is already given in line {first}; keep one.", file=self.file, line=line)
+                message = f"{shown(key)} is already given in line {first}; keep one."
+                raise SpaceError(message, file=self.file, line=line)
             result[key] = self.value(value_node, (*path, key), line)
         return result
 
@@ -223,10 +224,20 @@ class _Builder:
             if kind == "int":
                 return int(text)
             if kind == "float":
-                return float(text.replace(".inf", "inf").replace(".nan", "nan") if text[-1].isalpha() else text)
+                return float(text.replace(".", "") if text[-1].isalpha() else text)
         except (ValueError, KeyError):
-            raise SpaceError(f"{text!r} is no {kind}.", file=self.file, line=line) from None
+            raise SpaceError(f"{shown(text)} is no {kind}.", file=self.file, line=line) from None
         raise SpaceError(f"the YAML tag {node.tag} is not allowed; write plain values.", file=self.file, line=line)
+
+
+def shown(value: Any) -> str:
+    """A value as a person would write it in YAML, on one line, shortened."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _copied(value: Any) -> Any:
@@ -249,7 +260,9 @@ def _put(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
         inner = data.setdefault(part, {})
         if not isinstance(inner, dict):
             parent = ".".join(path[:length])
-            message = f"{'.'.join(path)} does not exist: {parent} is {inner!r}, not a mapping; set {parent} as a whole."
+            message = (
+                f"{'.'.join(path)} does not exist: {parent} is {shown(inner)}, not a mapping; set {parent} as a whole."
+            )
             raise SpaceError(message, file=OVERRIDES)
         data = inner
     data[path[-1]] = value

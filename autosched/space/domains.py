@@ -7,9 +7,9 @@ from typing import Any
 from autosched.errors import ScheduleError
 from autosched.schedules import Parameter
 from autosched.schedules.schedule import ParameterValue
-from autosched.space.document import KeyPath
+from autosched.space.document import KeyPath, shown
 from autosched.space.records import Choice, Domain, Fixed, Range
-from autosched.space.section import Faults, Section, dotted, is_number, shown
+from autosched.space.section import Faults, Section, closest, dotted, is_number
 
 SCALES = ("linear", "log")
 FORMS = "a value, a list of choices, or bounds like {low: 1e-3, high: 1e-1, scale: log}"
@@ -19,8 +19,12 @@ def read_value(parameter: Parameter, family: str, value: Any, path: KeyPath, fau
     """A value the family allows, in its canonical type; None after a fault."""
     try:
         return parameter.check(value, family)
-    except ScheduleError:
-        faults.add(path, f"{dotted(path)} must be {parameter.rule}, but got {shown(value)}.")
+    except ScheduleError as error:
+        hint = closest(value, parameter.choices) if isinstance(value, str) else ""
+        message = f" must be {parameter.rule}, but got {shown(value)}{hint or '.'}"
+        if parameter.kind == "numbers" and isinstance(value, list):  # say which of the numbers, or how many are missing
+            message = str(error).removeprefix(f"{family}.{parameter.name}")
+        faults.add(path, f"{dotted(path)}{message}")
         return None
 
 
@@ -95,7 +99,7 @@ def _read_range(parameter: Parameter, family: str, section: Section) -> Domain |
         return None
     if not all(given):
         missing = "low" if not given[0] else "high"
-        faults.add(path, f"{dotted(path)}.{missing} is missing; a parameter must be {FORMS}.")
+        faults.missing(path, f"{dotted(path)}.{missing} is missing; a parameter must be {FORMS}.")
         return None
     if scale not in SCALES:
         section.fault("scale", f"must be one of {', '.join(SCALES)}, but got {shown(scale)}.")
@@ -109,10 +113,13 @@ def _read_range(parameter: Parameter, family: str, section: Section) -> Domain |
 
 def _bounded(parameter: Parameter, section: Section, low: float, high: float, *, log: bool) -> Domain | None:
     if low >= high:
-        section.fault("low", f"must be below high ({high:g}), but got {low:g}.", related=["high"])
+        written = section.data["low"], section.data["high"]
+        section.fault(
+            "low", f"must be below high ({shown(written[1])}), but got {shown(written[0])}.", related=["high"]
+        )
         return None
     if log and low <= 0:
-        section.fault("low", f"must be > 0 on a log scale, but got {low:g}.", related=["scale"])
+        section.fault("low", f"must be > 0 on a log scale, but got {shown(section.data['low'])}.", related=["scale"])
         return None
     return Range(low=low, high=high, log=log, integer=parameter.kind == "integer")
 

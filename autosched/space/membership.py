@@ -46,7 +46,8 @@ def can_branch(space: Space, spec: ScheduleSpec, step: int) -> bool:
         return True
     shape = schedules.get_family(spec.family)
     trunk = [name for name in shape.trunk_parameters if name in active]
-    within = step <= shape.trunk_steps(spec.params, space.horizon_steps)
+    complete = shape.complete(spec.params, steps=space.horizon_steps)  # with what a condition left to its default
+    within = step <= shape.trunk_steps(complete, space.horizon_steps)
     return within and all(_repeats(active[name], spec.params.get(name)) for name in trunk)
 
 

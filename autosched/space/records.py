@@ -1,6 +1,7 @@
 """A search space as typed data; made by :mod:`autosched.space.yaml_file`, stored in the ledger, read by everything.
 
-The records are plain and frozen; whoever builds one by hand gets the same checks as a YAML file.
+The records are plain and frozen. One that was built by hand is checked where a study begins: the ledger keeps it as
+JSON, and reading that makes the checks of a YAML file.
 """
 
 from __future__ import annotations

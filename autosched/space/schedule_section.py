@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from itertools import islice, product
+from itertools import combinations, islice, product
 from typing import Any
 
 from autosched import schedules
@@ -11,13 +12,15 @@ from autosched.errors import ScheduleError
 from autosched.schedules import Family
 from autosched.schedules.schedule import ParameterValue
 from autosched.space.conditions import Conditions
-from autosched.space.document import KeyPath
+from autosched.space.document import KeyPath, shown
 from autosched.space.domains import default_domain, endpoints, read_domain, read_value
 from autosched.space.records import FamilySpace, ScheduleSpec, SearchParameter
-from autosched.space.section import Section, closest, dotted, shown
+from autosched.space.section import Section, closest, dotted
 
-MOST_CORNERS = 256
-"""Extreme points of a family's space that are tried against the family's rules."""
+MOST_CORNERS = 4096
+"""Extreme points of a family's space that are tried against the family's rules, those near the first one first."""
+MOST_CHANGED = 3
+"""Parameters in which such a point differs from the first one; no family has a rule about more."""
 
 
 def read_families(top: Section, horizon: int | None) -> tuple[FamilySpace, ...]:
@@ -70,7 +73,14 @@ def _read_point(family: Family, section: Section, horizon: int | None) -> Schedu
     try:
         complete = family.complete(checked, steps=horizon) if horizon is not None else checked
     except ScheduleError as error:
-        section.faults.add(section.path, f"default.{error}", related=[("horizon_steps",)])
+        message = f"default.{error}"
+        missing = next((n for n in family.parameters if str(error).startswith(f"{family.name}.{n} is missing")), None)
+        if missing is not None:
+            section.faults.missing(section.path, message)
+            return None
+        name = _blamed(family, str(error))
+        path = section.path if name is None else (*section.path, name)
+        section.faults.add(path, message, related=[("horizon_steps",)])
         return None
     return ScheduleSpec(family=family.name, params=complete)
 
@@ -133,18 +143,32 @@ def _read_family(family: Family, section: Section, horizon: int | None, *, searc
         if key not in family.parameters:
             _unknown_parameter(section, family, key)
     known: dict[str, SearchParameter] = {}
+    faulty: set[str] = set()
     conditions = Conditions(family, known, section.faults)
-    complete = True
     for name in family.parameters:
+        if _reads(family, name, section) & faulty:  # whether it exists cannot be told; its values can be checked
+            if name in section.data:
+                read_domain(
+                    family.parameters[name], family.name, section.data[name], (*section.path, name), section.faults
+                )
+            faulty.add(name)
+            continue
         parameter = _read_parameter(family, name, section, conditions, searched=searched)
         if parameter is not None:
             known[name] = parameter
         elif name in section.data or (family.parameters[name].required and conditions.own(name) is not None):
-            complete = False
+            faulty.add(name)
     found = FamilySpace(family=family.name, parameters=known)
-    if complete and horizon is not None:
+    if not faulty and horizon is not None:
         _check_corners(family, found, section, horizon)
     return found
+
+
+def _reads(family: Family, name: str, section: Section) -> set[str]:
+    """The parameters that the conditions of `name` are about."""
+    value = section.data.get(name)
+    when = value.get("when") if isinstance(value, dict) else None
+    return {*family.parameters[name].when, *(when if isinstance(when, dict) else ())}
 
 
 def _read_parameter(
@@ -157,7 +181,7 @@ def _read_parameter(
         if own is None:
             return None
         if domain is None:
-            section.faults.add(section.path, f"{dotted(path)} is missing; it must be {parameter.rule}, or bounds.")
+            section.faults.missing(section.path, f"{dotted(path)} is missing; it must be {parameter.rule}, or bounds.")
             return None
         return SearchParameter(domain=domain, when=own)
     value = section.data[name]
@@ -181,26 +205,44 @@ def _check_corners(family: Family, space: FamilySpace, section: Section, horizon
         try:
             family.complete(point, steps=horizon)
         except ScheduleError as error:
-            text = str(error)
-            name = next((n for n in space.parameters if text.startswith(f"{family.name}.{n} ")), None)
-            path = section.path if name is None else (*section.path, name)
-            section.faults.add(_worst(path, section, point, name), f"schedule.{text}", related=[("horizon_steps",)])
+            name = _blamed(family, str(error))
+            path = section.path if name is None else _worst(section, name, point)
+            message = f"{dotted(section.path[:-1])}.{error}"
+            section.faults.add(path, message, related=[("horizon_steps",)])
             return
 
 
-def _worst(path: KeyPath, section: Section, point: Mapping[str, ParameterValue], name: str | None) -> KeyPath:
-    """The place of the bound that made a corner, when it stands on a line of its own."""
-    value = None if name is None else section.data.get(name)
-    if name is not None and isinstance(value, dict) and "high" in value:
+def _blamed(family: Family, message: str) -> str | None:
+    """The parameter a family's fault is about."""
+    return next((name for name in family.parameters if re.match(rf"{family.name}\.{name}\b", message)), None)
+
+
+def _worst(section: Section, name: str, point: Mapping[str, ParameterValue]) -> KeyPath:
+    """The place of the bound or choice that made a corner, which may have a line of its own."""
+    path, value = (*section.path, name), section.data.get(name)
+    if isinstance(value, dict) and "high" in value:
         return (*path, "high" if value["high"] == point[name] else "low")
-    return path
+    if isinstance(value, dict) and isinstance(value.get("choices"), list):
+        path, value = (*path, "choices"), value["choices"]
+    return (*path, value.index(point[name])) if isinstance(value, list) and point[name] in value else path
 
 
 def _corners(space: FamilySpace) -> Iterator[dict[str, ParameterValue]]:
-    names = list(space.parameters)
-    for values in product(*(endpoints(space.parameters[name].domain) for name in names)):
-        point: dict[str, ParameterValue] = {}
-        for name, value in zip(names, values, strict=True):
-            if all(point.get(other) in allowed for other, allowed in space.parameters[name].when.items()):
-                point[name] = value
-        yield point
+    """The first corner, then those that differ from it in one parameter, in two, in three."""
+    values = {name: endpoints(parameter.domain) for name, parameter in space.parameters.items()}
+    open_names = [name for name, options in values.items() if len(options) > 1]
+    for count in range(min(len(open_names), MOST_CHANGED) + 1):
+        for changed in combinations(open_names, count):
+            for chosen in product(*(values[name][1:] for name in changed)):
+                yield _existing(
+                    space, {name: v[0] for name, v in values.items()} | dict(zip(changed, chosen, strict=True))
+                )
+
+
+def _existing(space: FamilySpace, values: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
+    """Those of the values whose parameters exist beside the others."""
+    point: dict[str, ParameterValue] = {}
+    for name, value in values.items():
+        if all(point.get(other) in allowed for other, allowed in space.parameters[name].when.items()):
+            point[name] = value
+    return point

@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from autosched.errors import SpaceError
-from autosched.space.document import OVERRIDES, Document, KeyPath, Place
+from autosched.space.document import OVERRIDES, Document, KeyPath, Place, shown
 
 MAX_COUNT = 10**12
 """Larger whole numbers are typing errors; the bound also keeps sums of them exact in float64."""
+
+
+LONGEST_WORD = 60
+"""Longer keys are shortened in messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +29,14 @@ class Fault:
 
     Attributes:
         at_key: the key itself is wrong, not its value.
+        missing: nothing is wrong with what was written, something was not written.
         related: other paths the rule reads; one of them is blamed when it alone came from the command line.
     """
 
     path: KeyPath
     message: str
     at_key: bool = False
+    missing: bool = False
     related: tuple[KeyPath, ...] = ()
 
 
@@ -45,11 +51,19 @@ class Faults:
         """Note a fault; `message` says what is wrong with the value and what is allowed."""
         self._faults.append(Fault(path=path, message=message, at_key=at_key, related=tuple(related)))
 
+    def missing(self, path: KeyPath, message: str) -> None:
+        """Note that the mapping at `path` lacks something."""
+        self._faults.append(Fault(path=path, message=message, missing=True))
+
     def __bool__(self) -> bool:
         return bool(self._faults)
 
     def first(self) -> SpaceError:
-        """The fault on the lowest line as an error; those from the command line come after those in the file."""
+        """The fault on the lowest line as an error.
+
+        Those from the command line come after those in the file, and what is missing comes last: a required key that
+        was misspelled is both unknown and missing, and the first of these tells more.
+        """
         located = [(self._place(fault), fault) for fault in self._faults]
         place, fault = min(located, key=lambda pair: self._order(*pair))
         if place is None:
@@ -65,28 +79,24 @@ class Faults:
         return place
 
     @staticmethod
-    def _order(place: Place | None, fault: Fault) -> float:
+    def _order(place: Place | None, fault: Fault) -> tuple[bool, float]:
         if place is None or place.line is None:
-            return math.inf
-        return place.key_line if fault.at_key and place.key_line is not None else place.line
+            return fault.missing, math.inf
+        return fault.missing, place.key_line if fault.at_key and place.key_line is not None else place.line
 
 
 def dotted(path: KeyPath) -> str:
     """``schedule.wsd.cooldown_shape[1]``: a path as a person writes it."""
     text = ""
     for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+        word = f"[{part}]" if isinstance(part, int) else part if _is_word(part) else shown(part)
+        text += f".{word}" if text and isinstance(part, str) else word
     return text
 
 
-def shown(value: Any) -> str:
-    """A value as a person would write it in YAML, shortened."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _is_word(key: str) -> bool:
+    """Whether a key can stand in a line as it is."""
+    return key != "" and key.isprintable() and len(key) <= LONGEST_WORD
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -121,7 +131,7 @@ class Section:
         """Whether the key is given; notes a fault when it is not."""
         if self.has(key):
             return True
-        self.faults.add(self.path, f"{dotted((*self.path, key))} is missing; it must be {rule}.")
+        self.faults.missing(self.path, f"{dotted((*self.path, key))} is missing; it must be {rule}.")
         return False
 
     @overload
@@ -135,7 +145,7 @@ class Section:
         value = self.data[key]
         if isinstance(value, int) and not isinstance(value, bool) and at_least <= value <= MAX_COUNT:
             return value
-        whole = isinstance(value, float) and value.is_integer() and abs(value) <= MAX_COUNT
+        whole = isinstance(value, float) and value.is_integer() and at_least <= value <= MAX_COUNT
         hint = f" (write {int(value)})" if whole else ""
         rule = "<= 10**12" if is_number(value) and value > MAX_COUNT else f">= {at_least}"
         self.fault(key, f"must be a whole number {rule}, but got {shown(value)}{hint}.")

@@ -6,13 +6,15 @@ that whatever is accepted once is accepted everywhere. Keys are documented in ``
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from autosched.errors import SpaceError, UsageError
 from autosched.space import names
-from autosched.space.document import Document, read_document
+from autosched.space.document import Document, KeyPath, read_document, shown
 from autosched.space.records import (
     Budget,
     Component,
@@ -23,22 +25,29 @@ from autosched.space.records import (
     Tracking,
 )
 from autosched.space.schedule_section import read_default, read_families
-from autosched.space.section import MAX_COUNT, Faults, Section, closest, is_number, shown
+from autosched.space.section import MAX_COUNT, Faults, Section, closest, is_number
 from autosched.space.trainer_spec import TrainerSpec
 
 STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TRAINER_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.-]*)(?:\+\w+)?:")
 EVALUATIONS = 30
+"""Evaluations of a run when `eval_every` is not given, as near as the divisors of the horizon come to it."""
+FEWEST_EVALUATIONS, MOST_EVALUATIONS = 10, 100
 CHECKPOINTS = 15
 
 
-def load_space(path: str | Path, overrides: Sequence[str] = ()) -> Space:
+Check = Callable[[Space], object]
+
+
+def load_space(path: str | Path, overrides: Sequence[str] = (), checks: Mapping[str, Check] | None = None) -> Space:
     """Read and check a search space.
 
     Args:
         path: a YAML file.
         overrides: texts like ``schedule.wsd.peak_lr.high=0.03``, applied in order before anything is checked.
+        checks: further checks by the top-level key they are about, e.g. ``{"controller": make_controller}``; what one
+            of them raises is reported at the line of that key, or of the option in it that the text names.
 
     Raises:
         SpaceError: the file cannot be read or has a fault; of several faults, the one on the lowest line.
@@ -47,7 +56,23 @@ def load_space(path: str | Path, overrides: Sequence[str] = ()) -> Space:
         >>> load_space("search_spaces/wsd.yaml", ["seed=7"]).seed
         7
     """
-    return read_space(read_document(path).with_overrides(overrides))
+    document = read_document(path).with_overrides(overrides)
+    space = read_space(document)
+    for key, check in (checks or {}).items():
+        try:
+            check(space)
+        except UsageError as error:
+            place = document.place(_named(document, key, str(error)))
+            if place is None:
+                raise
+            raise SpaceError(str(error), file=place.file, line=place.line) from None
+    return space
+
+
+def _named(document: Document, key: str, message: str) -> KeyPath:
+    """The path below `key` whose last part is a word of the message; `key` itself when there is none."""
+    words = set(re.findall(r"\w+", message)) - {key}
+    return next((path for path in document.places if path[:1] == (key,) and path[-1] in words), (key,))
 
 
 def read_space(document: Document) -> Space:
@@ -62,7 +87,7 @@ def read_space(document: Document) -> Space:
     controller = _component(top, "controller", names.CONTROLLERS, Component(name="tpe"))
     pruner = _component(top, "pruner", names.PRUNERS, Component(name="law"))
     budget, resources, storage = _budget(top, horizon), _resources(top), _storage(top)
-    tracking, confirm = _tracking(top, study), _confirm(top)
+    tracking, confirm = _tracking(top), _confirm(top)
     top.close()
     if faults or study is None or trainer is None or horizon is None:
         raise faults.first()
@@ -139,9 +164,14 @@ def _horizon(top: Section) -> int | None:
 def _cadence(top: Section, horizon: int | None) -> tuple[int, int]:
     """`eval_every` and `checkpoint_every`; about 30 evaluations and 15 checkpoints when they are not given."""
     known = horizon or MAX_COUNT
-    eval_every = top.integer("eval_every", at_least=1, default=max(1, known // EVALUATIONS))
+    fitting = _eval_every(known)
+    if fitting is None and not top.has("eval_every"):
+        message = f"is missing, and no {FEWEST_EVALUATIONS} to {MOST_EVALUATIONS} evaluations divide horizon_steps"
+        top.faults.missing((), f"eval_every {message} ({known}); write eval_every, or a rounder horizon_steps.")
+    eval_every = top.integer("eval_every", at_least=1, default=fitting or known)
     if eval_every > known:
-        top.fault("eval_every", f"must be at most horizon_steps ({known}), but got {eval_every}.")
+        message = f"must be at most horizon_steps ({known}), but got {eval_every}."
+        top.fault("eval_every", message, related=["horizon_steps"])
     elif horizon is not None and horizon % eval_every and top.has("eval_every"):
         message = f"must divide horizon_steps ({horizon}) without rest, but got {eval_every}."
         top.fault("eval_every", message, related=["horizon_steps"])
@@ -151,8 +181,17 @@ def _cadence(top: Section, horizon: int | None) -> tuple[int, int]:
         message = f"must be a multiple of eval_every ({eval_every}), but got {checkpoint_every}."
         top.fault("checkpoint_every", message, related=["eval_every"])
     elif checkpoint_every > known and top.has("checkpoint_every"):
-        top.fault("checkpoint_every", f"must be at most horizon_steps ({known}), but got {checkpoint_every}.")
+        message = f"must be at most horizon_steps ({known}), but got {checkpoint_every}."
+        top.fault("checkpoint_every", message, related=["horizon_steps"])
     return eval_every, checkpoint_every
+
+
+def _eval_every(horizon: int) -> int | None:
+    """The divisor of the horizon that evaluates nearest to 30 times; None when none evaluates 10 to 100 times."""
+    if horizon < FEWEST_EVALUATIONS:
+        return 1
+    counts = [n for n in range(FEWEST_EVALUATIONS, MOST_EVALUATIONS + 1) if horizon % n == 0]
+    return horizon // min(counts, key=lambda n: abs(math.log(n / EVALUATIONS))) if counts else None
 
 
 def _component(top: Section, key: str, known: tuple[str, ...], default: Component) -> Component:
@@ -185,7 +224,10 @@ def _budget(top: Section, horizon: int | None) -> Budget:
     trials, steps = section.integer("trials", at_least=1), section.integer("steps", at_least=1)
     full_runs = section.number("full_runs", above_zero=True)
     if full_runs is not None and horizon is not None:
-        runs = max(1, round(full_runs * horizon))
+        runs = max(1, round(min(full_runs * horizon, 2.0 * MAX_COUNT)))
+        if runs > MAX_COUNT:
+            message = f"must be at most 10**12 updates, that is {MAX_COUNT // horizon} runs of horizon_steps"
+            section.fault("full_runs", f"{message}, but got {shown(full_runs)}.", related=["horizon_steps"])
         steps = runs if steps is None else min(steps, runs)
     minutes = section.number("minutes", above_zero=True)
     seconds = section.number("worker_seconds", above_zero=True)
@@ -221,7 +263,7 @@ def _storage(top: Section) -> Storage:
     return storage
 
 
-def _tracking(top: Section, study: str | None) -> Tracking:
+def _tracking(top: Section) -> Tracking:
     """A mapping, or the word ``none``."""
     if top.raw("tracking") == "none":
         return Tracking(uri="none")
