@@ -15,7 +15,7 @@ from autosched.ledger.state import StudyState
 from autosched.report import canvas
 from autosched.report.confirmation import default_trial, winner
 from autosched.report.cost import study_cost, trial_costs
-from autosched.report.curves import points_of, schedule_of, searched, thinned
+from autosched.report.curves import drawn, points_of, schedule_of, searched, thinned
 from autosched.report.parameter_plot import parameter_plot
 from autosched.report.schedule_plot import LR, STEPS, scale_lr_axis, schedule_plot
 from autosched.report.terminal_plot import terminal_plot
@@ -42,7 +42,7 @@ LOSS = "validation loss (nats)"
 
 def lr_curves(state: StudyState, space: Space) -> bytes | None:
     """LR of every schedule tried: coloured by final loss, the winner bold, what was not finished faint."""
-    trials = searched(state)
+    trials = drawn(state)
     if not trials:
         return None
     figure = canvas.new_figure(7.2, 3.9)
@@ -56,7 +56,7 @@ def lr_curves(state: StudyState, space: Space) -> bytes | None:
 
 def loss_curves(state: StudyState, space: Space) -> bytes | None:
     """Loss of every trial against updates, in the colours of :func:`lr_curves`; a cross where a run diverged."""
-    trials = [trial for trial in searched(state) if trial.points]
+    trials = [trial for trial in drawn(state) if trial.points]
     if not trials:
         return None
     figure = canvas.new_figure(7.2, 3.9)
@@ -138,17 +138,17 @@ def winner_and_default(state: StudyState, space: Space) -> bytes | None:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
     canvas.dress(above, x="", y=LR)
     canvas.dress(below, x=STEPS, y=LOSS)
-    drawn = []
+    losses = []
     for trial, name, colour in pairs:
         above.plot(*thinned(schedule_of(trial, space)), color=colour, lw=2, label=f"{name} (trial {trial.number})")
         for run in [trial, *(other for other in state.trials if other.of == trial.number)]:
             curve = points_of(run)
-            drawn.append(curve)
+            losses.append(curve)
             main = run is trial
             below.plot(*curve, color=colour, lw=2 if main else 0.8, alpha=1 if main else 0.55)
     above.set_ylim(bottom=0)
     above.set_xlim(0, space.horizon_steps)
-    below.set_ylim(*_loss_window([curve for curve in drawn if curve[0].size], space.horizon_steps))
+    below.set_ylim(*_loss_window([curve for curve in losses if curve[0].size], space.horizon_steps))
     fresh = any(trial.kind == "confirm" for trial in state.trials)
     if fresh:
         below.plot([], [], color=canvas.MUTED, lw=0.8, label="same schedules, fresh seeds")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,9 +30,7 @@ def final_lines(summary: Mapping[str, Any]) -> list[str]:
 def status_lines(state: StudyState, space: Space) -> list[str]:
     """How far a study is: counts, the best so far, the cost, and the trials that ended last."""
     summary = summarise(state, space)
-    trials = summary["trials"]
-    doing = "" if not trials["running"] else f", {trials['running']} running"
-    lines = [*_headline(summary), f"trials      {_counts(trials)}{doing}"]
+    lines = [*_headline(summary), f"trials      {_counts(summary['trials'])}"]
     best = summary["best"]
     if best is not None:
         lines.append(f"best        {_loss(best['value'])}  trial {best['trial']}: {describe(best['schedule'])}")
@@ -72,7 +69,7 @@ def trial_lines(state: StudyState, space: Space, number: int) -> list[str]:
         f"updates     {trial.step} of {space.horizon_steps}, {trial.steps_shared} of them shared with other trials",
     ]
     if trial.value is not None and trial.last_forecast is not None:
-        lines.append(f"forecast    {_forecast(trial.last_forecast)}; seen {trial.value:.4f}")
+        lines.append(f"forecast    {forecast_text(trial.last_forecast)}; seen {trial.value:.4f}")
     lines += ["", *terminal_plot([schedule], ["learning rate"]).splitlines()]
     if trial.decisions:
         lines += ["", "decisions"]
@@ -83,6 +80,8 @@ def trial_lines(state: StudyState, space: Space, number: int) -> list[str]:
 def outcome_line(trial: TrialState) -> str:
     """What became of a trial, in one line."""
     kind = "" if trial.kind == "search" else f" ({trial.kind})"
+    if trial.reason.startswith(f"{trial.status} at update"):
+        return f"trial {trial.number}{kind} {trial.reason}"
     what = f"loss {trial.value:.4f}" if trial.value is not None else trial.reason
     return f"trial {trial.number}{kind} {trial.status} at update {trial.step}" + (f": {what}" if what else "")
 
@@ -101,10 +100,11 @@ def gain_text(confirmation: Mapping[str, Any]) -> str | None:
     if confirmation["gain"] is None:
         return None
     seeds = len(confirmation["seeds"])
-    text = f"{confirmation['gain']:+.4f} nats on {seeds} fresh seed{'s' if seeds > 1 else ''}"
+    text = f"{confirmation['gain']:+.4f} nats on {_plural(seeds, 'fresh seed')}"
     if confirmation["gain_low"] is None:
         return text
-    return f"{text} (90% interval {confirmation['gain_low']:+.4f} to {confirmation['gain_high']:+.4f})"
+    certain = "" if confirmation["gain_low"] > 0 else "; it may be chance"
+    return f"{text} (90% interval {confirmation['gain_low']:+.4f} to {confirmation['gain_high']:+.4f}{certain})"
 
 
 def seconds_text(seconds: float) -> str:
@@ -118,6 +118,11 @@ def seconds_text(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def forecast_text(forecast: Forecast) -> str:
+    """A forecast with its 90% interval."""
+    return f"{forecast.mean:.4f} ({forecast.low:.4f} to {forecast.high:.4f})"
 
 
 def _headline(summary: Mapping[str, Any]) -> list[str]:
@@ -143,7 +148,7 @@ def _best_lines(summary: Mapping[str, Any]) -> list[str]:
         lines.append(f"default     {_loss(default['value'])}: {describe(default['schedule'])}")
     gain = None if confirmed is None else gain_text(confirmed)
     if gain is not None and default is not None and default["trial"] != best["trial"]:
-        lines.append(f"gain        {gain}")
+        lines.append(f"gain        {gain} over the default")
     return lines
 
 
@@ -152,17 +157,17 @@ def _cost_lines(summary: Mapping[str, Any]) -> list[str]:
     horizon = steps["horizon"]
     parts = [f"{steps['trained'] / horizon:.1f} full runs trained"]
     names = {
-        "retrained": "of it again",
+        "retrained": "of them again",
         "reused": "reused",
         "saved_by_pruning": "saved by pruning",
         "saved_by_divergence": "saved by divergence",
-        "not_trained": "not trained",
+        "not_trained": "not trained (failed, stopped or open)",
     }
     parts += [f"{steps[key] / horizon:.1f} {name}" for key, name in names.items() if steps[key]]
-    lines = [f"cost        {', '.join(parts)}; {trials['proposed']} trials in full cost {trials['proposed']}"]
+    lines = [f"cost        {', '.join(parts)}; {_plural(trials['proposed'], 'trial')} asked for"]
     if summary["audits"]:
-        audited = f"{summary['audits']} condemned trial{'s' if summary['audits'] > 1 else ''} kept"
-        lines.append(f"audits      {summary['false_kills']} false kills among {audited}")
+        kept = f"{_plural(summary['audits'], 'condemned trial')} kept as audits"
+        lines.append(f"audits      {_plural(summary['false_kills'], 'false kill')} among {kept}")
     time = f"time        {seconds_text(summary['seconds'])}"
     if summary["utilisation"] is not None:
         time += f", workers {100 * summary['utilisation']:.0f}% busy"
@@ -181,26 +186,25 @@ def _place_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _counts(trials: Mapping[str, int]) -> str:
-    kinds = ("complete", "pruned", "diverged", "failed", "stopped")
-    seen = Counter({kind: trials[kind] for kind in kinds if trials[kind]})
+    kinds = ("complete", "pruned", "diverged", "failed", "stopped", "running")
     confirm = f" ({trials['confirm']} of them on fresh seeds)" if trials["confirm"] else ""
-    return f"{trials['proposed']} proposed{confirm}" + "".join(f", {n} {kind}" for kind, n in seen.items())
+    return f"{trials['proposed']} proposed{confirm}" + "".join(f", {trials[k]} {k}" for k in kinds if trials[k])
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _running_line(trial: TrialState, space: Space) -> str:
     loss = f", loss {trial.points[-1].loss:.4f}" if trial.points else ""
-    forecast = "" if trial.last_forecast is None else f", forecast {_forecast(trial.last_forecast)}"
+    forecast = "" if trial.last_forecast is None else f", forecast {forecast_text(trial.last_forecast)}"
     return f"trial {trial.number} at update {trial.step} of {space.horizon_steps}{loss}{forecast}"
 
 
 def _decision(decision: Decision) -> str:
     audit = " [audit: condemned, kept to check the pruner]" if decision.audit else ""
-    forecast = "" if decision.forecast is None else f" [forecast {_forecast(decision.forecast)}]"
+    forecast = "" if decision.forecast is None else f" [forecast {forecast_text(decision.forecast)}]"
     return f"{decision.action}: {decision.reason}{forecast}{audit}"
-
-
-def _forecast(forecast: Forecast) -> str:
-    return f"{forecast.mean:.4f} ({forecast.low:.4f} to {forecast.high:.4f})"
 
 
 def _loss(value: float | None) -> str:

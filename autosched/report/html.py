@@ -1,0 +1,108 @@
+"""The report: one HTML file that needs nothing else, with its figures beside it as PNGs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from autosched.ledger.state import StudyState
+from autosched.report import plots
+from autosched.report.html_sections import (
+    audit_section,
+    cost_section,
+    failure_section,
+    forecast_section,
+    headline,
+    pruned_section,
+    reproduction_section,
+    search_section,
+    trials_section,
+    usage_section,
+)
+from autosched.report.markup import Html, join, tag
+from autosched.space import space_to_json
+from autosched.space.records import Space
+
+FIGURES = {
+    "lr_curves": plots.lr_curves,
+    "loss_curves": plots.loss_curves,
+    "winner_and_default": plots.winner_and_default,
+    "forecasts": plots.forecasts,
+    "parameters": plots.parameter_plot,
+    "costs": plots.costs,
+}
+"""File name without its ending -> what draws it."""
+
+
+def write_report(state: StudyState, space: Space, summary: Mapping[str, Any], folder: str | Path) -> Path:
+    """Write ``report.html``, its figures as PNGs and ``space.yaml`` to a folder, which is made if need be.
+
+    Args:
+        summary: from :func:`autosched.report.summary.summarise`.
+
+    Returns:
+        The path of ``report.html``. The file holds its figures and styles; it loads nothing and runs no script.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures: dict[str, bytes] = {}
+    for name, draw in FIGURES.items():
+        drawn = draw(state, space)
+        if drawn is not None:
+            figures[name] = drawn
+            (folder / f"{name}.png").write_bytes(drawn)
+    document = space_yaml(space)
+    (folder / "space.yaml").write_text(document, encoding="utf-8")
+    path = folder / "report.html"
+    path.write_text(report_page(state, space, summary, figures, space_document=document), encoding="utf-8")
+    return path
+
+
+def space_yaml(space: Space) -> str:
+    """The whole space, defaults filled in, as a file that can be tuned again."""
+    return yaml.safe_dump(space_to_json(space), sort_keys=False, allow_unicode=True, width=110)
+
+
+def report_page(
+    state: StudyState,
+    space: Space,
+    summary: Mapping[str, Any],
+    figures: Mapping[str, bytes],
+    *,
+    space_document: str,
+) -> str:
+    """The page as text; a section without content is left out.
+
+    Args:
+        figures: PNGs by the names of `FIGURES`.
+        space_document: the space as YAML.
+    """
+    sections = [
+        ("use", "Use it", usage_section(summary)),
+        ("search", "Search", search_section(figures)),
+        ("forecasts", "Forecasts", forecast_section(figures)),
+        ("pruned", "Pruned", pruned_section(state, space)),
+        ("audits", "Audits", audit_section(state, space)),
+        ("failures", "Divergences", failure_section(state)),
+        ("cost", "Cost", cost_section(summary, figures)),
+        ("trials", "All trials", trials_section(state, space)),
+        ("again", "Reproduce", reproduction_section(state, summary, space_document)),
+    ]
+    there = [(identity, name, part) for identity, name, part in sections if part is not None]
+    links = tag("nav", join(tag("a", name, href=f"#{identity}") for identity, name, _ in there))
+    body = tag("main", headline(summary), links, join(part for _, _, part in there))
+    style = Html(resources.files("autosched.report").joinpath("report.css").read_text(encoding="utf-8"))
+    head = tag(
+        "head",
+        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        tag("title", f"{summary['study']}: learning-rate schedule report"),
+        tag("style", style),
+    )
+    return f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n"
