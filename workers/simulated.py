@@ -20,15 +20,16 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, BinaryIO
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 
 from autosched.engine.trainer import DivergedError
-from autosched.errors import CheckpointError, UsageError
+from autosched.errors import CheckpointError
 from autosched.randomness import generator
 from autosched.schedules.schedule import FloatArray
+from workers.options import number, positive, read_options, whole
 
 _FORMAT = "autosched.simulated/1"
 
@@ -47,44 +48,18 @@ class SimulatedOptions:
         fail_at: the update (counted from 1) that raises RuntimeError, every time; 0 for none.
     """
 
-    floor: float = 1.2
-    scale: float = 4.3
-    unit: float = 0.075
-    exponent: float = 0.5
-    gain: float = 40.0
-    memory: float = 0.98
-    noise: float = 0.002
-    seed_noise: float = 0.01
-    diverge_above: float = 0.5
-    seconds_per_step: float = 0.0
-    checkpoint_bytes: int = 0
-    fail_at: int = 0
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            whole = name in ("checkpoint_bytes", "fail_at")
-            if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-                kind = "a whole number" if whole else "a number"
-                raise UsageError(f"simulated trainer: {name} must be {kind}, but got {value!r}.")
-            if not (math.isfinite(value) and value >= 0):
-                raise UsageError(f"simulated trainer: {name} must be finite and >= 0, but got {value!r}.")
-        if self.unit == 0 or self.memory >= 1:
-            raise UsageError(
-                f"simulated trainer: unit must be > 0 and memory < 1, but got {self.unit!r} and {self.memory!r}."
-            )
-
-    @classmethod
-    def read(cls, options: Mapping[str, Any]) -> SimulatedOptions:
-        """The options a space gives.
-
-        Raises:
-            UsageError: an unknown name or an impossible value.
-        """
-        known = [field.name for field in fields(cls)]
-        unknown = [name for name in options if name not in known]
-        if unknown:
-            raise UsageError(f"simulated trainer: unknown option {unknown[0]!r}; allowed are {', '.join(known)}.")
-        return cls(**options)
+    floor: Annotated[float, number(0)] = 1.2
+    scale: Annotated[float, number(0)] = 4.3
+    unit: Annotated[float, positive()] = 0.075
+    exponent: Annotated[float, number(0)] = 0.5
+    gain: Annotated[float, number(0)] = 40.0
+    memory: Annotated[float, number(0, below=1)] = 0.98
+    noise: Annotated[float, number(0)] = 0.002
+    seed_noise: Annotated[float, number(0)] = 0.01
+    diverge_above: Annotated[float, number(0)] = 0.5
+    seconds_per_step: Annotated[float, number(0)] = 0.0
+    checkpoint_bytes: Annotated[int, whole(0)] = 0
+    fail_at: Annotated[int, whole(0)] = 0
 
     def loss(self, area: float, heat: float) -> float:
         """The law, without noise."""
@@ -115,7 +90,7 @@ class SimulatedTrainer:
     """
 
     def __init__(self, options: Mapping[str, Any], *, seed: int, horizon: int) -> None:
-        self._options = SimulatedOptions.read(options)
+        self._options = read_options(SimulatedOptions, options, trainer="simulated")
         self._seed, self.horizon = seed, horizon
         self._offset = self._options.seed_noise * float(generator(seed, "simulated seed").standard_normal())
         self.start()

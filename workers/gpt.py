@@ -1,0 +1,233 @@
+"""A decoder-only transformer on bytes or tokens, to be read from top to bottom.
+
+The model is GPT-2's with the habits of later years: RMS norms before each block, rotary positions, a ReLU-squared MLP,
+no biases, normalised queries and keys. Trained with AdamW and gradient clipping; bf16 on CUDA, fp32 elsewhere.
+
+name   meaning                              shape
+x      tokens                               (batch, context)
+h      residual stream                      (batch, context, width)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, BinaryIO
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autosched.errors import UsageError
+from autosched.randomness import key
+from autosched.schedules.schedule import FloatArray
+from workers.data import Corpus, open_corpus
+from workers.options import flag, number, one_of, pair, read_options, text, whole
+from workers.torch_training import TorchRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GptOptions:
+    """Options of the ``gpt`` trainer.
+
+    Attributes:
+        layers, width, heads, context: the model; `width` is a multiple of twice `heads` (rotary positions go in pairs).
+        batch: sequences per update.
+        data: ``stdlib``, a text file, a ``.bin`` file of uint16 tokens, or a folder with train.bin and val.bin.
+        vocabulary: tokens are below this; default: 256 for bytes, 50304 for ``.bin``.
+        weight_decay, betas, clip: AdamW and the largest gradient norm (0: no clipping).
+        dropout: share of the MLP's and attention's outputs that is dropped.
+        eval_batches: validation batches, always the same ones.
+        device: ``auto`` takes CUDA when there is one.
+        dtype: ``auto`` is bf16 on CUDA and fp32 elsewhere.
+        compile: use torch.compile.
+    """
+
+    layers: Annotated[int, whole(1)] = 2
+    width: Annotated[int, whole(2)] = 64
+    heads: Annotated[int, whole(1)] = 4
+    context: Annotated[int, whole(1)] = 64
+    batch: Annotated[int, whole(1)] = 16
+    data: Annotated[str, text()] = "stdlib"
+    vocabulary: Annotated[int | None, whole(2)] = None
+    weight_decay: Annotated[float, number(0.0)] = 0.1
+    betas: Annotated[tuple[float, float], pair(number(0.0, 1.0))] = (0.9, 0.95)
+    clip: Annotated[float, number(0.0)] = 1.0
+    dropout: Annotated[float, number(0.0, 1.0)] = 0.0
+    eval_batches: Annotated[int, whole(1)] = 8
+    device: Annotated[str, one_of("auto", "cpu", "cuda")] = "auto"
+    dtype: Annotated[str, one_of("auto", "float32", "bfloat16")] = "auto"
+    compile: Annotated[bool, flag()] = False
+
+    def __post_init__(self) -> None:
+        if self.width % (2 * self.heads):
+            raise UsageError(
+                f"gpt trainer: width must be a multiple of 2 * heads = {2 * self.heads}, but got {self.width}."
+            )
+
+
+class Attention(nn.Module):
+    """Causal self-attention with normalised queries and keys and rotary positions."""
+
+    def __init__(self, options: GptOptions) -> None:
+        super().__init__()
+        self.heads, self.dropout = options.heads, options.dropout
+        self.project = nn.Linear(options.width, 3 * options.width, bias=False)
+        self.out = nn.Linear(options.width, options.width, bias=False)
+        cos, sin = rotations(options.context, options.width // options.heads)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """What attention adds to `h`."""
+        batch, context, width = h.shape
+        q, k, v = self.project(h).view(batch, context, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        q, k = (self.rotate(F.rms_norm(part, part.shape[-1:])) for part in (q, k))
+        drop = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=drop)
+        return self.out(mixed.transpose(1, 2).reshape(batch, context, width))
+
+    def rotate(self, part: Tensor) -> Tensor:
+        """Turn pairs of features by angles that grow with the position."""
+        first, second = part.float().chunk(2, dim=-1)
+        cos, sin = self.cos[: part.shape[-2]], self.sin[: part.shape[-2]]
+        return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1).to(part.dtype)
+
+
+def rotations(context: int, size: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of rotary positions, each (context, size / 2) (Su et al. 2021, arXiv:2104.09864)."""
+    frequencies = 10_000.0 ** (-torch.arange(0, size, 2, dtype=torch.float32) / size)
+    angles = torch.arange(context, dtype=torch.float32)[:, None] * frequencies
+    return angles.cos(), angles.sin()
+
+
+class Block(nn.Module):
+    """Attention, then an MLP four times as wide, each added to the residual stream."""
+
+    def __init__(self, options: GptOptions) -> None:
+        super().__init__()
+        self.attention = Attention(options)
+        self.widen = nn.Linear(options.width, 4 * options.width, bias=False)
+        self.narrow = nn.Linear(4 * options.width, options.width, bias=False)
+        self.drop = nn.Dropout(options.dropout)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """`h` after the block."""
+        h = h + self.drop(self.attention(F.rms_norm(h, h.shape[-1:])))
+        return h + self.drop(self.narrow(F.relu(self.widen(F.rms_norm(h, h.shape[-1:]))).square()))
+
+
+class Gpt(nn.Module):
+    """The whole model: embedding, blocks, and an output layer of its own.
+
+    Args:
+        seed: of the initial weights. Embeddings are standard normal; matrices have deviation ``1 / sqrt(inputs)``,
+            those that write to the residual stream divided by ``sqrt(2 * layers)`` as in GPT-2.
+    """
+
+    def __init__(self, options: GptOptions, vocabulary: int, *, seed: int) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, options.width)
+        self.blocks = nn.ModuleList(Block(options) for _ in range(options.layers))
+        self.head = nn.Linear(options.width, vocabulary, bias=False)
+        noise = torch.Generator().manual_seed(key(seed, "init"))
+        with torch.no_grad():
+            for name, weight in self.named_parameters():
+                deviation = 1.0 if name == "embed.weight" else weight.shape[1] ** -0.5
+                if name.endswith(("out.weight", "narrow.weight")):
+                    deviation *= (2 * options.layers) ** -0.5
+                weight.copy_(torch.randn(weight.shape, generator=noise) * deviation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits for the next token at each position, (batch, context, vocabulary)."""
+        h = self.embed(x)
+        for block in self.blocks:
+            h = block(h)
+        return self.head(F.rms_norm(h, h.shape[-1:]))
+
+
+class GptTrainer:
+    """Trains :class:`Gpt`; see :class:`autosched.engine.trainer.Trainer`.
+
+    Losses are nats per token. On a CPU they are the same to the last bit for the same options, seed, LRs, torch version
+    and number of threads, however the run is cut.
+
+    Raises:
+        UsageError: an option that is not allowed, or data that cannot be read.
+    """
+
+    def __init__(self, options: Mapping[str, Any], *, seed: int, horizon: int) -> None:
+        self._options = read_options(GptOptions, options, trainer="gpt")
+        self._seed = seed
+        self._corpus: Corpus = open_corpus(
+            self._options.data, vocabulary=self._options.vocabulary, length=self._options.context + 1
+        )
+        self._run = TorchRun(device=self._options.device, dtype=self._options.dtype)
+        self._validation = self._batches(
+            self._corpus.validation_windows(
+                count=self._options.eval_batches * self._options.batch, length=self._options.context + 1
+            )
+        )
+
+    @staticmethod
+    def check_options(options: Mapping[str, Any]) -> None:
+        """Raise UsageError for options or data that will not do."""
+        checked = read_options(GptOptions, options, trainer="gpt")
+        open_corpus(checked.data, vocabulary=checked.vocabulary, length=checked.context + 1)
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self._run.step
+
+    def start(self) -> None:
+        """Make a fresh model."""
+        model = Gpt(self._options, self._corpus.vocabulary, seed=self._seed)
+        matrices = [weight for weight in model.parameters() if weight.ndim >= 2]
+        self._run.begin(
+            model,
+            lambda: torch.optim.AdamW(
+                matrices, lr=0.0, betas=self._options.betas, weight_decay=self._options.weight_decay
+            ),
+            clip=self._options.clip,
+            compiled=self._options.compile,
+        )
+
+    def train(self, lrs: FloatArray) -> Mapping[str, float]:
+        """Do ``len(lrs)`` updates; means of ``train_loss`` and ``grad_norm`` (before clipping)."""
+        return self._run.train(lrs, loss_of=self._training_loss, seed=self._seed)
+
+    def evaluate(self) -> float:
+        """Mean loss on the fixed validation batches, nats per token."""
+        return self._run.mean_loss(self._loss(x, y) for x, y in self._validation)
+
+    def save(self, file: BinaryIO) -> None:
+        """Write model, optimizer, step and divergence watch; batches and dropout follow from (seed, step)."""
+        self._run.save(file, configuration=self._configuration())
+
+    def load(self, file: BinaryIO) -> None:
+        """Read what `save` wrote."""
+        if not self._run.started:
+            self.start()
+        self._run.load(file, configuration=self._configuration())
+
+    def _configuration(self) -> dict[str, Any]:
+        options = asdict(self._options)
+        for name in ("device", "compile", "data"):  # where and how fast, not what; the data's content counts
+            del options[name]
+        return {"trainer": "gpt", "seed": self._seed, "data": self._corpus.fingerprint, **options}
+
+    def _training_loss(self, step: int) -> Tensor:
+        windows = self._corpus.training_windows(
+            seed=self._seed, step=step, batch=self._options.batch, length=self._options.context + 1
+        )
+        ((x, y),) = self._batches(windows)
+        return self._loss(x, y)
+
+    def _batches(self, windows: Any) -> list[tuple[Tensor, Tensor]]:
+        tokens = torch.from_numpy(windows).to(self._run.device)
+        return [(part[:, :-1], part[:, 1:]) for part in tokens.split(self._options.batch)]
+
+    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
+        logits = self._run.forward(x)
+        return F.cross_entropy(logits.float().flatten(0, 1), y.flatten())

@@ -1,0 +1,110 @@
+"""Reads a trainer's options: from the mapping in a space file to a frozen record, with one clear line per fault.
+
+A record is a dataclass whose fields carry a :class:`Rule`::
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class MyOptions:
+        layers: Annotated[int, whole(1)] = 2
+
+    read_options(MyOptions, {"layers": 0}, trainer="mine")
+    # UsageError: mine trainer: layers must be a whole number >= 1, but got 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar, get_type_hints
+
+from autosched.errors import UsageError
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What an option may be.
+
+    Attributes:
+        text: what is allowed, to follow "must be".
+        read: gives the option in its one canonical form (so that ``1`` and ``1.0`` are the same configuration), or
+            None when the value is not allowed.
+    """
+
+    text: str
+    read: Callable[[Any], Any]
+
+
+def whole(low: int) -> Rule:
+    """A whole number of at least `low`."""
+    return Rule(f"a whole number >= {low}", lambda value: value if _is_whole(value) and value >= low else None)
+
+
+def number(low: float, below: float = math.inf) -> Rule:
+    """A number of at least `low` and less than `below`."""
+    text = f"a finite number >= {low:g}" if below == math.inf else f"a number in [{low:g}, {below:g})"
+    return Rule(text, lambda value: float(value) if _is_number(value) and low <= value < below else None)
+
+
+def positive() -> Rule:
+    """A finite number above 0."""
+    return Rule("a finite number > 0", lambda value: float(value) if _is_number(value) and value > 0 else None)
+
+
+def pair(each: Rule) -> Rule:
+    """A list of two values that both follow `each`; read as a tuple."""
+
+    def read(value: Any) -> tuple[Any, Any] | None:
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            return None
+        first, second = each.read(value[0]), each.read(value[1])
+        return None if first is None or second is None else (first, second)
+
+    return Rule(f"a list of two, each {each.text}", read)
+
+
+def one_of(*names: str) -> Rule:
+    """One of these words."""
+    return Rule("one of " + ", ".join(names), lambda value: value if value in names else None)
+
+
+def text() -> Rule:
+    """A text that is not empty."""
+    return Rule("a text", lambda value: value if isinstance(value, str) and value else None)
+
+
+def flag() -> Rule:
+    """True or false."""
+    return Rule("true or false", lambda value: value if isinstance(value, bool) else None)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def read_options(record: type[Record], options: Mapping[str, Any], *, trainer: str) -> Record:
+    """Check every option against its rule and build the record; absent options keep their defaults.
+
+    A None is allowed only where it is the default, and then means the default.
+
+    Raises:
+        UsageError: an unknown name or a value that its rule does not allow; one line that says what is.
+    """
+    defaults = {field.name: field.default for field in fields(record)}  # type: ignore[arg-type]
+    unknown = [name for name in options if name not in defaults]
+    if unknown:
+        raise UsageError(f"{trainer} trainer: unknown option {unknown[0]!r}; allowed are {', '.join(defaults)}.")
+    rules = {name: hint.__metadata__[0] for name, hint in get_type_hints(record, include_extras=True).items()}
+    read = {}
+    for name, value in options.items():
+        if value is None and defaults[name] is None:
+            continue
+        read[name] = rules[name].read(value)
+        if read[name] is None:
+            raise UsageError(f"{trainer} trainer: {name} must be {rules[name].text}, but got {value!r}.")
+    return record(**read)

@@ -1,0 +1,142 @@
+"""A small convolutional network on scikit-learn's handwritten digits: a whole run takes seconds on one core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, BinaryIO
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autosched.randomness import key
+from autosched.schedules.schedule import FloatArray
+from workers.data import digits
+from workers.options import number, one_of, read_options, whole
+from workers.torch_training import TorchRun
+
+CLASSES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisionOptions:
+    """Options of the ``vision`` trainer.
+
+    Attributes:
+        width: channels of the first layer; the second has twice as many.
+        batch: images per update.
+        optimizer: ``adamw``, or ``sgd`` with momentum.
+        weight_decay, momentum, clip: as their optimizers use them; `clip` 0 means no clipping.
+        dropout: share of the last features that is dropped.
+        label_noise: share of the training labels that is replaced by a random digit (fixed by the seed and the update),
+            so that a high LR pays to be lowered.
+        device, dtype: as for ``gpt``.
+    """
+
+    width: Annotated[int, whole(1)] = 16
+    batch: Annotated[int, whole(1)] = 32
+    optimizer: Annotated[str, one_of("adamw", "sgd")] = "adamw"
+    weight_decay: Annotated[float, number(0.0)] = 0.05
+    momentum: Annotated[float, number(0.0, 1.0)] = 0.9
+    clip: Annotated[float, number(0.0)] = 1.0
+    dropout: Annotated[float, number(0.0, 1.0)] = 0.0
+    label_noise: Annotated[float, number(0.0, 1.0)] = 0.1
+    device: Annotated[str, one_of("auto", "cpu", "cuda")] = "auto"
+    dtype: Annotated[str, one_of("auto", "float32", "bfloat16")] = "auto"
+
+
+class Convnet(nn.Module):
+    """Two convolutions with a pooling after each, then a linear layer that starts at zero."""
+
+    def __init__(self, options: VisionOptions, *, seed: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, options.width, 3, padding=1)
+        self.second = nn.Conv2d(options.width, 2 * options.width, 3, padding=1)
+        self.drop = nn.Dropout(options.dropout)
+        self.head = nn.Linear(2 * options.width * 4, CLASSES)
+        noise = torch.Generator().manual_seed(key(seed, "init"))
+        with torch.no_grad():
+            for layer in (self.first, self.second):
+                fan_in = layer.weight[0].numel()
+                layer.weight.copy_(torch.randn(layer.weight.shape, generator=noise) * (2.0 / fan_in) ** 0.5)
+                layer.bias.zero_()
+            self.head.weight.zero_()
+            self.head.bias.zero_()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, (batch, 10), of images (batch, 1, 8, 8)."""
+        h = F.max_pool2d(F.relu(self.first(images)), 2)
+        h = F.max_pool2d(F.relu(self.second(h)), 2)
+        return self.head(self.drop(h.flatten(1)))
+
+
+class VisionTrainer:
+    """Trains :class:`Convnet`; see :class:`autosched.engine.trainer.Trainer`. Losses are nats per image.
+
+    Raises:
+        UsageError: an option that is not allowed.
+    """
+
+    def __init__(self, options: Mapping[str, Any], *, seed: int, horizon: int) -> None:
+        self._options = read_options(VisionOptions, options, trainer="vision")
+        self._seed = seed
+        self._run = TorchRun(device=self._options.device, dtype=self._options.dtype)
+        self._data = digits()
+
+    @staticmethod
+    def check_options(options: Mapping[str, Any]) -> None:
+        """Raise UsageError for options that will not do."""
+        read_options(VisionOptions, options, trainer="vision")
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self._run.step
+
+    def start(self) -> None:
+        """Make a fresh model."""
+        model = Convnet(self._options, seed=self._seed)
+        self._run.begin(model, lambda: self._optimizer(model), clip=self._options.clip)
+
+    def _optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        decay = self._options.weight_decay
+        if self._options.optimizer == "sgd":
+            return torch.optim.SGD(model.parameters(), lr=0.0, momentum=self._options.momentum, weight_decay=decay)
+        return torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=decay)
+
+    def train(self, lrs: FloatArray) -> Mapping[str, float]:
+        """Do ``len(lrs)`` updates; means of ``train_loss`` and ``grad_norm`` (before clipping)."""
+        return self._run.train(lrs, loss_of=self._training_loss, seed=self._seed)
+
+    def evaluate(self) -> float:
+        """Mean loss on the held-out digits, nats per image."""
+        images, labels = self._data.validation_images, self._data.validation_labels
+        return self._run.mean_loss([self._loss(torch.from_numpy(images), torch.from_numpy(labels))])
+
+    def save(self, file: BinaryIO) -> None:
+        """Write model, optimizer, step and divergence watch; batches and dropout follow from (seed, step)."""
+        self._run.save(file, configuration=self._configuration())
+
+    def load(self, file: BinaryIO) -> None:
+        """Read what `save` wrote."""
+        if not self._run.started:
+            self.start()
+        self._run.load(file, configuration=self._configuration())
+
+    def _configuration(self) -> dict[str, Any]:
+        options = asdict(self._options)
+        del options["device"]
+        return {"trainer": "vision", "seed": self._seed, **options}
+
+    def _training_loss(self, step: int) -> Tensor:
+        chosen = self._data.training_examples(seed=self._seed, step=step, batch=self._options.batch)
+        labels = torch.from_numpy(self._data.labels[chosen])
+        # Drawn from the update's own random numbers, as dropout is.
+        wrong = torch.rand(labels.shape) < self._options.label_noise
+        labels = torch.where(wrong, torch.randint(CLASSES, labels.shape), labels)
+        return self._loss(torch.from_numpy(self._data.images[chosen]), labels)
+
+    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        logits = self._run.forward(images.to(self._run.device))
+        return F.cross_entropy(logits.float(), labels.to(self._run.device))
