@@ -177,6 +177,9 @@ def _composed(text: str, file: str) -> yaml.Node | None:
             loader.dispose()
 
 
+_KINDS = {"bool": "true or false", "int": "whole number", "float": "number"}
+
+
 class _Builder:
     """Turns nodes into plain data and notes their places."""
 
@@ -226,7 +229,7 @@ class _Builder:
             if kind == "float":
                 return float(text.replace(".", "") if text[-1].isalpha() else text)
         except (ValueError, KeyError):
-            raise SpaceError(f"{shown(text)} is no {kind}.", file=self.file, line=line) from None
+            raise SpaceError(f"{shown(text)} is no {_KINDS[kind]}.", file=self.file, line=line) from None
         raise SpaceError(f"the YAML tag {node.tag} is not allowed; write plain values.", file=self.file, line=line)
 
 

@@ -21,7 +21,7 @@ def read_value(parameter: Parameter, family: str, value: Any, path: KeyPath, fau
         return parameter.check(value, family)
     except ScheduleError as error:
         hint = closest(value, parameter.choices) if isinstance(value, str) else ""
-        message = f" must be {parameter.rule}, but got {shown(value)}{hint or '.'}"
+        message = f" must be {_rule(parameter, value)}, but got {shown(value)}{hint or '.'}"
         if parameter.kind == "numbers" and isinstance(value, list):  # say which of the numbers, or how many are missing
             message = str(error).removeprefix(f"{family}.{parameter.name}")
         faults.add(path, f"{dotted(path)}{message}")
@@ -39,6 +39,13 @@ def read_domain(parameter: Parameter, family: str, value: Any, path: KeyPath, fa
         return None
     known = read_value(parameter, family, value, path, faults)
     return None if known is None else Fixed(value=known)
+
+
+def _rule(parameter: Parameter, value: Any) -> str:
+    """The parameter's rule as an answer to `value`: what is no finite number hears that it should be one."""
+    if parameter.kind != "float" or is_number(value) or "number" in parameter.rule:
+        return parameter.rule
+    return f"a {'finite ' if isinstance(value, float) else ''}number {parameter.rule}"
 
 
 def default_domain(parameter: Parameter, *, searched: bool) -> Domain | None:

@@ -220,6 +220,8 @@ def _blamed(family: Family, message: str) -> str | None:
 def _worst(section: Section, name: str, point: Mapping[str, ParameterValue]) -> KeyPath:
     """The place of the bound or choice that made a corner, which may have a line of its own."""
     path, value = (*section.path, name), section.data.get(name)
+    if name not in point:  # a condition left it to its default
+        return (*path, "when")
     if isinstance(value, dict) and "high" in value:
         return (*path, "high" if value["high"] == point[name] else "low")
     if isinstance(value, dict) and isinstance(value.get("choices"), list):

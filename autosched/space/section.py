@@ -162,7 +162,8 @@ class Section:
         value = self.data[key]
         if is_number(value) and (value > 0 or (value == 0 and not above_zero)):
             return float(value)
-        self.fault(key, f"must be a number {'> 0' if above_zero else '>= 0'}, but got {shown(value)}.")
+        finite = "finite " if isinstance(value, float) and not math.isfinite(value) else ""
+        self.fault(key, f"must be a {finite}number {'> 0' if above_zero else '>= 0'}, but got {shown(value)}.")
         return default
 
     @overload
@@ -179,11 +180,11 @@ class Section:
         self.fault(key, f"must be a text of one line, but got {shown(value)}.")
         return default
 
-    def section(self, key: str) -> Section:
-        """The mapping under `key`; an empty one when it is missing or faulty."""
+    def section(self, key: str, *, form: str = "a mapping") -> Section:
+        """The mapping under `key`; an empty one when it is missing or faulty. `form` says what it should be."""
         value = self.data[key] if self.has(key) else {}
         if not isinstance(value, dict):
-            self.fault(key, f"must be a mapping, but got {shown(value)}.")
+            self.fault(key, f"must be {form}, but got {shown(value)}.")
             return Section({}, (*self.path, key), Faults(Document(data={}, places={})))
         return Section(value, (*self.path, key), self.faults)
 

@@ -25,7 +25,7 @@ from autosched.space.records import (
     Tracking,
 )
 from autosched.space.schedule_section import read_default, read_families
-from autosched.space.section import MAX_COUNT, Faults, Section, closest, is_number
+from autosched.space.section import MAX_COUNT, Faults, Section, closest, dotted, is_number
 from autosched.space.trainer_spec import TrainerSpec
 
 STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -123,9 +123,10 @@ def _study(top: Section) -> str | None:
 
 def _trainer(top: Section) -> TrainerSpec | None:
     known = ", ".join(names.TRAINERS)
-    if not top.require("trainer", f"a mapping like {{use: {names.TRAINERS[0]}}}"):
+    form = f"a mapping like {{use: {names.TRAINERS[0]}}}"
+    if not top.require("trainer", form):
         return None
-    section = top.section("trainer")
+    section = top.section("trainer", form=form)
     use = section.text("use") if section.require("use", f"one of {known}, or package.module:Class") else None
     options = section.section("with")
     section.close()
@@ -150,7 +151,7 @@ def _check_json(options: Section) -> None:
             for index, part in enumerate(value):
                 check(part, (*path, index))
         elif isinstance(value, float) and not is_number(value):
-            options.faults.add(path, f"options of a trainer, controller or pruner must be finite, but got {value}.")
+            options.faults.add(path, f"{dotted(path)} must be a finite number, but got {value}.")
 
     check(options.data, options.path)
 
@@ -267,7 +268,7 @@ def _tracking(top: Section) -> Tracking:
     """A mapping, or the word ``none``."""
     if top.raw("tracking") == "none":
         return Tracking(uri="none")
-    section, default = top.section("tracking"), Tracking()
+    section, default = top.section("tracking", form="a mapping like {uri: …, experiment: …}, or none"), Tracking()
     uri = section.text("uri", default=default.uri)
     if uri != "none":
         _check_scheme(section, "uri", uri, names.TRACKING_SCHEMES, ", or none to switch tracking off")

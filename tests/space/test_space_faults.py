@@ -22,7 +22,7 @@ class Fault(NamedTuple):
     says: tuple[str, ...]
 
 
-NUMBER = "must be > 0, but got "
+ABOVE_ZERO = "must be > 0, but got "
 FAULTS = (
     # names and keys
     Fault("unknown key", 2, "sede: 0", 2, ("sede is not a known key", "seed", "did you mean 'seed'?")),
@@ -59,10 +59,28 @@ FAULTS = (
     Fault("seed without a value", 2, "seed:", 2, ("seed must be a whole number >= 0, but got nothing",)),
     Fault("unknown trainer", 4, "  use: gtp", 4, ("trainer.use must be one of gpt", "did you mean 'gpt'?")),
     Fault("trainer that is no class", 4, "  use: my.module", 4, ("package.module:Class", "'my.module'")),
-    Fault("trainer that is a word", 3, "trainer: gpt\nx:", 3, ("trainer must be a mapping, but got 'gpt'",)),
+    Fault(
+        "trainer that is a word",
+        3,
+        "trainer: gpt\nx:",
+        3,
+        ("trainer must be a mapping like {use: gpt}, but got 'gpt'",),
+    ),
     Fault("trainer options that are a list", 5, "  with: [1]", 5, ("trainer.with must be a mapping, but got [1]",)),
-    Fault("infinite trainer option", 5, "  with: {noise: .inf}", 5, ("must be finite, but got inf",)),
-    Fault("trainer option that is no number", 5, "  with:\n    deep: [1, .nan]", 6, ("must be finite, but got nan",)),
+    Fault(
+        "infinite trainer option",
+        5,
+        "  with: {noise: .inf}",
+        5,
+        ("trainer.with.noise must be a finite number, but got inf",),
+    ),
+    Fault(
+        "trainer option that is no number",
+        5,
+        "  with:\n    deep: [1, .nan]",
+        6,
+        ("trainer.with.deep[1] must be a finite number, but got nan",),
+    ),
     # horizon and cadence
     Fault("horizon of zero", 6, "horizon_steps: 0", 6, ("horizon_steps must be a whole number >= 1, but got 0",)),
     Fault("horizon as a float", 6, "horizon_steps: 6e2", 6, ("but got 600.0 (write 600)",)),
@@ -95,16 +113,26 @@ FAULTS = (
         "log scale from zero", 15, "    final_lr_ratio: {low: 0, high: 1, scale: log}", 15, ("must be > 0 on a log",)
     ),
     Fault(
-        "log scale below zero", 11, "    peak_lr: {low: -1, high: 1, scale: log}", 11, ("peak_lr.low", f"{NUMBER}-1")
+        "log scale below zero",
+        11,
+        "    peak_lr: {low: -1, high: 1, scale: log}",
+        11,
+        ("peak_lr.low", f"{ABOVE_ZERO}-1"),
     ),
     Fault(
         "unknown scale", 11, "    peak_lr: {low: 1, high: 2, scale: lin}", 11, ("must be one of linear, log", "'lin'")
     ),
-    Fault("peak LR of zero", 11, "    peak_lr: 0", 11, (f"schedule.wsd.peak_lr {NUMBER}0",)),
-    Fault("peak LR that is true", 11, "    peak_lr: true", 11, (f"{NUMBER}true",)),
-    Fault("peak LR as text", 11, '    peak_lr: "0.1"', 11, (f"{NUMBER}'0.1'",)),
-    Fault("peak LR that is no number", 11, "    peak_lr: .nan", 11, (f"{NUMBER}nan",)),
-    Fault("infinite bound", 11, "    peak_lr: {low: 1, high: .Inf}", 11, (f"peak_lr.high {NUMBER}inf",)),
+    Fault("peak LR of zero", 11, "    peak_lr: 0", 11, (f"schedule.wsd.peak_lr {ABOVE_ZERO}0",)),
+    Fault("peak LR that is true", 11, "    peak_lr: true", 11, ("must be a number > 0, but got true",)),
+    Fault("peak LR as text", 11, '    peak_lr: "0.1"', 11, ("must be a number > 0, but got '0.1'",)),
+    Fault("peak LR that is no number", 11, "    peak_lr: .nan", 11, ("must be a finite number > 0, but got nan",)),
+    Fault(
+        "infinite bound",
+        11,
+        "    peak_lr: {low: 1, high: .Inf}",
+        11,
+        ("peak_lr.high must be a finite number > 0, but got inf",),
+    ),
     Fault(
         "parameter without a value", 11, "    peak_lr:", 11, ("schedule.wsd.peak_lr must be a value, a list", "empty")
     ),
@@ -196,7 +224,9 @@ FAULTS = (
     Fault(
         "default with a long warmup", 19, "    warmup_steps: 601", 19, ("default.wsd.warmup_steps must be below the",)
     ),
-    Fault("default with bounds", 18, "    peak_lr: {low: 1, high: 2}", 18, (f"default.wsd.peak_lr {NUMBER}",)),
+    Fault(
+        "default with bounds", 18, "    peak_lr: {low: 1, high: 2}", 18, ("default.wsd.peak_lr must be a number > 0",)
+    ),
     Fault("default with a stray power", 20, "    cooldown_power: 2", 20, ("exists only when cooldown_shape is power",)),
     Fault("default with an unknown name", 20, "    shape: sqrt", 20, ("wsd has no parameter 'shape'",)),
     # controller, pruner, budget, resources
@@ -212,7 +242,7 @@ FAULTS = (
     Fault(
         "budget without end", 23, "budget: {full_runs: 1e300}", 23, ("budget.full_runs must be at most 10**12 updates",)
     ),
-    Fault("infinite budget", 23, "budget: {worker_seconds: .inf}", 23, ("must be a number > 0, but got inf",)),
+    Fault("infinite budget", 23, "budget: {worker_seconds: .inf}", 23, ("must be a finite number > 0, but got inf",)),
     Fault("negative GPUs", 24, "resources: {gpus: -1}", 24, ("resources.gpus must be a number >= 0, but got -1",)),
     Fault(
         "no workers", 24, "resources: {workers: 0}", 24, ("resources.workers must be a whole number >= 1, but got 0",)
@@ -229,7 +259,16 @@ FAULTS = (
     ),
     Fault("no room for checkpoints", 25, "storage: {checkpoints_gib: 0}", 25, ("must be a number > 0, but got 0",)),
     Fault("tracking of another kind", 26, 'tracking: {uri: "file:///x"}', 26, ("tracking.uri", "or none to switch")),
-    Fault("tracking that is a word", 26, "tracking: off", 26, ("tracking must be a mapping, but got false",)),
+    Fault(
+        "tracking that is a word",
+        26,
+        "tracking: off",
+        26,
+        (
+            "tracking must be a mapping like",
+            "or none, but got false",
+        ),
+    ),
     Fault("no finalists", 27, "confirm: {finalists: 0}", 27, ("confirm.finalists must be a whole number >= 1",)),
     # YAML
     Fault("tab", 2, "\tseed: 0", 2, ("not valid YAML", r"'\t'")),
@@ -241,8 +280,8 @@ FAULTS = (
     Fault("merge key", 2, "<<: {seed: 0}", 2, ("merge keys (<<) are not allowed",)),
     Fault("Python tag", 2, "seed: !!python/object:os.system 0", 2, ("YAML tag", "not allowed; write plain values")),
     Fault("own tag", 2, "seed: !mine 0", 2, ("YAML tag !mine is not allowed",)),
-    Fault("tag with an impossible value", 2, "seed: !!int x", 2, ("'x' is no int",)),
-    Fault("very long number", 2, f"seed: {'9' * 5000}", 2, ("is no int", "...")),
+    Fault("tag with an impossible value", 2, "seed: !!int x", 2, ("'x' is no whole number",)),
+    Fault("very long number", 2, f"seed: {'9' * 5000}", 2, ("is no whole number", "...")),
     Fault("deep nesting", 5, f"  with: {{deep: {'[' * 40}{']' * 40}}}", 5, ("nested deeper than 32 levels",)),
     Fault("control character", 5, "  with: {name: \x07}", 5, ("character U+0007 is not allowed",)),
     Fault("faults on two lines", 7, "eval_every: 0\nseeds: 1", 7, ("eval_every must be",)),
