@@ -95,8 +95,8 @@ def paired_gain(default: tuple[float, ...], best: tuple[float, ...]) -> Gain | N
     """How much lower `best` is than `default` on the same seeds; None when a loss is not finite.
 
     Example:
-        >>> paired_gain((2.0, 2.2), (1.9, 2.1)).mean
-        0.1
+        >>> paired_gain((2.0, 2.5), (1.5, 2.0)).mean
+        0.5
     """
     differences = np.asarray(default) - np.asarray(best)
     if not np.all(np.isfinite(differences)):

@@ -89,10 +89,10 @@ def report_page(
         ("search", "Search", search_section(figures)),
         ("forecasts", "Forecasts", forecast_section(figures)),
         ("pruned", "Pruned", pruned_section(state, space)),
-        ("audits", "Audits", audit_section(state, space)),
+        ("audits", "Audits", audit_section(state)),
         ("failures", "Divergences", failure_section(state)),
         ("cost", "Cost", cost_section(summary, figures)),
-        ("trials", "All trials", trials_section(state, space)),
+        ("trials", "All trials", trials_section(state)),
         ("again", "Reproduce", reproduction_section(state, summary, space_document)),
     ]
     there = [(identity, name, part) for identity, name, part in sections if part is not None]

@@ -9,7 +9,7 @@ from typing import Any
 from autosched.ledger.state import StudyState, TrialState
 from autosched.report.audits import audits
 from autosched.report.confirmation import winner
-from autosched.report.curves import DRAWN_TRIALS, schedule_of
+from autosched.report.curves import DRAWN_TRIALS
 from autosched.report.markup import Html, join, picture, section, table, tag
 from autosched.report.text import describe, forecast_text, gain_text, seconds_text
 from autosched.space.records import Space
@@ -53,7 +53,7 @@ def usage_section(summary: Mapping[str, Any]) -> Html | None:
     if best is None:
         return None
     schedule = best["schedule"]
-    rows = [(name, json.dumps(value)) for name, value in schedule["params"].items()]
+    rows = [(name, str(value)) for name, value in schedule["params"].items()]
     rows += [("updates", str(schedule["steps"])), ("fingerprint", schedule["fingerprint"][:16])]
     export = f"autosched export {summary['study']} --to torch"
     return section(
@@ -95,11 +95,12 @@ def pruned_section(state: StudyState, space: Space) -> Html | None:
     pruned = [trial for trial in state.trials if trial.status == "pruned"]
     if not pruned:
         return None
+    fixed = _fixed(state)
     heads = ("trial", "schedule", "stopped at", "forecast (90%)", "why")
     rows = [
         (
             str(trial.number),
-            _schedule(trial, space),
+            _schedule(trial, fixed),
             f"{trial.step} ({100 * trial.step / space.horizon_steps:.0f}%)",
             "" if trial.forecast is None else forecast_text(trial.forecast),
             trial.reason,
@@ -109,16 +110,17 @@ def pruned_section(state: StudyState, space: Space) -> Html | None:
     return section("pruned", "Pruned trials and why", table(heads, rows, numbers=frozenset({0, 2, 3})))
 
 
-def audit_section(state: StudyState, space: Space) -> Html | None:
+def audit_section(state: StudyState) -> Html | None:
     """Condemned trials that were kept, and whether stopping them would have been wrong."""
     found = audits(state)
     if not found:
         return None
+    fixed = _fixed(state)
     verdicts = {None: "still open", True: "false kill", False: "right to stop"}
     rows = [
         (
             str(audit.trial),
-            _schedule(state.trials[audit.trial], space),
+            _schedule(state.trials[audit.trial], fixed),
             str(audit.step),
             "none yet" if audit.incumbent is None else f"{audit.incumbent:.4f}",
             state.trials[audit.trial].status if audit.value is None else f"{audit.value:.4f}",
@@ -175,17 +177,17 @@ def cost_section(summary: Mapping[str, Any], figures: Mapping[str, bytes]) -> Ht
     )
 
 
-def trials_section(state: StudyState, space: Space) -> Html | None:
+def trials_section(state: StudyState) -> Html | None:
     """All trials in order."""
     if not state.trials:
         return None
-    best = winner(state)
+    best, fixed = winner(state), _fixed(state)
     heads = ("trial", "kind", "schedule", "status", "updates", "shared", "loss", "last forecast (90%)")
     rows = [
         (
             tag("span", f"★ {trial.number}", class_="winner") if trial is best else str(trial.number),
             trial.kind if trial.of is None else f"confirms {trial.of}",
-            _schedule(trial, space),
+            _schedule(trial, fixed),
             trial.status,
             str(trial.step),
             str(trial.steps_shared) if trial.steps_shared else "",
@@ -194,7 +196,9 @@ def trials_section(state: StudyState, space: Space) -> Html | None:
         )
         for trial in state.trials
     ]
-    return section("trials", "All trials", table(heads, rows, numbers=frozenset({0, 4, 5, 6, 7})))
+    common = [describe({"family": family, "params": params}) for family, params in sorted(fixed.items()) if params]
+    note = None if not common else tag("p", "In all trials: ", tag("code", "; ".join(common)))
+    return section("trials", "All trials", note, table(heads, rows, numbers=frozenset({0, 4, 5, 6, 7})))
 
 
 def reproduction_section(state: StudyState, summary: Mapping[str, Any], space_document: str) -> Html:
@@ -207,15 +211,27 @@ def reproduction_section(state: StudyState, summary: Mapping[str, Any], space_do
         "again",
         "Reproduce",
         tag("p", "The space below lies beside this file, with all defaults filled in:"),
-        tag("pre", tag("code", "autosched tune --space space.yaml --name again")),
+        tag("pre", tag("code", "autosched tune --space space.yaml")),
         table(("what", ""), facts),
         tag("details", tag("summary", "space.yaml"), tag("pre", tag("code", space_document))),
         tag("details", tag("summary", "summary as JSON"), tag("pre", tag("code", json.dumps(summary, indent=2)))),
     )
 
 
-def _schedule(trial: TrialState, space: Space) -> Html:
-    return tag("code", schedule_of(trial, space).describe())
+def _schedule(trial: TrialState, fixed: Mapping[str, Mapping[str, Any]]) -> Html:
+    """A trial's schedule by what tells it from the others."""
+    params = {name: value for name, value in trial.params.items() if name not in fixed.get(trial.family, {})}
+    return tag("code", describe({"family": trial.family, "params": params}))
+
+
+def _fixed(state: StudyState) -> dict[str, dict[str, Any]]:
+    """Per family the parameters that all its trials have with one value; nothing for a family of one schedule."""
+    fixed: dict[str, dict[str, Any]] = {}
+    for family in {trial.family for trial in state.trials}:
+        tried = [trial.params for trial in state.trials if trial.family == family]
+        same = {name: v for name, v in tried[0].items() if all(name in p and p[name] == v for p in tried)}
+        fixed[family] = same if len(same) < len(tried[0]) else {}
+    return fixed
 
 
 def _figures_section(
@@ -249,7 +265,7 @@ def _winner_card(summary: Mapping[str, Any]) -> Html:
         note += f"; predicted {predicted['mean']:.4f} ({predicted['low']:.4f} to {predicted['high']:.4f})"
         note += f" at update {predicted['step']}"
     value = "no loss" if best["value"] is None else f"{best['value']:.4f}"
-    return _card("Winner's validation loss (nats)", value, note, first=True)
+    return _card("Winner's loss (nats)", value, note, first=True)
 
 
 def _gain_card(summary: Mapping[str, Any]) -> Html:
@@ -276,5 +292,5 @@ def _cost_card(summary: Mapping[str, Any]) -> Html:
 def _time_card(summary: Mapping[str, Any]) -> Html:
     busy = summary["utilisation"]
     note = "" if busy is None else f"workers {100 * busy:.0f}% busy; "
-    note += f"{summary['false_kills']} false kills in {summary['audits']} audits"
+    note += f"false kills: {summary['false_kills']} of {summary['audits']} audits"
     return _card("Time", seconds_text(summary["seconds"]), note)

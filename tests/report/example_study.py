@@ -27,7 +27,6 @@ from autosched.ledger.events import (
     TrialProposed,
 )
 from autosched.ledger.records import (
-    KEEP,
     Decision,
     Divergence,
     Failure,
@@ -43,7 +42,13 @@ from autosched.space import Choice, FamilySpace, Fixed, Range, ScheduleSpec, Sea
 HORIZON, CUT = 600, 120
 START = 1_700_000_000.0
 TRAINER = TrainerSpec(use="simulated", options={"width": 64})
-DEFAULT = {"peak_lr": 0.01, "warmup_steps": 30, "cooldown_fraction": 0.2}
+DEFAULT = {
+    "peak_lr": 0.01,
+    "warmup_steps": 30,
+    "cooldown_fraction": 0.2,
+    "cooldown_shape": "linear",
+    "final_lr_ratio": 0.0,
+}
 
 SPACE = Space(
     study="wsd-demo",
@@ -60,6 +65,7 @@ SPACE = Space(
                 "warmup_steps": SearchParameter(domain=Fixed(value=30)),
                 "cooldown_fraction": SearchParameter(domain=Range(low=0.05, high=0.95)),
                 "cooldown_shape": SearchParameter(domain=Choice(values=("linear", "sqrt", "cosine"))),
+                "final_lr_ratio": SearchParameter(domain=Fixed(value=0.0)),
             },
         ),
     ),
@@ -98,12 +104,14 @@ class Study:
 
     state: StudyState = field(default_factory=lambda: StudyState("wsd-demo"))
     schedules: list[Schedule] = field(default_factory=list)
+    events: list[Stamped] = field(default_factory=list)
     time: float = START
 
     def add(self, event: Event) -> None:
         """One event, a tenth of a second after the last."""
         self.time += 0.1
-        apply(self.state, Stamped(number=self.state.events, time=self.time, event=event))
+        self.events.append(Stamped(number=self.state.events, time=self.time, event=event))
+        apply(self.state, self.events[-1])
 
     def begin(self) -> None:
         """Create the study and start a driver."""
@@ -318,6 +326,3 @@ def example_study(*, seeds: tuple[int, ...] = (11, 12, 13)) -> Study:
             study.complete(study.propose(study.schedules[number], "confirm", seed=seed, of=number))
     study.finish()
     return study
-
-
-__all__ = ["CUT", "HORIZON", "KEEP", "SPACE", "Study", "example_study", "losses_of", "search_of_fourteen", "wsd"]
