@@ -13,12 +13,14 @@ import logging
 import math
 import os
 import secrets
+import socket
 import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from autosched.engine.backend import Outcome
 from autosched.engine.execute import SegmentRunner
@@ -296,13 +298,24 @@ def _connect(address: str | None, *, cores: int) -> tuple[Any, bool]:
                 **quiet,
             )
         else:
+            _knock(address)
             ray.init(address=address, **quiet)
     except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
         place = "start Ray on this machine" if address is None else f"reach the Ray cluster at {address}"
-        advice = "" if address is None else " Is it up, and is RAY_AUTH_MODE the same here and there?"
+        advice = "" if address is None else " (is it up, and is RAY_AUTH_MODE the same here and there?)"
         raise BackendError(f"cannot {place}: {_last_line(error)}{advice}") from error
     _keep_off_stdout(ray._private.worker)
     return ray, True
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens at ``host:port`` or ``ray://host:port``.
+
+    Ray itself tries for half a minute, or for a whole one and then ends this process without a word.
+    """
+    place = urlsplit(address if "://" in address else f"//{address}")
+    if place.hostname is not None and place.port is not None:
+        socket.create_connection((place.hostname, place.port), timeout=10.0).close()
 
 
 def _keep_off_stdout(driver: Any) -> None:

@@ -95,6 +95,11 @@ class SimulatedTrainer:
         self._offset = self._options.seed_noise * float(generator(seed, "simulated seed").standard_normal())
         self.start()
 
+    @staticmethod
+    def check_options(options: Mapping[str, Any]) -> None:
+        """Raise UsageError for options that will not do."""
+        read_options(SimulatedOptions, options, trainer="simulated")
+
     @property
     def step(self) -> int:
         """Updates done."""

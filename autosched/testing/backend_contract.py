@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from autosched.engine.backend import Backend, Outcome
 from autosched.engine.checkpoint_store import CheckpointStore
@@ -179,7 +180,8 @@ class BackendContract:
         assert isinstance(outcomes[good.id], Observation)
 
     def test_waiting_for_nothing_is_a_mistake(self, backend: Backend) -> None:
-        _raises_backend_error(backend.wait)
+        with pytest.raises(BackendError):
+            backend.wait()
 
     def test_a_closed_backend_takes_no_work_and_closes_again(
         self, make_backend: Callable[[], Backend], tmp_path: Path
@@ -189,13 +191,7 @@ class BackendContract:
         backend.submit(segment)
         backend.close()
         backend.close()
-        _raises_backend_error(lambda: backend.submit(segment))
-        _raises_backend_error(backend.wait)
-
-
-def _raises_backend_error(action: Callable[[], object]) -> None:
-    try:
-        action()
-    except BackendError:
-        return
-    raise AssertionError("a BackendError was expected.")
+        with pytest.raises(BackendError):
+            backend.submit(segment)
+        with pytest.raises(BackendError):
+            backend.wait()

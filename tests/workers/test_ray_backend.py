@@ -2,23 +2,28 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from workers.registry import make_trainer
 
 from autosched.engine.checkpoint_store import CheckpointStore
+from autosched.engine.execute import SegmentRunner
 from autosched.engine.trainer import Trainer, TrainerFactory
 from autosched.errors import BackendError, UsageError
 from autosched.ledger.records import Failure, Observation
-from autosched.testing.backend_contract import BackendContract, cut, run_all
+from autosched.space.trainer_spec import TrainerSpec
+from autosched.testing.backend_contract import BackendContract, cut, result, run_all
 from workers.ray_backend import MAX_DEATHS, RayBackend, _room
+from workers.registry import make_trainer
+from workers.threads import with_threads
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -93,6 +98,27 @@ def test_a_segment_goes_to_the_worker_that_holds_its_start(pool, tmp_path):
     assert {outcome.worker for outcome in outcomes.values()} == holders
 
 
+def test_a_transformer_trains_to_the_same_bits_as_in_this_process(pool, tmp_path, one_thread):
+    options = {"layers": 1, "width": 16, "heads": 2, "context": 16, "batch": 2}
+    lrs = np.linspace(0.01, 0.001, 8)
+    simulated = [cut(CheckpointStore(str(tmp_path)), lrs, start, start + 4, options=options) for start in (0, 4)]
+    segments = [replace(segment, trainer=TrainerSpec(use="gpt", options=options)) for segment in simulated]
+    runner = SegmentRunner(with_threads(make_trainer, 1.0))
+    expected = [result(runner.run(segment)) for segment in segments]
+    assert [result(run_all(pool, segment)[segment.id]) for segment in segments] == expected
+    assert [point.step for seen in expected for point in seen.points] == [5, 8]
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Give torch its threads back after a test that changes their number."""
+    import torch
+
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
 def test_a_killed_worker_is_a_failure_and_is_replaced(pool, tmp_path):
     store = CheckpointStore(str(tmp_path))
     endless = cut(store, np.full(10, 0.01), 0, 10, options={"seconds_per_step": 60.0})
@@ -161,6 +187,17 @@ def test_gpus_on_a_machine_without_are_refused_at_once(pool):
 def test_an_impossible_request_is_refused_before_ray_starts(request_, message):
     with pytest.raises(UsageError, match=message):
         RayBackend(**request_)
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_a_cluster_that_is_not_there_is_reported_at_once(scheme, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"{scheme}127.0.0.1:{server.getsockname()[1]}"
+    script = "import sys; from workers.ray_backend import RayBackend; RayBackend(address=sys.argv[1])"
+    command = [sys.executable, "-c", script, address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert f"BackendError: cannot reach the Ray cluster at {address}: " in done.stderr
+    assert "Connection refused (is it up, and is RAY_AUTH_MODE the same here and there?)" in done.stderr
 
 
 def test_fractions_of_a_gpu_never_span_two():

@@ -172,15 +172,17 @@ def test_a_damaged_or_foreign_checkpoint_is_refused():
     ("options", "message"),
     [
         ({"floors": 1.0}, "unknown option 'floors'; allowed are floor, scale"),
-        ({"noise": -0.1}, "noise must be finite and >= 0, but got -0.1"),
-        ({"gain": math.nan}, "gain must be finite"),
-        ({"scale": "4"}, "scale must be a number, but got '4'"),
-        ({"scale": True}, "scale must be a number, but got True"),
-        ({"fail_at": 2.5}, "fail_at must be a whole number, but got 2.5"),
-        ({"unit": 0}, "unit must be > 0"),
-        ({"memory": 1.0}, "memory < 1"),
+        ({"noise": -0.1}, "noise must be a finite number >= 0, but got -0.1"),
+        ({"gain": math.nan}, "gain must be a finite number"),
+        ({"scale": "4"}, "scale must be a finite number >= 0, but got '4'"),
+        ({"scale": True}, "scale must be a finite number >= 0, but got True"),
+        ({"fail_at": 2.5}, "fail_at must be a whole number >= 0, but got 2.5"),
+        ({"unit": 0}, "unit must be a finite number > 0"),
+        ({"memory": 1.0}, r"memory must be a number in \[0, 1\)"),
     ],
 )
 def test_a_bad_option_is_named(options, message):
     with pytest.raises(UsageError, match=message):
         trainer(**options)
+    with pytest.raises(UsageError, match=message):
+        SimulatedTrainer.check_options(options)
