@@ -19,16 +19,17 @@ def build_schedule(space: Space, spec: ScheduleSpec) -> Schedule:
 
 
 def contains(space: Space, spec: ScheduleSpec) -> bool:
-    """Whether a proposal of this space could be exactly `spec`: every parameter that exists under the conditions is
-    there with a value of its domain, and no other is.
+    """Whether a proposal of this space could stand for the same schedule as `spec`.
+
+    Every parameter that exists under the space's conditions is there with a value of its domain. One that does not
+    exist may be there with the family's own default, as a built schedule carries it.
     """
     family = _competing(space, spec)
     if family is None:
         return False
     active = active_parameters(family, spec.params)
-    return set(spec.params) == set(active) and all(
-        domain_contains(parameter.domain, spec.params[name]) for name, parameter in active.items()
-    )
+    drawn = all(name in spec.params and domain_contains(p.domain, spec.params[name]) for name, p in active.items())
+    return drawn and all(_is_default(spec, name) for name in spec.params if name not in active)
 
 
 def can_branch(space: Space, spec: ScheduleSpec, step: int) -> bool:
@@ -73,6 +74,17 @@ def domain_contains(domain: Domain, value: ParameterValue) -> bool:
 
 def _competing(space: Space, spec: ScheduleSpec) -> FamilySpace | None:
     return next((family for family in space.schedule if family.family == spec.family), None)
+
+
+def _is_default(spec: ScheduleSpec, name: str) -> bool:
+    """Whether the family itself would give this parameter this value."""
+    parameter = schedules.get_family(spec.family).parameters.get(name)
+    return (
+        parameter is not None
+        and parameter.default is not None
+        and parameter.exists(spec.params)
+        and _same(spec.params[name], parameter.default)
+    )
 
 
 def _repeats(parameter: SearchParameter, value: ParameterValue | None) -> bool:

@@ -101,7 +101,8 @@ class Resources:
     Attributes:
         workers: segments trained at the same time.
         cpus: cores per worker (also its torch threads).
-        gpus: GPUs per worker, fractions allowed. Bookkeeping only: nothing stops a worker from using more memory.
+        gpus: GPUs per worker, a share up to 1 or a whole number. Bookkeeping only: nothing stops a worker from using
+            more memory.
         retries: how often a segment is tried again after an error or a dead worker.
     """
 

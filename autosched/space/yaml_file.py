@@ -239,6 +239,7 @@ def _budget(top: Section, horizon: int | None) -> Budget:
 
 
 def _resources(top: Section) -> Resources:
+    """Several GPUs must be whole ones: that is how Ray hands them out."""
     section, default = top.section("resources"), Resources()
     resources = Resources(
         workers=section.integer("workers", at_least=1, default=default.workers),
@@ -246,6 +247,8 @@ def _resources(top: Section) -> Resources:
         gpus=section.number("gpus", above_zero=False, default=default.gpus),
         retries=section.integer("retries", at_least=0, default=default.retries),
     )
+    if resources.gpus > 1 and not resources.gpus.is_integer():
+        section.fault("gpus", f"must be a share up to 1 or a whole number, but got {shown(resources.gpus)}.")
     section.close()
     return resources
 

@@ -69,7 +69,7 @@ def spaces(draw: st.DrawFn) -> dict[str, Any]:
         "horizon_steps": horizon,
         "schedule": [{name: draw(families(name, horizon))} for name in names],
         "budget": {"full_runs": draw(st.floats(1e-3, 1e6)), "minutes": draw(st.floats(1e-3, 1e6))},
-        "resources": {"gpus": draw(st.floats(0, 8)), "cpus": draw(st.integers(1, 64))},
+        "resources": {"gpus": draw(st.floats(0, 1) | st.integers(2, 8)), "cpus": draw(st.integers(1, 64))},
     }
 
 

@@ -244,6 +244,7 @@ FAULTS = (
     ),
     Fault("infinite budget", 23, "budget: {worker_seconds: .inf}", 23, ("must be a finite number > 0, but got inf",)),
     Fault("negative GPUs", 24, "resources: {gpus: -1}", 24, ("resources.gpus must be a number >= 0, but got -1",)),
+    Fault("one and a half GPUs", 24, "resources: {gpus: 1.5}", 24, ("gpus must be a share up to 1 or a whole", "1.5")),
     Fault(
         "no workers", 24, "resources: {workers: 0}", 24, ("resources.workers must be a whole number >= 1, but got 0",)
     ),
