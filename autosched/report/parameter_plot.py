@@ -86,6 +86,7 @@ def _panel(axes: Axes, trials: Sequence[TrialState], name: str, domain: Domain) 
         [_place(trial, name, domain) for trial, _ in complete],
         [loss for _, loss in complete],
         "o",
+        clip_on=False,
         color=canvas.BLUE,
         mec="white",
         mew=0.5,
