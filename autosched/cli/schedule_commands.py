@@ -12,8 +12,9 @@ from autosched.cli.study import space_of
 from autosched.errors import ScheduleError, StudyError, UsageError
 from autosched.ledger.store import Ledger
 from autosched.randomness import generator
-from autosched.report.plots import schedule_plot, terminal_plot
+from autosched.report.schedule_plot import schedule_plot
 from autosched.report.summary import winner
+from autosched.report.terminal_plot import terminal_plot
 from autosched.schedules.export import to_csv, to_torch_source
 from autosched.schedules.schedule import Schedule
 from autosched.space import build_schedule, draw, load_space

@@ -17,7 +17,7 @@ from typing import Any
 from autosched.cli.progress import BarProgress, PlainProgress
 from autosched.engine.assembly import make_loop
 from autosched.engine.backend import Backend
-from autosched.engine.journal import Journal
+from autosched.engine.journal import Journal, Listener
 from autosched.engine.local_backend import LocalBackend
 from autosched.errors import StudyError, UsageError
 from autosched.ledger.events import StudyCreated, TrialProposed
@@ -33,6 +33,7 @@ from autosched.tracking.mirror import Mirror
 from autosched.tracking.select import make_tracker
 from autosched.tracking.tracker import STUDY
 from workers.registry import check_trainer, make_trainer
+from workers.threads import with_threads
 
 PACKAGES = ("autosched", "torch", "optuna", "ray", "mlflow", "numpy", "scipy")
 BACKENDS = ("ray", "local")
@@ -101,7 +102,7 @@ def make_backend(space: Space, options: RunOptions) -> Backend:
     """
     resources = space.resources
     if options.backend == "local":
-        return LocalBackend(make_trainer, workers=resources.workers)
+        return LocalBackend(with_threads(make_trainer, resources.cpus), workers=resources.workers)
     from workers.ray_backend import RayBackend
 
     return RayBackend(workers=resources.workers, cpus=resources.cpus, gpus=resources.gpus, address=options.address)
@@ -196,9 +197,9 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: PlainPro
         state = ledger.state(name)
         space = space_of(state)
         mirror = make_mirror(space)
-        listeners = [progress.seen]
+        listeners: list[Listener] = [progress.seen]
         if mirror is not None:
-            listeners.append(lambda _state, stamped: mirror.put(stamped))
+            listeners.append(lambda state, stamped: mirror.put(stamped))
         journal = Journal(ledger, name, listeners)
         if mirror is not None:
             mirror.start(journal.past)
