@@ -66,6 +66,8 @@ class DropTable:
         size: LR drop of the entry (negative for a rise), shape (n,).
         log_lr: log of the LR after the drop, floored at 1/1000 of the peak so that decay to zero stays finite, (n,).
         since: S_k(t) from the drop to the asked step, shape (n,).
+        updates: updates from the drop to the asked step, the drop's own included, shape (n,).
+        horizon: updates of the whole schedule, per entry, shape (n,).
     """
 
     area: FloatArray
@@ -73,6 +75,8 @@ class DropTable:
     size: FloatArray
     log_lr: FloatArray
     since: FloatArray
+    updates: FloatArray
+    horizon: FloatArray
 
     def sum_rows(self, values: FloatArray) -> FloatArray:
         """Sum of entries per asked step, shape (q,)."""
@@ -113,6 +117,8 @@ def drop_table(
         size=size.ravel(),
         log_lr=np.log(np.maximum(after, LR_FLOOR * max(schedule.peak_lr, 1e-300))),
         since=np.maximum(np.repeat(area[row], _BACK.size) - before, 0.0),
+        updates=np.repeat(last[row] + 1, _BACK.size) - position.ravel(),
+        horizon=np.full(position.size, float(schedule.steps)),
     )
 
 
@@ -125,6 +131,8 @@ def concatenated(tables: Sequence[DropTable]) -> DropTable:
         size=np.concatenate([table.size for table in tables]),
         log_lr=np.concatenate([table.log_lr for table in tables]),
         since=np.concatenate([table.since for table in tables]),
+        updates=np.concatenate([table.updates for table in tables]),
+        horizon=np.concatenate([table.horizon for table in tables]),
     )
 
 

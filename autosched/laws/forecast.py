@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autosched.curves.curve import Curve
 from autosched.laws.functional import FunctionalForm, Units
-from autosched.laws.residual import ResidualKernel, ResidualProcess, RunPoints, run_points
+from autosched.laws.residual import ResidualKernel, ResidualProcess, run_points
 from autosched.laws.robust import Minimum, Robustness, minimise
 from autosched.schedules.schedule import FloatArray, Schedule
 
@@ -59,9 +60,7 @@ def thinned(curve: Curve, *, most: int, first_share: float = FIRST_SHARE) -> Cur
     return Curve(schedule=curve.schedule, steps=curve.steps[rows], losses=curve.losses[rows], name=curve.name)
 
 
-def forecast_horizon(
-    target: Curve, others: Sequence[Curve], *, kernel: ResidualKernel | None = None, sd_floor: float = 0.003
-) -> HorizonForecast:
+def forecast_horizon(target: Curve, others: Sequence[Curve], *, sd_floor: float = 0.003) -> HorizonForecast:
     """Forecast the end of `target` (all curves thinned; each with at least one point).
 
     Args:
@@ -70,33 +69,17 @@ def forecast_horizon(
         sd_floor: smallest standard deviation, relative.
     """
     curves = [target, *others]
-    asked = [(curve.schedule, curve.steps) for curve in curves]
-    seen = np.log(np.concatenate([curve.losses for curve in curves]))
     form = FunctionalForm(units=Units.of([curve.schedule for curve in curves]), intervals=INTERVALS)
-    minimum = _fit(form, curves, seen)
-    points = run_points(asked)
-    process = ResidualProcess.of(points, minimum.residuals, kernel or ResidualKernel())
-    end = target.schedule.steps
-
-    def predicted(schedule: Schedule, rows: np.ndarray, run: int) -> tuple[float, float]:
-        steps = np.array([float(schedule.steps)])
-        law = form.losses(form.prepare([(schedule, steps)]), minimum.x)[0]
-        at = RunPoints(run=np.array([run]), features=run_points([(schedule, steps)]).features)
-        mean, sd = process.conditioned(rows, at)
-        return float(np.log(law[0]) + mean[0]), float(sd[0])
-
-    share = target.steps[-1] / end
-    whole = [i for i, curve in enumerate(curves) if i and curve.steps[-1] == curve.schedule.steps][:MOST_HINDSIGHTS]
-    errors = []
-    all_steps = np.exp(points.features[:, 1])
-    for run in whole:
-        curve = curves[run]
-        known = (points.run != run) | (all_steps <= share * curve.schedule.steps + 0.5)
-        mean, sd = predicted(curve.schedule, known & (points.run != 0), run)
-        errors.append((math.log(curve.losses[-1]) - mean) / max(sd, sd_floor))
+    minimum = _fit(form, curves)
+    points = run_points([(curve.schedule, curve.steps) for curve in curves])
+    kernel = ResidualKernel.guess(points, minimum.residuals)
+    fitted = _Fitted(form, minimum, ResidualProcess.of(points, minimum.residuals, kernel))
+    share = target.steps[-1] / target.schedule.steps
+    whole = [i for i, curve in enumerate(others, 1) if curve.steps[-1] == curve.schedule.steps][:MOST_HINDSIGHTS]
+    errors = [fitted.hindsight(curves[run], run, share, sd_floor) for run in whole]
     squares = float(np.sum(np.square(errors)))
     inflation = math.sqrt((HINDSIGHT_PRIOR + squares) / (HINDSIGHT_PRIOR + len(errors)))
-    mean, sd = predicted(target.schedule, np.ones(seen.size, dtype=np.bool_), 0)
+    mean, sd = fitted.end(target.schedule, 0, np.ones(points.run.size, dtype=np.bool_))
     return HorizonForecast(
         log_mean=mean,
         log_sd=max(sd * inflation, sd_floor),
@@ -107,7 +90,31 @@ def forecast_horizon(
     )
 
 
-def _fit(form: FunctionalForm, curves: Sequence[Curve], seen: FloatArray) -> Minimum:
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """A law and the process of its residuals; run 0 is the one that is forecast."""
+
+    form: FunctionalForm
+    minimum: Minimum
+    process: ResidualProcess
+
+    def end(self, schedule: Schedule, run: int, known: NDArray[np.bool_]) -> tuple[float, float]:
+        """Mean and standard deviation of the log loss at the end of a run, from the known points."""
+        asked = [(schedule, np.array([float(schedule.steps)]))]
+        law, _ = self.form.losses(self.form.prepare(asked), self.minimum.x)
+        mean, sd = self.process.conditioned(known, run_points(asked, first_run=run))
+        return float(np.log(law[0]) + mean[0]), float(sd[0])
+
+    def hindsight(self, curve: Curve, run: int, share: float, sd_floor: float) -> float:
+        """Error over standard deviation had a whole run been forecast at this share of its horizon."""
+        points = self.process.points
+        early = np.exp(points.features[:, -1]) <= share * curve.schedule.steps + 0.5
+        mean, sd = self.end(curve.schedule, run, (points.run != 0) & ((points.run != run) | early))
+        return (math.log(curve.losses[-1]) - mean) / max(sd, sd_floor)
+
+
+def _fit(form: FunctionalForm, curves: Sequence[Curve]) -> Minimum:
+    seen = np.log(np.concatenate([curve.losses for curve in curves]))
     prepared, belief = form.prepare([(curve.schedule, curve.steps) for curve in curves]), form.belief(curves)
 
     def residuals(x: FloatArray) -> tuple[FloatArray, FloatArray]:

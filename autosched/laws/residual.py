@@ -1,41 +1,44 @@
-"""What a law leaves unexplained, as a Gaussian process over runs.
+"""What a law leaves unexplained, as a Gaussian process over runs and their histories.
 
-    r(run, t) = ln L_seen - ln L_law = shared(peak, t, z) + near(peak, t) + own(run, t) + scatter
+    r(run, t) = ln L_seen - ln L_law = shared(history) + near(peak, t) + own(run, t) + scatter
 
-    part     kernel                                                       explains
-    shared   RBF in log peak, log t and sqrt(z), z = LR / peak at t       the law's own errors of shape
-    near     RBF in log peak x exponential in log t                       runs with nearly the same peak behave alike
-    own      same run x exponential in log t                              one run's lasting offset
-    scatter  independent                                                  noise of one evaluation
+    part     kernel                                                      explains
+    shared   RBF with a length per feature of the history                the law's own errors of shape
+    near     RBF in log peak x exponential in log t                      runs with nearly the same peak behave alike
+    own      same run x exponential in log t                             one run's lasting offset
+    scatter  independent                                                 noise of one evaluation
 
-A run that was seen so far is thereby anchored at its own last losses, and borrows how runs of nearby peak LRs ended.
-The parts' ratios and lengths are fixed; one common scale is estimated from the residuals. Residuals are in log loss.
+The history of a run up to update t is five numbers (z = LR / peak, u = update / t):
+
+    log peak | mean of z | mean of 2 u z | mean of z over the last 5% | log t
+
+They tell a long cooldown from a short one, a bent one from a straight one, and at any t, not only at the end. So a run
+that was seen so far is anchored at its own last losses, and borrows how runs of like history ended. Amplitudes and
+lengths start from the residuals' own size and scatter; with enough points the marginal likelihood refines them.
+Residuals are in log loss; standard deviations are relative.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.optimize import minimize
 
 from autosched.schedules.schedule import FloatArray, Schedule
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResidualKernel:
-    """Standard deviations (relative loss) and length scales (natural-log units, or sqrt(z)) of the parts."""
-
-    shared: float = 0.04
-    near: float = 0.03
-    own: float = 0.03
-    scatter: float = 0.008
-    shared_peak: float = 0.8
-    shared_time: float = 1.0
-    shared_lr: float = 0.5
-    near_peak: float = 0.5
-    time: float = 5.0
+RECENT_SHARE = 0.05
+#          log peak, mean, late mean, recent, log t
+_LENGTHS = (2.2, 1.0, 1.0, 1.0, 3.0)
+#           shared near own scatter | the five lengths
+_PRIOR_SD = (1.0, 1.0, 1.0, 0.7, 0.7, 0.5, 0.5, 0.5, 0.5)
+NEAR_PEAK = 0.5
+LASTING = 5.0
+_GUESS = (3.5, 2.5, 1.2)  # shared, near, own as multiples of the residuals' size, which a fit has made small
+LEAST_SIZE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ class RunPoints:
 
     Attributes:
         run: number of the run each point belongs to, shape (n,).
-        features: log peak LR, log of updates done, sqrt(LR / peak), shape (n, 3).
+        features: the history up to each point, shape (n, 5).
     """
 
     run: NDArray[np.intp]
@@ -54,27 +57,121 @@ class RunPoints:
         return RunPoints(run=self.run[rows], features=self.features[rows])
 
 
-def run_points(schedules: list[tuple[Schedule, FloatArray]]) -> RunPoints:
-    """Points at some steps (updates done, >= 1) of some schedules; runs are numbered in order."""
-    features = []
-    for schedule, steps in schedules:
-        peak = max(schedule.peak_lr, 1e-300)
-        level = schedule.lrs[np.clip(steps.astype(np.intp) - 1, 0, schedule.steps - 1)] / peak
-        features.append(np.column_stack([np.full(steps.size, np.log(peak)), np.log(steps), np.sqrt(level)]))
-    run = np.repeat(np.arange(len(schedules)), [steps.size for _, steps in schedules])
-    return RunPoints(run=run, features=np.concatenate(features))
+def run_points(asked: Sequence[tuple[Schedule, FloatArray]], *, first_run: int = 0) -> RunPoints:
+    """Points at some steps (updates done, >= 1) of some schedules; runs are numbered in order from `first_run`."""
+    features = np.concatenate([history(schedule, steps) for schedule, steps in asked])
+    run = np.repeat(np.arange(first_run, first_run + len(asked)), [steps.size for _, steps in asked])
+    return RunPoints(run=run, features=features)
+
+
+def history(schedule: Schedule, steps: FloatArray) -> FloatArray:
+    """The five features of a schedule up to each of `steps` (updates done), shape (q, 5)."""
+    peak = max(schedule.peak_lr, 1e-300)
+    z = schedule.lrs / peak
+    time = np.arange(1, schedule.steps + 1) - 0.5
+    area = np.concatenate(([0.0], np.cumsum(z)))
+    moment = np.concatenate(([0.0], np.cumsum(z * time)))
+    done = np.clip(steps.astype(np.intp), 1, schedule.steps)
+    before = np.minimum(((1 - RECENT_SHARE) * done).astype(np.intp), done - 1)
+    return np.column_stack(
+        [
+            np.full(done.size, np.log(peak)),
+            area[done] / done,
+            2 * moment[done] / done**2,
+            (area[done] - area[before]) / (done - before),
+            np.log(done),
+        ]
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ResidualKernel:
+    """Amplitudes of the parts (relative loss) and the lengths of the shared one, all > 0.
+
+    Attributes:
+        lengths: per feature, shape (5,).
+    """
+
+    shared: float
+    near: float
+    own: float
+    scatter: float
+    lengths: FloatArray
+
+    @classmethod
+    def guess(cls, points: RunPoints, residuals: FloatArray) -> ResidualKernel:
+        """From the residuals' size, and their scatter about the line through their neighbours in the same run."""
+        size = max(float(np.sqrt(np.mean(residuals**2))), LEAST_SIZE)
+        inner = (points.run[2:] == points.run[:-2]) if residuals.size > 2 else np.zeros(0, dtype=np.bool_)
+        bends = (residuals[1:-1] - 0.5 * (residuals[2:] + residuals[:-2]))[inner]
+        scatter = 1.21 * float(np.median(np.abs(bends))) if bends.size else 0.3 * size  # normal: sd / sqrt(1.5) x 1.48
+        scatter = min(max(scatter, 0.05 * size, LEAST_SIZE), size)
+        shared, near, own = (factor * size for factor in _GUESS)
+        return cls(shared=shared, near=near, own=own, scatter=scatter, lengths=np.array(_LENGTHS))
+
+    @property
+    def variance(self) -> float:
+        """Of one evaluation of an unknown run."""
+        return self.shared**2 + self.near**2 + self.own**2 + self.scatter**2
+
+    def logs(self) -> FloatArray:
+        """Natural logs of amplitudes and lengths, shape (9,)."""
+        return np.log([self.shared, self.near, self.own, self.scatter, *self.lengths])
+
+    @classmethod
+    def from_logs(cls, logs: FloatArray) -> ResidualKernel:
+        """The kernel behind :meth:`logs`."""
+        shared, near, own, scatter, *lengths = np.exp(logs).tolist()
+        return cls(shared=shared, near=near, own=own, scatter=scatter, lengths=np.array(lengths))
+
+
+def _parts(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """The shared, near and own covariance (n, m), and the squared scaled gaps (5, n, m)."""
+    gaps = ((a.features.T[:, :, None] - b.features.T[:, None, :]) / kernel.lengths[:, None, None]) ** 2
+    time = np.abs(a.features[:, None, 4] - b.features[None, :, 4]) / LASTING
+    lasting = np.exp(-time)
+    near = np.exp(-0.5 * gaps[0] * (kernel.lengths[0] / NEAR_PEAK) ** 2) * lasting
+    own = lasting * (a.run[:, None] == b.run[None, :])
+    return kernel.shared**2 * np.exp(-0.5 * gaps.sum(axis=0)), kernel.near**2 * near, kernel.own**2 * own, gaps
 
 
 def covariance(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> FloatArray:
     """Covariance of the process without scatter between two sets of points, shape (n, m)."""
-    gap = a.features[:, None, :] - b.features[None, :, :]
-    peak, time, level = gap[..., 0] ** 2, gap[..., 1], gap[..., 2] ** 2
-    lasting = np.exp(-np.abs(time) / kernel.time)
-    shape = peak / kernel.shared_peak**2 + time**2 / kernel.shared_time**2 + level / kernel.shared_lr**2
-    near = kernel.near**2 * np.exp(-0.5 * peak / kernel.near_peak**2)
-    own = kernel.own**2 * (a.run[:, None] == b.run[None, :])
-    total: FloatArray = kernel.shared**2 * np.exp(-0.5 * shape) + (near + own) * lasting
-    return total
+    shared, near, own, _ = _parts(kernel, a, b)
+    return shared + near + own
+
+
+def learned(points: RunPoints, residuals: FloatArray, *, most: int = 240, iterations: int = 30) -> ResidualKernel:
+    """The kernel of highest marginal likelihood (with a prior around the guess), from at most `most` of the points."""
+    guess = ResidualKernel.guess(points, residuals)
+    if residuals.size > most:
+        rows = np.unique(np.linspace(0, residuals.size - 1, most).round().astype(np.intp))
+        points, residuals = points[rows], residuals[rows]
+    centre, spread = guess.logs(), np.array(_PRIOR_SD)
+
+    def cost(logs: FloatArray) -> tuple[float, FloatArray]:
+        value, slope = evidence(ResidualKernel.from_logs(logs), points, residuals)
+        return value + 0.5 * float(np.sum(((logs - centre) / spread) ** 2)), slope + (logs - centre) / spread**2
+
+    found = minimize(cost, centre, jac=True, method="L-BFGS-B", options={"maxiter": iterations})
+    return ResidualKernel.from_logs(np.asarray(found.x, dtype=np.float64))
+
+
+def evidence(kernel: ResidualKernel, points: RunPoints, residuals: FloatArray) -> tuple[float, FloatArray]:
+    """Negative log marginal likelihood and its derivatives by the nine logs."""
+    shared, near, own, gaps = _parts(kernel, points, points)
+    matrix = shared + near + own
+    matrix[np.diag_indices_from(matrix)] += kernel.scatter**2
+    try:
+        factor = cho_factor(matrix, lower=True)
+    except LinAlgError:
+        return 1e10, np.zeros(9)
+    solved = cho_solve(factor, residuals)
+    pull = cho_solve(factor, np.eye(residuals.size)) - np.outer(solved, solved)
+    value = 0.5 * float(residuals @ solved) + float(np.log(np.diag(factor[0])).sum())
+    amplitudes = [float((pull * part).sum()) for part in (shared, near, own)]
+    lengths = 0.5 * np.einsum("ij,kij->k", pull * shared, gaps)
+    return value, np.array([*amplitudes, float(np.trace(pull)) * kernel.scatter**2, *lengths])
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -84,31 +181,24 @@ class ResidualProcess:
     Attributes:
         points, residuals: where and what the law left unexplained, shape (n,).
         matrix: covariance of the residuals, scatter included, shape (n, n).
-        scale: factor of all standard deviations, estimated from the residuals.
     """
 
     kernel: ResidualKernel
     points: RunPoints
     residuals: FloatArray
     matrix: FloatArray
-    scale: float
 
     @classmethod
-    def of(
-        cls, points: RunPoints, residuals: FloatArray, kernel: ResidualKernel, *, prior_points: int = 20
-    ) -> ResidualProcess:
-        """Estimate the scale: the residuals' typical size under the kernel, with a prior worth `prior_points` at 1."""
+    def of(cls, points: RunPoints, residuals: FloatArray, kernel: ResidualKernel) -> ResidualProcess:
+        """The process with this kernel."""
         matrix = covariance(kernel, points, points) + kernel.scatter**2 * np.eye(residuals.size)
-        size = float(residuals @ cho_solve(cho_factor(matrix), residuals))
-        scale = float(np.sqrt((prior_points + size) / (prior_points + residuals.size)))
-        return cls(kernel=kernel, points=points, residuals=residuals, matrix=matrix, scale=scale)
+        return cls(kernel=kernel, points=points, residuals=residuals, matrix=matrix)
 
     def conditioned(self, known: NDArray[np.bool_], at: RunPoints) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation (scatter included) of the residual at some points, given the `known` ones."""
         rows = np.flatnonzero(known)
-        factor = cho_factor(self.matrix[np.ix_(rows, rows)])
+        factor = cho_factor(self.matrix[np.ix_(rows, rows)], lower=True)
         cross = covariance(self.kernel, at, self.points[rows])
         mean = cross @ cho_solve(factor, self.residuals[rows])
-        prior = self.kernel.shared**2 + self.kernel.near**2 + self.kernel.own**2 + self.kernel.scatter**2
         explained = np.einsum("ij,ji->i", cross, cho_solve(factor, cross.T))
-        return mean, self.scale * np.sqrt(np.maximum(prior - explained, 0.0))
+        return mean, np.sqrt(np.maximum(self.kernel.variance - explained, 0.0))

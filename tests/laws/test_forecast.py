@@ -6,7 +6,15 @@ import pytest
 from autosched.curves.curve import Curve
 from autosched.laws.forecast import forecast_horizon, thinned
 from autosched.laws.functional import FunctionalLaw
-from autosched.laws.residual import ResidualKernel, ResidualProcess, covariance, run_points
+from autosched.laws.residual import (
+    ResidualKernel,
+    ResidualProcess,
+    covariance,
+    evidence,
+    history,
+    learned,
+    run_points,
+)
 from autosched.randomness import generator
 from autosched.testing.law_contract import wsd
 
@@ -77,22 +85,49 @@ def test_thinning_keeps_the_last_point_and_leaves_out_the_start():
     assert thin.steps[-1] == 500
 
 
+KERNEL = ResidualKernel(shared=0.04, near=0.03, own=0.03, scatter=1e-4, lengths=np.ones(5))
+
+
 def test_the_process_repeats_what_it_was_given_up_to_scatter():
     steps = np.array([100.0, 300.0, 600.0])
     points = run_points([(wsd(), steps), (wsd(peak_lr=0.02), steps)])
     residuals = np.array([0.02, 0.02, 0.02, -0.03, -0.03, -0.03])
-    process = ResidualProcess.of(points, residuals, ResidualKernel(scatter=1e-4))
-    mean, sd = process.conditioned(np.ones(6, dtype=bool), points)
+    mean, sd = ResidualProcess.of(points, residuals, KERNEL).conditioned(np.ones(6, dtype=bool), points)
     np.testing.assert_allclose(mean, residuals, atol=1e-3)
     assert np.all(sd < 1e-3)
 
 
 def test_far_from_every_known_run_the_process_knows_nothing():
-    known, far = run_points([(wsd(), np.array([600.0]))]), run_points([(wsd(peak_lr=100.0), np.array([600.0]))])
-    kernel = ResidualKernel()
-    far = type(far)(run=far.run + 1, features=far.features)
-    process = ResidualProcess.of(known, np.array([0.1]), kernel)
-    mean, sd = process.conditioned(np.ones(1, dtype=bool), far)
-    prior = np.sqrt(covariance(kernel, far, far)[0, 0] + kernel.scatter**2)
+    known = run_points([(wsd(), np.array([600.0]))])
+    far = run_points([(wsd(peak_lr=1e6), np.array([600.0]))], first_run=1)
+    mean, sd = ResidualProcess.of(known, np.array([0.1]), KERNEL).conditioned(np.ones(1, dtype=bool), far)
     assert abs(mean[0]) < 1e-3
-    assert sd[0] == pytest.approx(process.scale * prior, rel=1e-3)
+    assert sd[0] == pytest.approx(np.sqrt(KERNEL.variance), rel=1e-3)
+    assert covariance(KERNEL, known, known)[0, 0] == pytest.approx(KERNEL.variance, rel=1e-3)
+
+
+def test_histories_tell_cooldowns_apart_before_and_after_they_begin():
+    steps = np.array([300.0, 600.0])
+    early, late = (history(wsd(cooldown=cooldown, final=0.0), steps) for cooldown in (0.8, 0.2))
+    assert early[0, 1] < late[0, 1]
+    assert early[1, 1] < late[1, 1]
+    np.testing.assert_allclose(late[0, [1, 3]], [1.0, 1.0], atol=0.06)
+
+
+def test_the_learned_kernel_has_a_higher_likelihood_than_the_guess_and_exact_derivatives():
+    rng = generator(0, "kernel")
+    schedules = [wsd(peak_lr=0.01 * 2.0**i, cooldown=0.2 + 0.15 * i) for i in range(5)]
+    points = run_points([(schedule, np.arange(60.0, 601.0, 60.0)) for schedule in schedules])
+    truth = ResidualKernel(
+        shared=0.02, near=0.01, own=0.005, scatter=0.002, lengths=np.array([1.0, 0.3, 0.3, 0.3, 1.0])
+    )
+    matrix = covariance(truth, points, points) + truth.scatter**2 * np.eye(50)
+    residuals = np.linalg.cholesky(matrix) @ rng.standard_normal(50)
+    guess, better = ResidualKernel.guess(points, residuals), learned(points, residuals)
+    assert evidence(better, points, residuals)[0] < evidence(guess, points, residuals)[0]
+    slope = evidence(truth, points, residuals)[1]
+    for column, nudge in enumerate(np.eye(9) * 1e-5):
+        high, low = (
+            evidence(ResidualKernel.from_logs(truth.logs() + s * nudge), points, residuals)[0] for s in (1, -1)
+        )
+        assert slope[column] == pytest.approx((high - low) / 2e-5, rel=1e-4, abs=1e-4)

@@ -1,0 +1,117 @@
+"""Annealing law: loss from the forward and the annealing area (Tissue et al. 2024, arXiv:2408.11029).
+
+    L(t)  = floor + scale * S(t)**-exponent - gain * S2(t)
+    S2(t) = sum_k (lrs[k-1] - lrs[k]) * (1 - exp(-(t - k) / m))        m = memory * schedule.steps
+
+S, the drops and the one definition of warmup are those of :mod:`autosched.laws.drops`. The paper writes S2 as a
+double sum with lambda = 0.999 a step, so its C is ``gain * (1 - lambda)``. Its memory of about 1,000 updates suits its
+own horizons only: here it is a share of the horizon, and fitted.
+
+The loss is linear in the drops, so a schedule that minimises it alone does not exist (see the optimiser).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from autosched.curves.curve import Curve
+from autosched.laws.drops import DropTable, concatenated, drop_table
+from autosched.laws.form import Asked
+from autosched.laws.grid import on_every_step
+from autosched.laws.robust import Prior
+from autosched.schedules.schedule import FloatArray, Schedule
+
+_FIELDS = ("floor", "scale", "exponent", "gain", "memory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnealingLaw:
+    """The annealing law; every field > 0.
+
+    Attributes:
+        floor: loss at the peak LR after infinitely many updates, nats.
+        scale, exponent: the power law of the forward area.
+        gain: loss that an LR drop brings in the end, per unit of LR.
+        memory: updates after which 63% of it is there, as a share of the horizon.
+    """
+
+    name: ClassVar[str] = "annealing"
+
+    floor: float
+    scale: float
+    exponent: float
+    gain: float
+    memory: float
+
+    def __post_init__(self) -> None:
+        for field in _FIELDS:
+            if not (0 < getattr(self, field) < np.inf):
+                raise ValueError(f"{field} must be finite and > 0, but got {getattr(self, field)!r}.")
+
+    def predict(self, schedule: Schedule) -> FloatArray:
+        """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
+        return on_every_step(self, schedule)
+
+    def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
+        """Mean loss after each of `steps` updates, shape of `steps`, nats."""
+        logs = np.log([getattr(self, field) for field in _FIELDS])
+        return annealing_losses(drop_table(schedule, steps), logs)[0]
+
+
+def annealing_losses(table: DropTable, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Losses at the asked steps, shape (q,), and their derivatives by the five log-parameters, shape (q, 5)."""
+    floor, scale, exponent, gain, memory = np.exp(logs)
+    log_area = np.log(table.area)
+    power = scale * np.exp(-exponent * log_area)
+    age = table.updates / (memory * table.horizon)
+    rest = np.exp(-age)
+    gained = gain * table.sum_rows(table.size * (1 - rest))
+    jacobian = np.column_stack(
+        [
+            np.full(power.shape, floor),
+            power,
+            -exponent * log_area * power,
+            -gained,
+            gain * table.sum_rows(table.size * rest * age),
+        ]
+    )
+    return floor + power - gained, jacobian
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnealingForm:
+    """How the annealing law is fitted: weak priors scaled to the data, the memory near the paper's 1,000 of 24,000."""
+
+    name: str = AnnealingLaw.name
+    fields: tuple[str, ...] = _FIELDS
+    linear: tuple[int, ...] = (0, 1, 3)
+
+    def prepare(self, asked: Asked) -> DropTable:
+        """Areas and drops before the asked steps."""
+        return concatenated([drop_table(schedule, steps) for schedule, steps in asked])
+
+    def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Losses (n,) and derivatives by the five logs, (n, 5)."""
+        return annealing_losses(prepared, x)
+
+    def belief(self, curves: Sequence[Curve]) -> Prior:
+        """Weak beliefs scaled to the curves' least loss, peak LR and area."""
+        least = min(float(curve.losses.min()) for curve in curves)
+        peak = float(np.exp(np.mean([np.log(curve.schedule.peak_lr) for curve in curves])))
+        area = float(np.exp(np.mean([np.log(curve.schedule.lrs.sum()) for curve in curves])))
+        centre = np.log([0.9 * least, 0.1 * least * np.sqrt(area), 0.5, 0.03 * least / peak, 0.04])
+        return Prior(mean=centre, sd=np.array([0.3, 2.0, 0.5, 2.0, 0.5]))
+
+    def starts(self, belief: Prior) -> Sequence[FloatArray]:
+        """Three exponents."""
+        starts = np.repeat(belief.mean[None, :], 3, axis=0)
+        starts[:, 2] = np.log([0.3, 0.5, 0.8])
+        return list(starts)
+
+    def law(self, x: FloatArray) -> AnnealingLaw:
+        """The law behind its logs."""
+        return AnnealingLaw(**dict(zip(_FIELDS, np.exp(x).tolist(), strict=True)))
