@@ -16,7 +16,9 @@ from autosched.errors import SpaceError
 from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import key
 from autosched.schedules.schedule import ParameterValue
+from autosched.search.optuna_options import SAMPLER_OPTIONS, check_options
 from autosched.search.protocols import Proposal
+from autosched.space.membership import active_parameters, contains
 from autosched.space.records import Choice, Component, FamilySpace, Fixed, Range, ScheduleSpec, Space
 
 if TYPE_CHECKING:
@@ -28,17 +30,21 @@ REMEMBERED = 200
 """Trials a sampler sees at least; at 1.5 times as many the study is cut back, so that an ask never costs more."""
 
 
-def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.samplers.BaseSampler:
+def make_sampler(name: str, options: Mapping[str, Any], seed: int, sequence: int) -> optuna.samplers.BaseSampler:
     """An Optuna sampler by its name in a space file.
 
     Args:
-        options: keyword arguments of the sampler.
+        options: see :data:`~autosched.search.optuna_options.SAMPLER_OPTIONS`.
+        seed: of this sampler's draws.
+        sequence: the seed of all samplers of the study. A quasi-random sequence is one sequence: its scrambling must
+            not change from ask to ask, while the parameters it leaves out must.
 
     Raises:
         SpaceError: an option the sampler does not have, or a value it refuses.
     """
     from optuna import samplers
 
+    check_options(f"controller {name!r}", options, SAMPLER_OPTIONS[name])
     makers: Mapping[str, Any] = {
         "tpe": samplers.TPESampler,
         "gp": samplers.GPSampler,
@@ -46,17 +52,22 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int) -> optuna.sam
         "qmc": samplers.QMCSampler,
         "cmaes": samplers.CmaEsSampler,
     }
-    preset: dict[str, dict[str, Any]] = {
+    preset: Mapping[str, Mapping[str, Any]] = {
         "tpe": {"n_startup_trials": 5},
         "gp": {"n_startup_trials": 5, "deterministic_objective": False, "warn_independent_sampling": False},
-        "qmc": {"scramble": True, "warn_asynchronous_seeding": False, "warn_independent_sampling": False},
+        "qmc": {
+            "seed": sequence % 2**31,
+            "scramble": True,
+            "independent_sampler": samplers.RandomSampler(seed=seed % 2**31),
+            "warn_independent_sampling": False,
+        },
         "cmaes": {"warn_independent_sampling": False},
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             made: optuna.samplers.BaseSampler = makers[name](
-                **{**preset.get(name, {}), "seed": seed % 2**31, **options}
+                **{"seed": seed % 2**31, **preset.get(name, {}), **options}
             )
         except (TypeError, ValueError) as error:
             raise SpaceError(f"controller {name!r}: {error}") from None
@@ -78,20 +89,26 @@ class OptunaController:
     def __init__(self, space: Space, component: Component, *, remembered: int = REMEMBERED) -> None:
         self._space, self._component, self._remembered = space, component, remembered
         self._stateful = component.name in _STATEFUL
+        self._sampler(0)  # options are checked before anything is trained
+        self._restart()
+
+    def _restart(self) -> None:
+        """Know nothing of any trial."""
         self._cursor = 0
         self._numbers: dict[int, int] = {}
         self._results: dict[int, float | None] = {}
         self._untrained = -math.inf
         self._asked: tuple[int, Proposal] | None = None
         self._study = self._new_study()
-        self._sampler(0)  # options are checked before anything is trained
 
     def ask(self, state: StudyState) -> Proposal | None:
         """The sampler's choice for trial ``len(state.trials)``."""
         number = len(state.trials)
-        self._catch_up(state)
-        if self._asked is not None and self._asked[0] == number:
+        if self._asked is not None and self._asked[0] == number and self._cursor == len(state.log):
             return self._asked[1]
+        if self._asked is not None and not _taken_up(state, *self._asked):
+            self._restart()
+        self._catch_up(state)
         proposal = self._sample(number)
         self._asked = (number, proposal)
         return proposal
@@ -103,9 +120,8 @@ class OptunaController:
         return optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=0))
 
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        # A quasi-random sequence is one sequence: its scrambling must not change from ask to ask.
-        part = 0 if self._component.name == "qmc" else number
-        return make_sampler(self._component.name, self._component.options, key(self._space.seed, part, "propose"))
+        seed, sequence = (key(self._space.seed, part, "propose") for part in (number, "sequence"))
+        return make_sampler(self._component.name, self._component.options, seed, sequence)
 
     def _sample(self, number: int) -> Proposal:
         with warnings.catch_warnings():
@@ -114,20 +130,30 @@ class OptunaController:
             trial = self._study.ask()
             proposal = suggest(self._space, trial)
         self._numbers[number] = trial.number
+        if not self._stateful:
+            self._forget_draft(trial.number)
         return proposal
+
+    def _forget_draft(self, number: int) -> None:
+        """Leave of an asked trial what a rebuilt study has: its parameters. Samplers also note parameters they would
+        have given it in another branch of the space, and read them while it runs; an empty text ends that note.
+        """
+        trial = self._study.get_trials(deepcopy=False)[number]
+        for name in list(trial.system_attrs):
+            self._study._storage.set_trial_system_attr(trial._trial_id, name, "")
 
     def _catch_up(self, state: StudyState) -> None:
         """Read the log from the cursor. What is done at an entry depends on the log up to it and on nothing later."""
         for kind, number, step in state.log[self._cursor :]:
             trial = state.trials[number]
-            if kind == "advanced" and step and trial.points:
+            if kind == "advanced" and trial.points and trial.points[0].step <= step:
                 self._untrained = max(self._untrained, trial.points[0].loss)
             if trial.kind == "confirm":
                 continue
             if kind == "proposed":
                 self._proposed(trial)
-                if not self._stateful and len(self._numbers) > 1.5 * self._remembered:
-                    self._forget(state)
+                if len(self._numbers) >= 1.5 * self._remembered:
+                    self._forget()
             elif kind == "ended":
                 self._results[number] = self._value(trial)
                 self._tell(trial)
@@ -181,24 +207,43 @@ class OptunaController:
         else:
             self._study.tell(number, state=OptunaState.FAIL)
 
-    def _forget(self, state: StudyState) -> None:
-        """Keep the running, the best half and the latest half of what is remembered."""
-        running = [n for n in self._numbers if n not in self._results]
-        ended = sorted(n for n in self._numbers if n in self._results)
+    def _forget(self) -> None:
+        """Keep the running trials, the latest half of what is remembered, and the best of the others.
+
+        A sampler with a state needs the trials that hold it: CMA-ES the latest, a quasi-random sequence the first one,
+        which says what its coordinates are, and its place in the sequence, which is an attribute of the study.
+        """
+        before, trials, numbers = self._study, self._study.get_trials(deepcopy=False), self._numbers
+        running = [n for n in numbers if n not in self._results]
+        ended = sorted(n for n in numbers if n in self._results)
         half = self._remembered // 2
-        ranked = sorted(ended[:-half], key=self._rank)
-        kept = sorted({*running, *ended[-half:], *ranked[: self._remembered - half]})
+        older, rest = ended[:-half], self._remembered - half
+        if self._stateful:
+            first = [n for n in older if trials[numbers[n]].state.name in {"COMPLETE", "PRUNED"}][:1]
+            chosen = [*first, *older[max(0, len(older) - rest + 1) :]]
+        else:
+            chosen = sorted(older, key=self._rank)[:rest]
+        kept = sorted({*running, *ended[-half:], *chosen})
         self._study, self._numbers = self._new_study(), {}
-        for number in kept:
-            self._insert(state.trials[number])
-            if number in self._results:
-                self._tell(state.trials[number])
-        for number in set(self._results) - set(kept):
-            del self._results[number]
+        for name, value in before._storage.get_study_system_attrs(before._study_id).items():
+            self._study._storage.set_study_system_attr(self._study._study_id, name, value)
+        for place, number in enumerate(kept):
+            self._study.add_trial(trials[numbers[number]])
+            self._numbers[number] = place
+        self._results = {number: value for number, value in self._results.items() if number in self._numbers}
 
     def _rank(self, number: int) -> tuple[float, int]:
         value = self._results[number]
         return (math.inf if value is None else value, number)
+
+
+def _taken_up(state: StudyState, number: int, proposal: Proposal) -> bool:
+    """Whether the study went on with what was proposed as its trial `number`."""
+    if number >= len(state.trials):
+        return False
+    trial = state.trials[number]
+    same = all(trial.params.get(name) == value for name, value in proposal.params.items())
+    return trial.kind == "search" and trial.family == proposal.family and same
 
 
 def suggest(space: Space, trial: optuna.trial.Trial) -> Proposal:
@@ -230,37 +275,26 @@ def locate(space: Space, spec: ScheduleSpec) -> tuple[dict[str, Any], dict[str, 
     """A point's Optuna parameters and distributions; None when the point lies outside the space."""
     from optuna.distributions import CategoricalDistribution
 
-    names = [family.family for family in space.schedule]
-    if spec.family not in names:
+    if not contains(space, spec):
         return None
+    names = [family.family for family in space.schedule]
     params: dict[str, Any] = {}
     distributions: dict[str, Any] = {}
     if len(names) > 1:
         params["family"], distributions["family"] = spec.family, CategoricalDistribution(names)
-    for name, parameter in space.family(spec.family).parameters.items():
-        if not all(spec.params.get(other) in allowed for other, allowed in parameter.when.items()):
-            continue
-        value, domain = spec.params.get(name), parameter.domain
-        if isinstance(domain, Fixed):
-            if value != domain.value:
-                return None
-            continue
-        found = _coordinate(domain, value)
-        if found is None:
-            return None
-        params[f"{spec.family}.{name}"], distributions[f"{spec.family}.{name}"] = found
+    for name, parameter in active_parameters(space.family(spec.family), spec.params).items():
+        if not isinstance(parameter.domain, Fixed):
+            label = f"{spec.family}.{name}"
+            params[label], distributions[label] = _coordinate(parameter.domain, spec.params[name])
     return params, distributions
 
 
-def _coordinate(domain: Range | Choice, value: ParameterValue | None) -> tuple[Any, Any] | None:
+def _coordinate(domain: Range | Choice, value: ParameterValue) -> tuple[Any, Any]:
+    """A value of a domain as Optuna's value and distribution."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(domain, Choice):
-        if value not in domain.values:
-            return None
         return domain.values.index(value), CategoricalDistribution(tuple(range(len(domain.values))))
-    if not isinstance(value, int | float) or not domain.low <= value <= domain.high:
-        return None
     if domain.integer:
-        return int(value), IntDistribution(int(domain.low), int(domain.high), log=domain.log)
-    return float(value), FloatDistribution(domain.low, domain.high, log=domain.log)
+        return int(value), IntDistribution(int(domain.low), int(domain.high), log=domain.log)  # type: ignore[arg-type]
+    return float(value), FloatDistribution(domain.low, domain.high, log=domain.log)  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autosched.errors import SpaceError
 from autosched.ledger.records import KEEP, Decision
 from autosched.ledger.state import StudyState, TrialState
+from autosched.search.optuna_options import PRUNER_OPTIONS, check_options
 from autosched.space.records import Component, Space
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def make_pruner(component: Component, space: Space) -> optuna.pruners.BasePruner
     """
     from optuna import pruners
 
+    check_options(f"pruner {component.name!r}", component.options, PRUNER_OPTIONS[component.name])
     rung = space.checkpoint_every
     makers: Mapping[str, tuple[Any, dict[str, Any]]] = {
         "median": (pruners.MedianPruner, {"n_startup_trials": 4, "n_warmup_steps": rung}),
@@ -38,10 +40,14 @@ def make_pruner(component: Component, space: Space) -> optuna.pruners.BasePruner
         "threshold": (pruners.ThresholdPruner, {}),
     }
     maker, preset = makers[component.name]
+    options = {**preset, **component.options}
+    if "max_resource" in options and options["min_resource"] > options["max_resource"]:
+        rule = f"min_resource must be at most max_resource ({options['max_resource']})"
+        raise SpaceError(f"pruner {component.name!r}: {rule}, but got {options['min_resource']}.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            made: optuna.pruners.BasePruner = maker(**{**preset, **component.options})
+            made: optuna.pruners.BasePruner = maker(**options)
     except (TypeError, ValueError) as error:
         raise SpaceError(f"pruner {component.name!r}: {error}") from None
     return made
