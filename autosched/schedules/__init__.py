@@ -1,8 +1,20 @@
 """Learning-rate schedules: the `Schedule` value, its families with typed parameters, exports to torch and CSV."""
 
+from autosched.schedules.export import to_csv, to_function, to_lambda_lr, to_torch_source
 from autosched.schedules.family import Family
 from autosched.schedules.parameter import Parameter
 from autosched.schedules.registry import build, family_names, get_family
 from autosched.schedules.schedule import Schedule
 
-__all__ = ["Family", "Parameter", "Schedule", "build", "family_names", "get_family"]
+__all__ = [
+    "Family",
+    "Parameter",
+    "Schedule",
+    "build",
+    "family_names",
+    "get_family",
+    "to_csv",
+    "to_function",
+    "to_lambda_lr",
+    "to_torch_source",
+]

@@ -13,20 +13,26 @@ the final LR (see :mod:`autosched.schedules.progress`).
 from __future__ import annotations
 
 from autosched.schedules import progress as shapes
-from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Params, float_of
+from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, float_of
 from autosched.schedules.parts import Body, Parts
 from autosched.schedules.progress import Progress, Shape, down_to
 from autosched.schedules.schedule import FloatArray
 
 
-def decay_body(shape: Shape) -> Body:
-    """A body that follows `shape` from the peak LR to the final one over all updates after the warmup."""
+def decay_body(shape: Shape, *, final: Parameter = FINAL_LR_RATIO) -> Body:
+    """A body that follows `shape` from the peak LR to the final one over all updates after the warmup.
+
+    Args:
+        shape: a shape that goes from 1 to 0 and never rises.
+        final: the parameter that holds the final LR over the peak LR; another one than the default where a cooldown
+            follows that has a ``final_lr_ratio`` of its own.
+    """
 
     def lrs(params: Params, start: int, steps: int) -> FloatArray:
-        fall = down_to(float_of(params, "final_lr_ratio"), shape(Progress.of(steps - start)))
+        fall = down_to(float_of(params, final.name), shape(Progress.of(steps - start)))
         return float_of(params, "peak_lr") * fall
 
-    return Body(parameters=(PEAK_LR, FINAL_LR_RATIO), lrs=lrs, non_increasing=True)
+    return Body(parameters=(PEAK_LR, final), lrs=lrs, non_increasing=True)
 
 
 LINEAR = Parts(body=decay_body(shapes.linear)).family(

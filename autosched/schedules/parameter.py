@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Literal
 
@@ -113,10 +113,6 @@ class Parameter:
         """Whether the parameter exists beside these values of the others (its `when`)."""
         return all(name in params and params[name] in values for name, values in self.when.items())
 
-    def only_when(self, **when: tuple[ParameterValue, ...]) -> Parameter:
-        """The same parameter, existing only when the named others have one of these values."""
-        return replace(self, when=when)
-
     def check(self, value: object, family: str) -> ParameterValue:
         """The value in its canonical type (float, int, str or list of floats).
 
@@ -187,29 +183,36 @@ def _shown(value: object) -> str:
 
 
 def float_of(params: Params, name: str) -> float:
-    """A ``float`` parameter's value out of checked parameters."""
+    """A ``float`` parameter's value out of checked parameters; TypeError when they were not checked."""
     value = params[name]
-    assert isinstance(value, int | float)  # noqa: S101 - tells the type checker what `check` has made sure of
+    if not isinstance(value, int | float):
+        raise TypeError(_unchecked(name, value))
     return float(value)
 
 
 def int_of(params: Params, name: str) -> int:
-    """An ``integer`` parameter's value out of checked parameters."""
+    """An ``integer`` parameter's value out of checked parameters; TypeError when they were not checked."""
     value = params[name]
-    assert isinstance(value, int)  # noqa: S101 - as above
+    if not isinstance(value, int):
+        raise TypeError(_unchecked(name, value))
     return value
 
 
 def text_of(params: Params, name: str) -> str:
-    """A ``choice`` parameter's value out of checked parameters."""
+    """A ``choice`` parameter's value out of checked parameters; TypeError when they were not checked."""
     value = params[name]
-    assert isinstance(value, str)  # noqa: S101 - as above
+    if not isinstance(value, str):
+        raise TypeError(_unchecked(name, value))
     return value
 
 
 def array_of(params: Params, name: str) -> FloatArray:
     """A ``numbers`` parameter's value out of checked parameters, float64 of shape (n,)."""
     return np.asarray(params[name], dtype=np.float64)
+
+
+def _unchecked(name: str, value: object) -> str:
+    return f"{name} is of the wrong kind: {_shown(value)}; use build(), or Family.complete() first."
 
 
 PEAK_LR = Parameter(

@@ -138,9 +138,18 @@ class Parts:
         return self.body.fault(params, steps) or self.cooldown.fault(params, steps)
 
     def family(self, name: str, *, summary: str, source: str) -> Family:
-        """The parts as a family; its parameters are those of the body, then the warmup's, then the cooldown's."""
+        """The parts as a family; its parameters are those of the body, then the warmup's, then the cooldown's.
+
+        Raises:
+            ValueError: two parts have a parameter of the same name; one of them must be renamed.
+        """
         trunk = (*self.body.parameters, *self.warmup.parameters)
-        parameters = {parameter.name: parameter for parameter in (*trunk, *self.cooldown.parameters)}
+        every = (*trunk, *self.cooldown.parameters)
+        parameters = {parameter.name: parameter for parameter in every}
+        if len(parameters) < len(every):
+            names = [parameter.name for parameter in every]
+            twice = sorted({twin for twin in names if names.count(twin) > 1})
+            raise ValueError(f"{name}: two parts have a parameter {', '.join(twice)}; rename one.")
         has_cooldown = self.cooldown is not NO_COOLDOWN
         return Family(
             name=name,

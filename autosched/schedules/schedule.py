@@ -24,13 +24,19 @@ FORMAT_VERSION = 1
 
 
 def _canonical(lrs: ArrayLike) -> FloatArray:
-    array = np.array(lrs, dtype="<f8", copy=True)
+    try:
+        given = np.asarray(lrs)
+    except ValueError:
+        raise ScheduleError("lrs must be a vector, but got a ragged list.") from None
+    if given.size and given.dtype.kind not in "fiu":
+        raise ScheduleError(f"lrs must be real numbers, but got {given.dtype} values.")
+    array = np.array(given, dtype="<f8", copy=True)
     if array.ndim != 1 or array.size == 0:
         raise ScheduleError(f"lrs must be a non-empty vector, but got shape {array.shape}.")
     bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
     if bad.size:
         step = int(bad[0])
-        raise ScheduleError(f"lrs must be finite and >= 0, but update {step} has {array[step]!r}.")
+        raise ScheduleError(f"lrs must be finite and >= 0, but update {step} has {float(array[step])!r}.")
     array += 0.0  # -0.0 becomes 0.0, so that equal curves have equal bytes
     array.setflags(write=False)
     return array
@@ -151,17 +157,19 @@ class Schedule:
             document = json.loads(text)
         except json.JSONDecodeError as error:
             raise ScheduleError(f"not a schedule file: no JSON at line {error.lineno} ({error.msg}).") from None
+        except ValueError:  # an integer of thousands of digits
+            raise ScheduleError("not a schedule file: a number in it is too long.") from None
         if not isinstance(document, dict) or document.get("format") != "autosched.schedule":
             raise ScheduleError('not a schedule file: "format" must be "autosched.schedule".')
         if document.get("version") != FORMAT_VERSION:
             raise ScheduleError(f"schedule version must be {FORMAT_VERSION}, but got {document.get('version')!r}.")
         lrs = document.get("lrs")
-        if not isinstance(lrs, list) or not all(isinstance(lr, int | float) for lr in lrs):
+        if not isinstance(lrs, list) or not all(type(lr) in (int, float) for lr in lrs):
             raise ScheduleError('"lrs" must be a list of numbers.')
         params = document.get("params", {})
         if not isinstance(params, dict):
             raise ScheduleError(f'"params" must be a mapping, but got {params!r}.')
-        schedule = cls(np.asarray(lrs, dtype=np.float64), str(document.get("family", "table")), params)
+        schedule = cls(np.asarray(lrs), str(document.get("family", "table")), params)
         if document.get("fingerprint") != schedule.fingerprint:
             raise ScheduleError('"lrs" does not match "fingerprint": the file was edited or damaged.')
         return schedule

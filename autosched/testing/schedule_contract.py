@@ -1,0 +1,227 @@
+"""The suite every schedule `Family` passes, over parameters drawn by hypothesis from the family's own records.
+
+Subclass it in a test file and name the family; give the inputs yourself where the parameters hang together in a way
+the records cannot say::
+
+    class TestMyFamily(FamilyContract):
+        family = MY_FAMILY
+
+    class TestMyOtherFamily(FamilyContract):
+        family = MY_OTHER_FAMILY
+        inputs = strategy_of_params_and_steps
+
+Each promise is also a function of its own, ``(family, params, steps)``, for single cases. Needs the `test` extra.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from autosched.schedules.family import Family
+from autosched.schedules.parameter import Parameter, Params
+from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
+
+Inputs = tuple[dict[str, ParameterValue], int]
+Promise = Callable[[Family, Params, int], None]
+MAX_STEPS = 300
+ROUNDING = 1e-12
+"""Relative slack where two different float64 computations of one number are compared."""
+
+
+def family_inputs(family: Family) -> st.SearchStrategy[Inputs]:
+    """Parameters a family accepts, and a number of updates; parameters with a default are left out half of the time."""
+
+    @st.composite
+    def draw_inputs(draw: st.DrawFn) -> Inputs:
+        steps = draw(st.integers(1, MAX_STEPS))
+        params = _drawn(draw, family, steps)
+        assume(family.fault(_with_defaults(family, params), steps) is None)
+        return params, steps
+
+    return draw_inputs()
+
+
+def _drawn(draw: st.DrawFn, family: Family, steps: int) -> dict[str, ParameterValue]:
+    params: dict[str, ParameterValue] = {}
+    for name, parameter in family.parameters.items():
+        exists = parameter.exists(_with_defaults(family, params))
+        if exists and (parameter.required or draw(st.booleans())):
+            params[name] = draw(parameter_values(parameter, steps))
+    return params
+
+
+def _with_defaults(family: Family, params: Params) -> dict[str, ParameterValue]:
+    """`params` with the defaults of those that exist."""
+    complete: dict[str, ParameterValue] = {}
+    for name, parameter in family.parameters.items():
+        if name in params:
+            complete[name] = params[name]
+        elif parameter.default is not None and parameter.exists(complete):
+            complete[name] = parameter.default
+    return complete
+
+
+def parameter_values(parameter: Parameter, steps: int) -> st.SearchStrategy[Any]:
+    """Allowed values of one parameter; counts of updates stay below `steps`."""
+    if parameter.kind == "choice":
+        return st.sampled_from(parameter.choices)
+    low = parameter.low if math.isfinite(parameter.low) else -1e6
+    high = parameter.high if math.isfinite(parameter.high) else 1e6
+    if parameter.kind == "integer":
+        return st.integers(math.ceil(low), min(math.floor(high), steps - 1))
+    numbers = st.floats(
+        low, high, exclude_min=parameter.low_open, exclude_max=parameter.high_open, allow_subnormal=False
+    )
+    return numbers if parameter.kind == "float" else st.lists(numbers, min_size=parameter.min_length, max_size=20)
+
+
+def make(family: Family, params: Params, steps: int) -> Schedule:
+    """What ``build`` makes, for a family that need not be registered."""
+    complete = family.complete(params, steps=steps)
+    return Schedule(family.lrs(complete, steps), family.name, complete)
+
+
+def assert_every_update_has_a_sound_lr(family: Family, params: Params, steps: int) -> None:
+    """Exact length, float64, finite, never negative."""
+    lrs = family.lrs(family.complete(params, steps=steps), steps)
+    assert lrs.dtype == np.float64
+    assert lrs.shape == (steps,)
+    assert np.isfinite(lrs).all()
+    assert (lrs >= 0).all()
+
+
+def assert_the_parameters_say_it_all(family: Family, params: Params, steps: int) -> None:
+    """Complete parameters are stable, hold what was given, and rebuild the same bits."""
+    given_before = dict(params)
+    schedule = make(family, params, steps)
+    again = make(family, schedule.params, steps)
+    assert again == schedule
+    assert again.params == schedule.params
+    assert params == given_before
+    assert all(schedule.params[name] == value for name, value in params.items())
+
+
+def assert_json_keeps_every_bit(family: Family, params: Params, steps: int) -> None:
+    """The JSON round trip keeps the array's bytes, the family and the parameters."""
+    schedule = make(family, params, steps)
+    read = Schedule.from_json(schedule.to_json())
+    assert read.lrs.tobytes() == schedule.lrs.tobytes()
+    assert (read.family, read.params) == (schedule.family, schedule.params)
+
+
+def assert_prefixes_are_consistent(family: Family, params: Params, steps: int) -> None:
+    """A prefix has the first LRs, the prefix fingerprint as its own, and is shared to its last update."""
+    schedule = make(family, params, steps)
+    for length in {1, (steps + 1) // 2, steps}:
+        prefix = schedule.prefix(length)
+        assert prefix.lrs.tobytes() == schedule.lrs[:length].tobytes()
+        assert prefix.fingerprint == schedule.prefix_fingerprint(length)
+        assert prefix.common_steps(schedule) == length
+
+
+def assert_equal_curves_are_one(family: Family, params: Params, steps: int) -> None:
+    """A bare array with the same LRs is equal, hashes equally and has the same fingerprint."""
+    schedule = make(family, params, steps)
+    bare = Schedule(schedule.lrs.tolist())
+    assert bare == schedule
+    assert hash(bare) == hash(schedule)
+    assert bare.fingerprint == schedule.fingerprint
+
+
+def assert_the_warmup_rises_to_the_peak(family: Family, params: Params, steps: int) -> None:
+    """``lrs[i] = lrs[W] * (i + 1) / W`` for i < W; no LR is above ``peak_lr``, and a falling family starts with it."""
+    schedule = make(family, params, steps)
+    lrs, warmup_steps = schedule.lrs, _warmup_steps(schedule)
+    rise = lrs[warmup_steps] * np.arange(1, warmup_steps + 1) / max(warmup_steps, 1)
+    np.testing.assert_allclose(lrs[:warmup_steps], rise, rtol=ROUNDING, atol=0)
+    peak_lr = schedule.params.get("peak_lr")
+    if isinstance(peak_lr, float):
+        assert schedule.peak_lr <= peak_lr
+        if family.non_increasing:
+            assert lrs[warmup_steps] == peak_lr
+
+
+def assert_the_lr_falls_where_promised(family: Family, params: Params, steps: int) -> None:
+    """A family that promises it never rises after the warmup, and stays between the peak and the final LR."""
+    schedule = make(family, params, steps)
+    after = schedule.lrs[_warmup_steps(schedule) :]
+    if not family.non_increasing:
+        return
+    assert (after[1:] <= after[:-1] * (1 + ROUNDING)).all()
+    ratio, peak_lr = schedule.params.get("final_lr_ratio"), schedule.params.get("peak_lr")
+    if isinstance(ratio, float) and isinstance(peak_lr, float):
+        assert after[-1] >= ratio * peak_lr * (1 - ROUNDING)
+
+
+def assert_the_trunk_ignores_the_cooldown(family: Family, params: Params, steps: int) -> None:
+    """Without the cooldown's parameters (their defaults instead) the trunk the two have in common is bit-equal."""
+    complete = family.complete(params, steps=steps)
+    trunk = family.trunk_steps(complete, steps)
+    assert 0 <= trunk <= steps
+    assert family.trunk_parameters <= set(family.parameters)
+    assert bool(family.trunk_parameters) or trunk == 0
+    if trunk == 0:
+        return
+    other = family.complete({name: complete[name] for name in family.trunk_parameters if name in complete}, steps=steps)
+    shared = min(trunk, family.trunk_steps(other, steps))
+    assert _bits(family.lrs(complete, steps)[:shared]) == _bits(family.lrs(other, steps)[:shared])
+
+
+def _warmup_steps(schedule: Schedule) -> int:
+    warmup_steps = schedule.params.get("warmup_steps", 0)
+    assert isinstance(warmup_steps, int)
+    return warmup_steps
+
+
+def _bits(lrs: FloatArray) -> bytes:
+    return lrs.tobytes()
+
+
+PROMISES: tuple[Promise, ...] = (
+    assert_every_update_has_a_sound_lr,
+    assert_the_parameters_say_it_all,
+    assert_json_keeps_every_bit,
+    assert_prefixes_are_consistent,
+    assert_equal_curves_are_one,
+    assert_the_warmup_rises_to_the_peak,
+    assert_the_lr_falls_where_promised,
+    assert_the_trunk_ignores_the_cooldown,
+)
+
+
+class FamilyContract:
+    """All promises; see the module's text."""
+
+    family: ClassVar[Family]
+    inputs: ClassVar[st.SearchStrategy[Inputs] | None] = None
+    examples: ClassVar[int] = 100
+
+    def test_the_family_keeps_every_promise(self) -> None:
+        """Length, signs, completeness, JSON, prefixes, fingerprints, warmup, fall and trunk, over drawn inputs."""
+        family = self.family
+        inputs = family_inputs(family) if self.inputs is None else self.inputs
+
+        @settings(max_examples=self.examples, deadline=None, derandomize=True, database=None)
+        @given(inputs)
+        def keeps_every_promise(drawn: Inputs) -> None:
+            for promise in PROMISES:
+                promise(family, *drawn)
+
+        keeps_every_promise()
+
+    def test_the_parameters_describe_themselves(self) -> None:
+        """Each parameter is listed under its own name, with a meaning, and depends only on those listed before it."""
+        seen: set[str] = set()
+        for name, parameter in self.family.parameters.items():
+            assert parameter.name == name
+            assert parameter.meaning
+            assert set(parameter.when) <= seen
+            seen.add(name)
+        assert self.family.summary
+        assert self.family.source

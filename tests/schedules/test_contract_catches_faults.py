@@ -1,0 +1,60 @@
+"""The contract is worth something: each broken promise is noticed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from autosched.schedules.constant import CONSTANT
+from autosched.schedules.wsd import WSD
+from autosched.testing import schedule_contract as contract
+
+PARAMS = {"peak_lr": 0.1, "warmup_steps": 4}
+COOLING = {**PARAMS, "cooldown_fraction": 0.5}
+
+
+def constant_with(lrs):
+    return replace(CONSTANT, lrs=lrs)
+
+
+def faulty(change):
+    """The constant family with something done to its LRs."""
+
+    def lrs(params, steps):
+        return change(CONSTANT.lrs(params, steps))
+
+    return constant_with(lrs)
+
+
+@pytest.mark.parametrize(
+    ("promise", "family", "params"),
+    [
+        (contract.assert_every_update_has_a_sound_lr, faulty(lambda lrs: lrs[:-1]), PARAMS),
+        (contract.assert_every_update_has_a_sound_lr, faulty(lambda lrs: lrs * np.nan), PARAMS),
+        (contract.assert_every_update_has_a_sound_lr, faulty(lambda lrs: -lrs), PARAMS),
+        (contract.assert_every_update_has_a_sound_lr, faulty(lambda lrs: lrs.astype(np.float32)), PARAMS),
+        (contract.assert_the_warmup_rises_to_the_peak, faulty(np.square), PARAMS),
+        (contract.assert_the_warmup_rises_to_the_peak, faulty(lambda lrs: np.repeat(lrs[-1], lrs.size)), PARAMS),
+        (contract.assert_the_lr_falls_where_promised, faulty(lambda lrs: lrs + np.arange(lrs.size)), PARAMS),
+        (
+            contract.assert_the_trunk_ignores_the_cooldown,
+            replace(WSD, trunk_steps=lambda params, steps: steps),
+            COOLING,
+        ),
+        (
+            contract.assert_the_trunk_ignores_the_cooldown,
+            replace(WSD, trunk_parameters=frozenset({"peak_lr"})),
+            COOLING,
+        ),
+    ],
+)
+def test_a_broken_promise_is_noticed(promise, family, params):
+    with pytest.raises(AssertionError):
+        promise(family, params, 20)
+
+
+def test_a_family_that_gives_another_curve_each_time_is_noticed():
+    counter = iter(range(1, 100))
+    restless = constant_with(lambda params, steps: np.full(steps, float(next(counter))))
+    with pytest.raises(AssertionError):
+        contract.assert_the_parameters_say_it_all(restless, PARAMS, 20)

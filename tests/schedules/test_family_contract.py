@@ -1,0 +1,70 @@
+"""Every registered family keeps the promises of the contract, and so does one put together from other parts."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from autosched.schedules import family_names
+from autosched.schedules.constant import CONSTANT
+from autosched.schedules.decays import COSINE, LINEAR
+from autosched.schedules.parameter import PEAK_LR
+from autosched.schedules.parts import Body, Parts
+from autosched.schedules.piecewise import PIECEWISE
+from autosched.schedules.table import TABLE
+from autosched.schedules.wsd import COOLDOWN, WSD
+from autosched.testing.schedule_contract import FamilyContract
+
+LRS = st.floats(0, 1e3, allow_subnormal=False)
+
+
+class TestConstant(FamilyContract):
+    family = CONSTANT
+
+
+class TestLinear(FamilyContract):
+    family = LINEAR
+
+
+class TestCosine(FamilyContract):
+    family = COSINE
+
+
+class TestWsd(FamilyContract):
+    family = WSD
+    examples = 300
+
+
+@st.composite
+def stages(draw):
+    steps = draw(st.integers(1, 200))
+    boundaries = sorted(draw(st.sets(st.integers(1, steps - 1), max_size=6))) if steps > 1 else []
+    values = draw(st.lists(LRS, min_size=len(boundaries) + 1, max_size=len(boundaries) + 1))
+    warmup_steps = draw(st.integers(0, steps - 1))
+    return {"values": values, "boundaries": boundaries, "warmup_steps": warmup_steps}, steps
+
+
+class TestPiecewise(FamilyContract):
+    family = PIECEWISE
+    inputs = stages()
+
+
+class TestTable(FamilyContract):
+    family = TABLE
+    inputs = st.lists(LRS, min_size=1, max_size=100).map(lambda lrs: ({"lrs": lrs}, len(lrs)))
+
+
+def there_and_back(params, start, steps):
+    """Down to half of the peak LR in the middle and up again."""
+    return params["peak_lr"] * (0.5 + abs(np.linspace(-0.5, 0.5, steps - start)))
+
+
+class TestAFamilyPutTogetherElsewhere(FamilyContract):
+    """A third party's: it rises again and promises nothing else, and has a cooldown that is built in."""
+
+    family = Parts(body=Body(parameters=(PEAK_LR,), lrs=there_and_back), cooldown=COOLDOWN).family(
+        "there_and_back", summary="down, up and cooled down", source="this test"
+    )
+
+
+def test_every_registered_family_is_put_to_the_contract():
+    tested = {case.family.name for case in FamilyContract.__subclasses__()}
+    assert set(family_names()) <= tested
