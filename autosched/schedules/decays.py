@@ -29,7 +29,7 @@ def decay_body(shape: Shape, *, final: Parameter = FINAL_LR_RATIO) -> Body:
     """
 
     def lrs(params: Params, start: int, steps: int) -> FloatArray:
-        fall = down_to(float_of(params, final.name), shape(Progress.of(steps - start)))
+        fall = down_to(float_of(params, final.name), shape(Progress(steps - start)))
         return float_of(params, "peak_lr") * fall
 
     return Body(parameters=(PEAK_LR, final), lrs=lrs, non_increasing=True)

@@ -23,23 +23,26 @@ import numpy as np
 from autosched.schedules.schedule import FloatArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Progress:
-    """Where each update of a decay stands; see the module's notation table."""
+    """Where each of `updates` updates of a decay stands; see the module's notation table.
 
-    done: FloatArray
-    left: FloatArray
+    Example:
+        >>> Progress(4).done.tolist(), Progress(4).left.tolist()
+        ([0.0, 0.25, 0.5, 0.75], [1.0, 0.75, 0.5, 0.25])
+    """
 
-    @classmethod
-    def of(cls, updates: int) -> Progress:
-        """Progress of each of `updates` updates.
+    updates: int
 
-        Example:
-            >>> Progress.of(4).done.tolist(), Progress.of(4).left.tolist()
-            ([0.0, 0.25, 0.5, 0.75], [1.0, 0.75, 0.5, 0.25])
-        """
-        count = np.arange(updates, dtype=np.float64)
-        return cls(count / max(updates, 1), (updates - count) / max(updates, 1))
+    @property
+    def done(self) -> FloatArray:
+        """Share of the decay that is over, shape (updates,)."""
+        return np.arange(self.updates, dtype=np.float64) / max(self.updates, 1)
+
+    @property
+    def left(self) -> FloatArray:
+        """Share of the decay that is still to come, shape (updates,)."""
+        return np.arange(self.updates, 0, -1, dtype=np.float64) / max(self.updates, 1)
 
 
 Shape = Callable[[Progress], FloatArray]

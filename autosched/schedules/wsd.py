@@ -37,7 +37,7 @@ def cooldown_steps(params: Params, steps: int) -> int:
 
 def cooldown_fall(params: Params, updates: int) -> FloatArray:
     """LR over the LR at the cooldown's start, shape (updates,)."""
-    name, ratio, progress = text_of(params, "cooldown_shape"), float_of(params, "final_lr_ratio"), Progress.of(updates)
+    name, ratio, progress = text_of(params, "cooldown_shape"), float_of(params, "final_lr_ratio"), Progress(updates)
     if name == "exponential":
         return shapes.exponential(progress, ratio)
     if name == "power":

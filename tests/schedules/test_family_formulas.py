@@ -178,8 +178,8 @@ def test_a_million_updates_take_less_than_50_ms(family, params):
         params = {"peak_lr": 0.1, "warmup_steps": 1000, **params}
 
     def seconds():
-        start = time.perf_counter()
+        start = time.process_time()  # the processor's time: what else the machine does must not fail the test
         build(family, params, steps=1_000_000)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     assert min(seconds() for _ in range(5)) < 0.05
