@@ -32,6 +32,7 @@ from workers.threads import with_threads
 
 MAX_DEATHS = 8
 """Workers that may die in a row without any segment coming back before the backend gives up."""
+LOOK_SECONDS = 5.0  # between looks whether Ray is alive at all, while nothing comes back
 START_SECONDS = 120.0
 """How long to wait for the first worker: a cluster may be busy with other people's work."""
 OBJECT_STORE_BYTES = 80 * 2**20  # Ray's least; only segments and observations pass through
@@ -120,8 +121,9 @@ class RayBackend:
         self._deaths = 0
         self._last_death = ""
         self._closed = False
-        own = address in (None, "local")
-        self._ray, self._started_ray = _connect(None if own else address, cores=math.ceil(workers * cpus - _MARGIN))
+        self._own = address in (None, "local")
+        self._cores = math.ceil(workers * cpus - _MARGIN)
+        self._ray, self._started_ray = _connect(None if self._own else address, cores=self._cores)
         try:
             _check_room(self._ray.nodes(), workers=workers, cpus=cpus, gpus=gpus)
             for index in range(workers):
@@ -153,8 +155,8 @@ class RayBackend:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             self._check_deaths()
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            outcomes = self._collect(left)
+            left = LOOK_SECONDS if deadline is None else max(0.0, deadline - time.monotonic())
+            outcomes = self._collect(min(left, LOOK_SECONDS)) or self._revive()
             if outcomes or (deadline is not None and time.monotonic() >= deadline):
                 return outcomes
 
@@ -244,6 +246,35 @@ class RayBackend:
         if segment is None:
             return None
         return Failure(segment=segment.id, kind=kind, reason=reason, seconds=seconds, worker=name)
+
+    def _revive(self) -> list[Outcome]:
+        """Start an own Ray again when it died as a whole; what was in flight comes back as failures.
+
+        Ray's node ends with any of its agents, so killing one of them takes all workers, and no new actor would ever
+        come up. A cluster that autosched did not start is its owner's to mend.
+        """
+        if not (self._own and self._started_ray) or any(node["Alive"] for node in self._ray.nodes()):
+            return []
+        self._deaths += 1
+        self._last_death = "Ray on this machine died."
+        lost = [
+            Failure(
+                segment=seat.segment.id,
+                kind="worker_died",
+                reason=f"worker {seat.name} was lost: Ray on this machine died and was started again.",
+                seconds=time.monotonic() - seat.since,
+                worker=seat.name,
+            )
+            for seat in self._seats
+            if seat.segment is not None
+        ]
+        names = [seat.name for seat in self._seats]
+        self._calls.clear()
+        self._seats.clear()
+        self._ray.shutdown()
+        self._ray, self._started_ray = _connect(None, cores=self._cores)
+        self._seats.extend(self._start(name) for name in names)
+        return [*lost]
 
     def _diagnose(self, seat: _Seat, error: Exception) -> tuple[FailureKind, str]:
         errors = self._ray.exceptions

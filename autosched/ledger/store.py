@@ -18,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.schema import CreateTable
 
 from autosched.errors import LedgerError, StudyError, UsageError
 from autosched.ledger.events import Event, SegmentFinished, Stamped, decode, encode, kind_of
@@ -77,7 +78,13 @@ class Ledger:
             raise UsageError(f"the ledger's folder {path.parent} does not exist.")
         self._engine = _engine(self._url)
         with self._guard("open"):
-            _METADATA.create_all(self._engine)
+            self._make_tables()
+
+    def _make_tables(self) -> None:
+        """Make the tables unless they are there; two processes may do so at the same moment."""
+        for table in _METADATA.sorted_tables:
+            with contextlib.suppress(sa.exc.IntegrityError), self._engine.begin() as connection:
+                connection.execute(CreateTable(table, if_not_exists=True))
 
     @contextlib.contextmanager
     def _guard(self, doing: str) -> Iterator[None]:

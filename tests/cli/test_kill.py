@@ -81,7 +81,7 @@ def wait_for_events(folder: Path, process: subprocess.Popen[bytes], count: int) 
 
 
 def worker_pids(driver: int) -> list[int]:
-    """Ray worker processes below a driver that run an actor."""
+    """Ray processes below a driver: its workers, and the agents whose death takes the whole local Ray along."""
     parents: dict[int, int] = {}
     names: dict[int, str] = {}
     for entry in Path("/proc").iterdir():

@@ -140,6 +140,17 @@ os.kill(os.getpid(), signal.SIGKILL)
         pass
 
 
+def test_many_processes_may_open_a_new_ledger_at_once(url: str) -> None:
+    code = f"from autosched.ledger.store import Ledger; input(); Ledger({url!r}).studies()"
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    racers = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(6)]
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("go\n")
+        racer.stdin.flush()
+    assert [racer.communicate()[1] for racer in racers] == [""] * 6
+
+
 def test_a_damaged_file_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "bad.db").write_bytes(b"this is no database, it only looks like a file" * 50)
     with pytest.raises(LedgerError, match=r"cannot open the ledger .*bad\.db: file is not a database"):
