@@ -12,6 +12,7 @@ from autosched.ledger.state import StudyState, TrialState
 from autosched.report import canvas
 from autosched.report.confirmation import winner
 from autosched.report.curves import searched
+from autosched.space.membership import domain_contains
 from autosched.space.records import Choice, Domain, Fixed, Range, Space
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def parameter_plot(state: StudyState, space: Space) -> bytes | None:
     """A PNG with one panel per searched number or choice (at most 12), each within its bounds.
 
     Dots are complete trials, the star is the winner; hollow triangles are trials that ended early, at the loss that
-    was forecast for them last. None when no trial has a loss or nothing is searched.
+    was forecast for them last. A default outside a domain is not in its panel. None when no trial has a loss or nothing
+    is searched.
     """
     panels = _panels(state, space)
     values = [trial.value for trial in searched(state) if trial.value is not None]
@@ -43,7 +45,8 @@ def parameter_plot(state: StudyState, space: Space) -> bytes | None:
             canvas.dress(axes, x=name, y="final loss (nats)" if index % columns == 0 else "")
             if len(space.schedule) > 1:
                 axes.set_title(family, loc="left", fontsize=9, color=canvas.INK)
-            _panel(axes, [t for t in searched(state) if t.family == family and name in t.params], name, domain)
+            trials = [t for t in searched(state) if t.family == family and domain_contains(domain, t.params.get(name))]
+            _panel(axes, trials, name, domain)
             _star(axes, winner(state), family, name, domain)
         else:
             axes.set_visible(False)
@@ -115,14 +118,15 @@ def _bounds(axes: Axes, domain: Range) -> None:
 
 def _star(axes: Axes, best: TrialState | None, family: str, name: str, domain: Domain) -> None:
     places, losses = [], []
-    if best is not None and best.value is not None and best.family == family and name in best.params:
+    inside = best is not None and best.family == family and domain_contains(domain, best.params.get(name))
+    if best is not None and best.value is not None and inside:
         places, losses = [_place(best, name, domain)], [best.value]
     axes.plot(places, losses, "*", color=canvas.WINNER, mec="white", mew=0.6, ms=14, label="winner", zorder=4)
 
 
 def _place(trial: TrialState, name: str, domain: Domain) -> float:
-    """Where a trial lies on the parameter's axis: its value, or the number of its choice; NaN for the default's own."""
+    """Where a trial lies on the parameter's axis: its value, or the number of its choice."""
     value = trial.params[name]
     if isinstance(domain, Choice):
-        return float(domain.values.index(value)) if value in domain.values else math.nan
+        return float(domain.values.index(value))
     return float(value) if isinstance(value, int | float) else math.nan

@@ -61,8 +61,10 @@ def active_parameters(family: FamilySpace, params: Mapping[str, ParameterValue])
     return active
 
 
-def domain_contains(domain: Domain, value: ParameterValue) -> bool:
-    """Whether a value can be drawn from a domain."""
+def domain_contains(domain: Domain, value: ParameterValue | None) -> bool:
+    """Whether a value can be drawn from a domain; None, that is no value, cannot."""
+    if value is None:
+        return False
     if isinstance(domain, Fixed):
         return _same(value, domain.value)
     if isinstance(domain, Choice):
