@@ -75,11 +75,13 @@ def _panel(axes: Axes, trials: Sequence[TrialState], name: str, domain: Domain) 
         for trial in trials
         if trial.value is None and trial.status != "running" and trial.forecast is not None
     ]
+    # Whole dots on the edge of the panel; a line that has none (it is there for the legend) would have endless extent.
     axes.plot(
         [_place(trial, name, domain) for trial, _ in forecast],
         [loss for _, loss in forecast],
         "v",
         clip_on=False,
+        in_layout=False,
         mfc="none",
         mec=canvas.MUTED,
         ms=5,
@@ -90,6 +92,7 @@ def _panel(axes: Axes, trials: Sequence[TrialState], name: str, domain: Domain) 
         [loss for _, loss in complete],
         "o",
         clip_on=False,
+        in_layout=False,
         color=canvas.BLUE,
         mec="white",
         mew=0.5,
