@@ -182,16 +182,16 @@ class GptTrainer:
 
     def start(self) -> None:
         """Make a fresh model."""
-        model = Gpt(self._options, self._corpus.vocabulary, seed=self._seed)
-        matrices = [weight for weight in model.parameters() if weight.ndim >= 2]
         self._run.begin(
-            model,
-            lambda: torch.optim.AdamW(
-                matrices, lr=0.0, betas=self._options.betas, weight_decay=self._options.weight_decay
-            ),
+            lambda: Gpt(self._options, self._corpus.vocabulary, seed=self._seed),
+            self._optimizer,
             clip=self._options.clip,
             compiled=self._options.compile,
         )
+
+    def _optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
+        betas, decay = self._options.betas, self._options.weight_decay
+        return torch.optim.AdamW(model.parameters(), lr=0.0, betas=betas, weight_decay=decay)
 
     def train(self, lrs: FloatArray) -> Mapping[str, float]:
         """Do ``len(lrs)`` updates; means of ``train_loss`` and ``grad_norm`` (before clipping)."""
@@ -199,7 +199,7 @@ class GptTrainer:
 
     def evaluate(self) -> float:
         """Mean loss on the fixed validation batches, nats per token."""
-        return self._run.mean_loss(self._loss(x, y) for x, y in self._validation)
+        return self._run.mean_loss(self._loss, self._validation)
 
     def save(self, file: BinaryIO) -> None:
         """Write model, optimizer, step and divergence watch; batches and dropout follow from (seed, step)."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from autosched.engine.trainer import Trainer
@@ -15,6 +18,8 @@ BUILT_IN: dict[str, str] = {
     "simulated": "workers.simulated:SimulatedTrainer",
 }
 """Imported when first used: the simulated trainer needs no torch."""
+MEMBERS = ("step", "start", "train", "evaluate", "save", "load")
+"""What a trainer class must have; see :class:`autosched.engine.trainer.Trainer`."""
 
 
 def make_trainer(use: str, options: Mapping[str, Any], seed: int, horizon: int) -> Trainer:
@@ -36,9 +41,19 @@ def check_trainer(use: str, options: Mapping[str, Any]) -> None:
     A trainer class may have a static ``check_options(options)``; the built-in ones do.
 
     Raises:
-        UsageError: as :func:`make_trainer`.
+        UsageError: as :func:`make_trainer`; also a class that is no trainer.
     """
-    check = getattr(trainer_class(use), "check_options", None)
+    found = trainer_class(use)
+    missing = [name for name in MEMBERS if not hasattr(found, name)]
+    if missing:
+        raise UsageError(f"trainer {use!r}: a trainer needs {', '.join(MEMBERS)}, but it has no {', '.join(missing)}.")
+    try:
+        inspect.signature(found).bind(options, seed=0, horizon=1)
+    except TypeError as error:
+        raise UsageError(
+            f"trainer {use!r}: its constructor must take (options, *, seed, horizon), but: {error}."
+        ) from None
+    check = getattr(found, "check_options", None)
     if check is not None:
         check(options)
 
@@ -46,16 +61,30 @@ def check_trainer(use: str, options: Mapping[str, Any]) -> None:
 def trainer_class(use: str) -> Any:
     """The class behind a name.
 
+    A module is looked for where Python looks, and then in the working directory, where an installed program, unlike
+    ``python``, does not look by itself. Ray tells its workers the driver's working directory.
+
     Raises:
         UsageError: there is none; the text lists the built-in ones, or says why the import failed.
     """
     target = BUILT_IN.get(use, use)
     module, colon, name = target.partition(":")
-    if not colon or not module or not name:
+    if not colon or not module or not name or module.startswith("."):
         raise UsageError(f"trainer must be one of {', '.join(BUILT_IN)}, or package.module:Class, but got {use!r}.")
+    if use not in BUILT_IN:
+        _search_also(str(Path.cwd()))
     try:
-        return getattr(importlib.import_module(module), name)
-    except ImportError as error:
-        raise UsageError(f"trainer {use!r} cannot be imported: {error}.") from None
-    except AttributeError:
-        raise UsageError(f"trainer {use!r}: the module {module} has no {name}.") from None
+        imported = importlib.import_module(module)
+    except Exception as error:  # whatever a module of the user's does wrong
+        reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+        raise UsageError(f"trainer {use!r} cannot be imported: {' '.join(reason.split()).rstrip('.')}.") from None
+    found = getattr(imported, name, None)
+    if not callable(found):
+        raise UsageError(f"trainer {use!r}: the module {module} has no class {name}.")
+    return found
+
+
+def _search_also(folder: str) -> None:
+    """Look for modules in `folder` too, after all other places, so that it hides nothing that is installed."""
+    if folder not in sys.path:
+        sys.path.append(folder)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import math
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, BinaryIO
@@ -139,7 +140,7 @@ class SimulatedTrainer:
     def save(self, file: BinaryIO) -> None:
         """One line of JSON, then padding up to ``checkpoint_bytes``."""
         state = {**self._identity(), "step": self._step, "area": self._area, "heat": self._heat}
-        line = json.dumps(state).encode() + b"\n"
+        line = json.dumps({**state, "checksum": _checksum(state)}).encode() + b"\n"
         file.write(line)
         file.write(bytes(max(0, self._options.checkpoint_bytes - len(line))))
 
@@ -152,9 +153,12 @@ class SimulatedTrainer:
         line = file.readline()
         try:
             state = json.loads(line)
+            whole = state.pop("checksum") == _checksum(state)
             found = (int(state["step"]), float(state["area"]), float(state["heat"]))
-        except (ValueError, KeyError, TypeError):
-            raise CheckpointError("the checkpoint is damaged, or not one of the simulated trainer.") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            whole = False
+        if not whole:
+            raise CheckpointError("the checkpoint is damaged, or not one of the simulated trainer.")
         for name, value in self._identity().items():
             if state.get(name) != value:
                 raise CheckpointError(f"the checkpoint is of another configuration: its {name} is not {value!r}.")
@@ -165,3 +169,7 @@ class SimulatedTrainer:
 
     def _identity(self) -> dict[str, Any]:
         return {"format": _FORMAT, "seed": self._seed, "options": asdict(self._options)}
+
+
+def _checksum(state: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(state, sort_keys=True).encode())

@@ -16,6 +16,8 @@ from autosched.schedules.schedule import FloatArray
 from workers.checkpoints import read_checkpoint, write_checkpoint
 from workers.divergence import DivergenceWatch
 
+FULL = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "NVRTC_ERROR_OUT_OF_MEMORY")
+"""What torch's plain RuntimeErrors say when main memory, or a library's own memory on the GPU, is full."""
 ADVICE = "make batch, context or width smaller, use dtype bfloat16, or give each worker more of a GPU (resources.gpus)"
 
 
@@ -50,17 +52,26 @@ class TorchRun:
         return self._model is not None
 
     def begin(
-        self, model: nn.Module, optimizer: Callable[[], torch.optim.Optimizer], *, clip: float, compiled: bool = False
+        self,
+        make_model: Callable[[], nn.Module],
+        make_optimizer: Callable[[nn.Module], torch.optim.Optimizer],
+        *,
+        clip: float,
+        compiled: bool = False,
     ) -> None:
-        """Take a fresh model.
+        """Make a fresh model.
 
         Args:
-            optimizer: makes the optimizer of the model's parameters, which are on the device by then.
+            make_model: makes the model in main memory.
+            make_optimizer: makes the optimizer of the model, which is on the device by then.
             clip: largest gradient norm; 0 for no clipping.
+
+        Raises:
+            OutOfMemoryError: the model does not fit.
         """
         with _memory_guard():
-            self._model = model.to(self.device)
-            self._optimizer = optimizer()
+            model = make_model().to(self.device)
+            self._model, self._optimizer = model, make_optimizer(model)
         self._forward = torch.compile(model) if compiled else model
         self.step, self._watch, self._clip = 0, DivergenceWatch(), clip
 
@@ -100,7 +111,8 @@ class TorchRun:
                 optimizer.step()
                 self.step += 1
                 losses, norms = losses + seen, norms + length
-        return {"train_loss": losses / len(lrs), "grad_norm": norms / len(lrs)}
+        count = max(1, len(lrs))
+        return {"train_loss": losses / count, "grad_norm": norms / count}
 
     @contextmanager
     def _seeded(self, seed: int) -> Iterator[None]:
@@ -110,12 +122,12 @@ class TorchRun:
             torch.manual_seed(key(seed, "dropout", self.step))
             yield
 
-    def mean_loss(self, losses: Iterable[Tensor]) -> float:
-        """Mean of losses that are computed lazily, without gradients and without dropout."""
+    def mean_loss(self, loss_of: Callable[[Tensor, Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+        """Mean of the batches' losses, without gradients and without dropout."""
         model, _ = self._parts()
         model.eval()
         with torch.no_grad(), _memory_guard():
-            return float(torch.stack([loss.double() for loss in losses]).mean())
+            return float(torch.stack([loss_of(x, y).double() for x, y in batches]).mean())
 
     def save(self, file: BinaryIO, *, configuration: Mapping[str, Any]) -> None:
         """Write all that the next update depends on."""
@@ -141,7 +153,7 @@ class TorchRun:
             optimizer.load_state_dict(state["optimizer"])
             self.step, self._watch = int(state["step"]), DivergenceWatch.restore(state["watch"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"the checkpoint does not fit the model: {str(error).splitlines()[0]}.") from None
+            raise CheckpointError(f"the checkpoint does not fit the model: {_first_line(error)}.") from None
 
     def _parts(self) -> tuple[nn.Module, torch.optim.Optimizer]:
         assert self._model is not None, "start() or load() comes first"  # noqa: S101 - misuse by a trainer
@@ -154,4 +166,12 @@ def _memory_guard() -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise OutOfMemoryError(f"the GPU is full ({str(error).splitlines()[0]}); {ADVICE}") from None
+        raise OutOfMemoryError(f"the GPU is full ({_first_line(error)}); {ADVICE}.") from None
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in FULL):
+            raise
+        raise OutOfMemoryError(f"memory is full ({_first_line(error)}); {ADVICE}.") from None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__).strip().rstrip(".:")

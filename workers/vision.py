@@ -96,8 +96,7 @@ class VisionTrainer:
 
     def start(self) -> None:
         """Make a fresh model."""
-        model = Convnet(self._options, seed=self._seed)
-        self._run.begin(model, lambda: self._optimizer(model), clip=self._options.clip)
+        self._run.begin(lambda: Convnet(self._options, seed=self._seed), self._optimizer, clip=self._options.clip)
 
     def _optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
         decay = self._options.weight_decay
@@ -112,7 +111,7 @@ class VisionTrainer:
     def evaluate(self) -> float:
         """Mean loss on the held-out digits, nats per image."""
         images, labels = self._data.validation_images, self._data.validation_labels
-        return self._run.mean_loss([self._loss(torch.from_numpy(images), torch.from_numpy(labels))])
+        return self._run.mean_loss(self._loss, [(torch.from_numpy(images), torch.from_numpy(labels))])
 
     def save(self, file: BinaryIO) -> None:
         """Write model, optimizer, step and divergence watch; batches and dropout follow from (seed, step)."""
