@@ -21,7 +21,7 @@ import tempfile
 import time
 import timeit
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +176,8 @@ def tune_seconds(*, trials: int, segments: int) -> float:
                     checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=1, num_to_keep=2),
                 ),
             )
-            results = tuner.fit()
+            with redirect_stdout(sys.stderr):  # Tune draws its tables on stdout
+                results = tuner.fit()
             assert len(results) == trials
             return time.perf_counter() - first[0]
     finally:
@@ -211,7 +212,8 @@ def growth(*, early: int, late: int, window: int, controller: str) -> dict[str, 
 
         def per_event(count: int) -> float:
             repeats = max(1, 20_000 // count)
-            seconds = timeit.timeit(lambda: fold(space.study, events[:count]), number=repeats)  # garbage collector off
+            # timeit switches the garbage collector off; the least of five runs is the one other processes disturbed least
+            seconds = min(timeit.repeat(lambda: fold(space.study, events[:count]), number=repeats, repeat=5))
             return 1e6 * seconds / (repeats * count)
 
         ms = {"early": per_trial(early), "late": per_trial(late)}

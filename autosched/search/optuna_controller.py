@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _STATEFUL = frozenset({"qmc", "cmaes"})
 """Samplers that keep their state in the study's attributes: a rebuilt study must ask them again to get it back."""
-REMEMBERED = 200
+REMEMBERED = 128
 """Trials a sampler sees at least; at 1.5 times as many the study is cut back, so that an ask never costs more."""
 
 
