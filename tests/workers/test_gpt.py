@@ -140,7 +140,7 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_model_that_does_not_fit_is_out_of_memory_with_advice():
     trainer = GptTrainer({**TINY, "width": 2**40, "heads": 1}, seed=0, horizon=1)
-    with pytest.raises(OutOfMemoryError, match="memory is full .* make batch, context or width smaller") as info:
+    with pytest.raises(OutOfMemoryError, match=r"memory is full .* make batch, context or width smaller") as info:
         trainer.start()
     assert "\n" not in str(info.value)
 
