@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
+from pydantic import ValidationError
+from typer.exceptions import TyperException
 
 from autosched.cli import inspect_commands, schedule_commands, server_commands, study_commands
 from autosched.errors import AutoschedError
 
 app = typer.Typer(
     help="Find the learning-rate schedule a training run should use, for the cost of a few runs.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -34,20 +34,33 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run the program; returns its exit code. Errors are one line on stderr."""
     try:
-        result = app(arguments, standalone_mode=False)
+        result = app(arguments or ["--help"], standalone_mode=False)
     except AutoschedError as error:
         return _say(str(error), error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        return 2
-    except click.ClickException as error:
-        return _say(error.format_message(), 2)
-    except (KeyboardInterrupt, click.Abort):
+    except TyperException as error:
+        return _say(_usage(error), 2)
+    except OSError as error:
+        return _machine(error)
+    except (KeyboardInterrupt, typer.Abort):
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe went away; nobody is left to tell
-        return 0
+    if not arguments:  # the help was shown to somebody who asked for nothing
+        return 2
     return result if isinstance(result, int) else 0
+
+
+def _usage(error: TyperException) -> str:
+    """What is wrong with the arguments; Typer leaves out a value that is of the wrong type or out of range."""
+    cause, text = error.__cause__, error.format_message().rstrip(".")
+    return f"{text}, but got {cause.errors()[0]['input']!r}." if isinstance(cause, ValidationError) else f"{text}."
+
+
+def _machine(error: OSError) -> int:
+    """A full disk, a file that vanished, a pipe that nobody reads: of the machine, not a mistake in the program."""
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()  # nobody is left to tell
+        return 0
+    where = f"{error.filename}: " if error.filename else ""
+    return _say(f"{where}{error.strerror or error}.", 1)
 
 
 def _say(text: str, code: int) -> int:

@@ -19,6 +19,7 @@ from autosched.cli.study import space_of, versions
 from autosched.errors import AutoschedError, StudyError, TrackingError, UsageError
 from autosched.ledger.store import Ledger
 from autosched.space.records import Tracking
+from autosched.tracking.mlflow_store import parse_address
 
 LOW_DISK_GIB = 2.0
 
@@ -68,6 +69,10 @@ def _tracking_of(study: str | None, ledger: str | None) -> str:
 
 
 def _check_store(uri: str) -> None:
+    try:
+        parse_address(uri)
+    except TrackingError as error:
+        raise UsageError(str(error)) from None
     path = Path(uri.removeprefix("sqlite:///"))
     if uri.startswith("sqlite:///") and not path.exists():
         raise TrackingError(f"there is no tracking store {path}; run `autosched tune` in this folder first.")

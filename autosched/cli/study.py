@@ -7,7 +7,7 @@ import importlib.metadata
 import platform
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from autosched.cli.progress import BarProgress, PlainProgress
 from autosched.engine.assembly import make_loop
 from autosched.engine.backend import Backend
+from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.journal import Journal, Listener
 from autosched.engine.local_backend import LocalBackend
 from autosched.errors import StudyError, UsageError
@@ -58,6 +59,8 @@ class RunOptions:
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
             raise UsageError(f"--backend must be one of {', '.join(BACKENDS)}, but got {self.backend!r}.")
+        if self.backend == "local" and self.address is not None:
+            raise UsageError("--address belongs to --backend ray, but the backend is local.")
 
 
 def versions() -> dict[str, str]:
@@ -125,16 +128,24 @@ def make_mirror(space: Space) -> Mirror | None:
     return Mirror(tracker, space.study, schedule_of)
 
 
-def preflight(space: Space, options: RunOptions) -> None:
+CHECKS: Mapping[str, Callable[[Space], object]] = {
+    "trainer": lambda space: check_trainer(space.trainer.use, space.trainer.options),
+    "controller": make_controller,
+    "pruner": make_pruner,
+    "storage": lambda space: CheckpointStore(space.storage.checkpoints),
+}
+"""What a space file can name that only its owner can check, by the key of the space file; touches no file."""
+
+
+def preflight(space: Space) -> None:
     """Find out before any work what would fail later: names, options, folders, the tracker.
 
     Raises:
         UsageError: the controller, the pruner or the trainer has a fault, or a folder cannot be written.
         TrackingError: the tracking store is away or damaged.
     """
-    make_controller(space)
-    make_pruner(space)
-    check_trainer(space.trainer.use, space.trainer.options)
+    for check in CHECKS.values():
+        check(space)
     check_folder(Path(space.storage.reports), "reports")
     if "://" not in space.storage.checkpoints:
         check_folder(Path(space.storage.checkpoints), "checkpoints")
@@ -142,8 +153,6 @@ def preflight(space: Space, options: RunOptions) -> None:
     if tracker is not None:
         tracker.check()  # in the main thread: MLflow is loaded before the mirror's thread and Ray run side by side
         tracker.close()
-    if options.backend == "local" and options.address is not None:
-        raise UsageError("--address belongs to --backend ray, but the backend is local.")
 
 
 def check_folder(folder: Path, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +12,10 @@ import typer
 
 from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, ledger_url, show
 from autosched.cli.progress import make_progress
-from autosched.cli.study import RunOptions, create_study, preflight, run_study, space_of
+from autosched.cli.study import CHECKS, RunOptions, create_study, preflight, run_study, space_of
 from autosched.ledger.store import Ledger
 from autosched.report.text import final_lines
-from autosched.space import load_space
+from autosched.space import load_space, space_to_json
 from autosched.space.records import Space
 
 AddressOption = Annotated[
@@ -33,8 +34,8 @@ def tune(
     override: OverrideOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Study name; default: the file's.")] = None,
     backend: Annotated[str, typer.Option("--backend", help="ray or local (this process).")] = "ray",
-    workers: Annotated[int | None, typer.Option("--workers", help="Segments trained at the same time.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the study.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Segments trained at the same time.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the study.")] = None,
     address: AddressOption = None,
     ledger: LedgerOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study if it exists.")] = False,
@@ -46,8 +47,8 @@ def tune(
     Example: autosched tune --space search_spaces/wsd.yaml --workers 2
     """
     options = RunOptions(backend=backend, address=address, reuse=not fresh)
-    loaded = load_space(space, _overrides(override, name=name, workers=workers, seed=seed, ledger=ledger))
-    preflight(loaded, options)
+    loaded = load_space(space, _overrides(override, name=name, workers=workers, seed=seed, ledger=ledger), CHECKS)
+    preflight(loaded)
     store = Ledger(loaded.storage.ledger)
     existing = {row.name for row in store.studies()} if resume else set()
     if loaded.study in existing:
@@ -73,7 +74,7 @@ def resume(
     store = Ledger(ledger_url(ledger), create=False)
     state = store.state(study)
     options = RunOptions(backend=backend or state.backend or "ray", address=address, reuse=not fresh)
-    preflight(space_of(state), options)
+    preflight(space_of(state))
     return _run(store, study, options, as_json)
 
 
@@ -87,7 +88,8 @@ def _overrides(
         "seed": seed,
         "storage.ledger": ledger_url(ledger, "") or None,
     }
-    return [*(given or []), *(f"{path}={value}" for path, value in flags.items() if value is not None)]
+    quoted = (f"{path}={json.dumps(value)}" for path, value in flags.items() if value is not None)
+    return [*(given or []), *quoted]
 
 
 def _run(store: Ledger, study: str, options: RunOptions, as_json: bool) -> int:
@@ -127,14 +129,7 @@ def validate(
 
     Example: autosched validate search_spaces/wsd.yaml
     """
-    from autosched.search.select import make_controller, make_pruner
-    from autosched.space import space_to_json
-    from workers.registry import check_trainer
-
-    loaded = load_space(space, override or [])
-    make_controller(loaded)
-    make_pruner(loaded)
-    check_trainer(loaded.trainer.use, loaded.trainer.options)
+    loaded = load_space(space, override or [], CHECKS)
     show(as_json, space_to_json(loaded), _description(space, loaded))
     return 0
 

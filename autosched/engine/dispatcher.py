@@ -183,7 +183,7 @@ class Dispatcher:
         earlier = tuple(self.journal.state.failures.get(failure.segment, ()))
         self.journal.commit(SegmentFailed(failure=failure, attempt=len(earlier) + 1))
         if failure.kind == "storage":
-            raise CheckpointError(f"{failure.reason}; nothing is lost: make room, then resume.")
+            raise CheckpointError(f"{failure.reason.rstrip('.')}; nothing is lost: make room, then resume.")
         if failure.kind == "checkpoint_lost":
             self._lose_checkpoint(failure.segment)
             return

@@ -188,6 +188,8 @@ def _parse(url: str) -> URL:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
         raise UsageError(f"the ledger must be sqlite or postgresql, but got {parsed.drivername!r}.")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise UsageError(f"the ledger must name a file, as in sqlite:///autosched.db, but got {url!r}.")
     return parsed
 
 

@@ -54,6 +54,17 @@ class Document:
                 return self.places[path[:length]]
         return None
 
+    def value(self, path: KeyPath) -> Any:
+        """What stands at `path`.
+
+        Raises:
+            LookupError: there is nothing.
+        """
+        found: Any = self.data
+        for part in path:
+            found = found[part]
+        return found
+
     def with_overrides(self, overrides: Sequence[str]) -> Document:
         """A copy with ``key.path=value`` texts applied in order; values are YAML scalars or flow collections.
 

@@ -70,9 +70,12 @@ def load_space(path: str | Path, overrides: Sequence[str] = (), checks: Mapping[
 
 
 def _named(document: Document, key: str, message: str) -> KeyPath:
-    """The path below `key` whose last part is a word of the message; `key` itself when there is none."""
-    words = set(re.findall(r"\w+", message)) - {key}
-    return next((path for path in document.places if path[:1] == (key,) and path[-1] in words), (key,))
+    """What a message is about: the option below `key` that it names, or the name given there; else `key` itself."""
+    words = set(re.findall(r"\w+", message)) - {key, "use", "with"}
+    below = [path for path in document.places if path[:1] == (key,)]
+    named = [path for path in below if path[-1] in words]
+    named += [path for path in below if path[-1] == "use" and shown(document.value(path)) in message]
+    return next(iter(named), (key,))
 
 
 def read_space(document: Document) -> Space:
