@@ -30,12 +30,14 @@ class FitOptions:
         robustness: Huber threshold and the residual that counts as one standard deviation.
         first_share: share of a curve's horizon that is left out as start-up; warmup always is.
         worst_sd: residual standard deviation (log loss) above which the law does not describe the curves.
+        late_power: a point's weight is (step / last step of its curve) to this power, 1 on average.
         iterations: most steps per start.
     """
 
     robustness: Robustness = field(default_factory=Robustness)
     first_share: float = 0.0
     worst_sd: float = 0.05
+    late_power: float = 0.0
     iterations: int = 60
 
 
@@ -101,7 +103,7 @@ def fit_law(
     belief = form.belief(used)
     starts = form.starts(belief) if start is None else [start]
     starts = [_with_linear(form, prepared, x, np.exp(seen)) for x in starts] if start is None else starts
-    weights = np.ones(seen.size)
+    weights = np.concatenate([_late_weights(curve, options.late_power) for curve in used])
 
     def residuals(x: FloatArray) -> tuple[FloatArray, FloatArray]:
         losses, jacobian = form.losses(prepared, x)
@@ -134,6 +136,11 @@ def fitted_part(curve: Curve, first_share: float) -> Curve:
     first = max(warmup_steps(curve.schedule.lrs), first_share * curve.schedule.steps, 1.0)
     rows = curve.steps >= first
     return Curve(schedule=curve.schedule, steps=curve.steps[rows], losses=curve.losses[rows], name=curve.name)
+
+
+def _late_weights(curve: Curve, power: float) -> FloatArray:
+    weights = (curve.steps / curve.steps[-1]) ** power
+    return np.asarray(weights / weights.mean(), dtype=np.float64)
 
 
 def _with_linear(form: LawForm[Prepared], prepared: Prepared, x: FloatArray, losses: FloatArray) -> FloatArray:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from autosched.curves.curve import Curve
 from autosched.laws.functional import FunctionalForm, Units
-from autosched.laws.residual import ResidualKernel, ResidualProcess, run_points
+from autosched.laws.residual import RUNNING_TRIALS, ResidualKernel, ResidualProcess, run_points
 from autosched.laws.robust import Minimum, Robustness, minimise
 from autosched.schedules.schedule import FloatArray, Schedule
 
@@ -72,7 +72,7 @@ def forecast_horizon(target: Curve, others: Sequence[Curve], *, sd_floor: float 
     form = FunctionalForm(units=Units.of([curve.schedule for curve in curves]), intervals=INTERVALS)
     minimum = _fit(form, curves)
     points = run_points([(curve.schedule, curve.steps) for curve in curves])
-    kernel = ResidualKernel.guess(points, minimum.residuals)
+    kernel = ResidualKernel.guess(points, minimum.residuals, RUNNING_TRIALS)
     fitted = _Fitted(form, minimum, ResidualProcess.of(points, minimum.residuals, kernel))
     share = target.steps[-1] / target.schedule.steps
     whole = [i for i, curve in enumerate(others, 1) if curve.steps[-1] == curve.schedule.steps][:MOST_HINDSIGHTS]

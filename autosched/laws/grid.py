@@ -8,7 +8,7 @@ import numpy as np
 
 from autosched.schedules.schedule import FloatArray, Schedule
 
-DENSE_STEPS = 400
+DENSE_STEPS = 256
 
 
 class _PredictsAt(Protocol):
@@ -16,18 +16,27 @@ class _PredictsAt(Protocol):
 
 
 def on_every_step(law: _PredictsAt, schedule: Schedule) -> FloatArray:
-    """Loss after each update, shape ``(steps,)``; above 400 updates, linear between asked steps.
+    """Loss after each update, shape ``(steps,)``; linear between :func:`telling_steps`."""
+    steps = telling_steps(schedule)
+    return interpolated(schedule, steps, law.predict_at(schedule, steps))
 
-    Asked are steps that lie evenly, and denser at the start and right after every jump of the LR, where curves bend.
+
+def telling_steps(schedule: Schedule) -> FloatArray:
+    """Steps (updates done) between which losses may be interpolated: all, or a few hundred of a long schedule.
+
+    They lie evenly, and denser at the start and right after every jump of the LR, where curves bend.
     """
-    every = np.arange(1, schedule.steps + 1, dtype=np.float64)
     if schedule.steps <= DENSE_STEPS:
-        return law.predict_at(schedule, every)
+        return np.arange(1, schedule.steps + 1, dtype=np.float64)
     even = np.linspace(1, schedule.steps, DENSE_STEPS // 2)
     early = np.geomspace(1, schedule.steps, DENSE_STEPS // 4)
-    jumps = np.flatnonzero(np.abs(np.diff(schedule.lrs)) > 0.02 * schedule.peak_lr)[: DENSE_STEPS // 40]
-    after = np.geomspace(1, schedule.steps, 20) - 1
-    bends = (jumps[:, None] + 1 + np.append(0.0, after + 1)[None, :]).ravel()
+    jumps = np.flatnonzero(np.abs(np.diff(schedule.lrs)) > 0.02 * schedule.peak_lr)[: DENSE_STEPS // 25] + 1
+    after = np.append(0.0, np.geomspace(1, schedule.steps, 20))
+    bends = (jumps[:, None] + after[None, :]).ravel()
     asked = np.unique(np.round(np.concatenate([even, early, bends])))
-    asked = asked[asked <= schedule.steps]
-    return np.interp(every, asked, law.predict_at(schedule, asked))
+    return asked[asked <= schedule.steps]
+
+
+def interpolated(schedule: Schedule, steps: FloatArray, losses: FloatArray) -> FloatArray:
+    """Loss after each update, shape ``(steps,)``, linear between the given ones."""
+    return np.interp(np.arange(1, schedule.steps + 1, dtype=np.float64), steps, losses)

@@ -25,19 +25,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
 
 from autosched.schedules.schedule import FloatArray, Schedule
 
 RECENT_SHARE = 0.05
-#          log peak, mean, late mean, recent, log t
-_LENGTHS = (2.2, 1.0, 1.0, 1.0, 3.0)
 #           shared near own scatter | the five lengths
-_PRIOR_SD = (1.0, 1.0, 1.0, 0.7, 0.7, 0.5, 0.5, 0.5, 0.5)
+_PRIOR_SD = (1.0, 1.0, 1.0, 0.7, 0.7, 0.5, 0.5, 0.5, 0.2)
 NEAR_PEAK = 0.5
 LASTING = 5.0
-_GUESS = (3.5, 2.5, 1.2)  # shared, near, own as multiples of the residuals' size, which a fit has made small
 LEAST_SIZE = 1e-4
 
 
@@ -84,6 +81,27 @@ def history(schedule: Schedule, steps: FloatArray) -> FloatArray:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelBelief:
+    """Where a kernel starts.
+
+    Attributes:
+        shared, near, own: as multiples of the residuals' size, which a fit has made small.
+        lengths: per feature.
+    """
+
+    shared: float
+    near: float
+    own: float
+    lengths: tuple[float, float, float, float, float]
+
+
+WHOLE_RUNS = KernelBelief(shared=3.0, near=0.02, own=1.0, lengths=(1.0, 0.35, 0.35, 0.35, 2.5))
+"""For curves of little noise and many points: corrections are local, so that they fade where a law extrapolates."""
+RUNNING_TRIALS = KernelBelief(shared=3.5, near=2.5, own=1.2, lengths=(2.2, 1.0, 1.0, 1.0, 3.0))
+"""For the few noisy points of running trials, without learning: a trial borrows from all others."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ResidualKernel:
     """Amplitudes of the parts (relative loss) and the lengths of the shared one, all > 0.
@@ -99,15 +117,15 @@ class ResidualKernel:
     lengths: FloatArray
 
     @classmethod
-    def guess(cls, points: RunPoints, residuals: FloatArray) -> ResidualKernel:
+    def guess(cls, points: RunPoints, residuals: FloatArray, belief: KernelBelief) -> ResidualKernel:
         """From the residuals' size, and their scatter about the line through their neighbours in the same run."""
         size = max(float(np.sqrt(np.mean(residuals**2))), LEAST_SIZE)
         inner = (points.run[2:] == points.run[:-2]) if residuals.size > 2 else np.zeros(0, dtype=np.bool_)
         bends = (residuals[1:-1] - 0.5 * (residuals[2:] + residuals[:-2]))[inner]
         scatter = 1.21 * float(np.median(np.abs(bends))) if bends.size else 0.3 * size  # normal: sd / sqrt(1.5) x 1.48
         scatter = min(max(scatter, 0.05 * size, LEAST_SIZE), size)
-        shared, near, own = (factor * size for factor in _GUESS)
-        return cls(shared=shared, near=near, own=own, scatter=scatter, lengths=np.array(_LENGTHS))
+        shared, near, own = belief.shared * size, belief.near * size, belief.own * size
+        return cls(shared=shared, near=near, own=own, scatter=scatter, lengths=np.array(belief.lengths))
 
     @property
     def variance(self) -> float:
@@ -141,9 +159,11 @@ def covariance(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> FloatArray
     return shared + near + own
 
 
-def learned(points: RunPoints, residuals: FloatArray, *, most: int = 240, iterations: int = 30) -> ResidualKernel:
+def learned(
+    points: RunPoints, residuals: FloatArray, belief: KernelBelief, *, most: int = 240, iterations: int = 30
+) -> ResidualKernel:
     """The kernel of highest marginal likelihood (with a prior around the guess), from at most `most` of the points."""
-    guess = ResidualKernel.guess(points, residuals)
+    guess = ResidualKernel.guess(points, residuals, belief)
     if residuals.size > most:
         rows = np.unique(np.linspace(0, residuals.size - 1, most).round().astype(np.intp))
         points, residuals = points[rows], residuals[rows]
@@ -153,7 +173,8 @@ def learned(points: RunPoints, residuals: FloatArray, *, most: int = 240, iterat
         value, slope = evidence(ResidualKernel.from_logs(logs), points, residuals)
         return value + 0.5 * float(np.sum(((logs - centre) / spread) ** 2)), slope + (logs - centre) / spread**2
 
-    found = minimize(cost, centre, jac=True, method="L-BFGS-B", options={"maxiter": iterations})
+    bounds = list(zip(centre - 6 * spread, centre + 6 * spread, strict=True))
+    found = minimize(cost, centre, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": iterations})
     return ResidualKernel.from_logs(np.asarray(found.x, dtype=np.float64))
 
 
@@ -181,24 +202,31 @@ class ResidualProcess:
     Attributes:
         points, residuals: where and what the law left unexplained, shape (n,).
         matrix: covariance of the residuals, scatter included, shape (n, n).
+        factor: its lower Cholesky factor.
     """
 
     kernel: ResidualKernel
     points: RunPoints
     residuals: FloatArray
     matrix: FloatArray
+    factor: FloatArray
 
     @classmethod
     def of(cls, points: RunPoints, residuals: FloatArray, kernel: ResidualKernel) -> ResidualProcess:
         """The process with this kernel."""
         matrix = covariance(kernel, points, points) + kernel.scatter**2 * np.eye(residuals.size)
-        return cls(kernel=kernel, points=points, residuals=residuals, matrix=matrix)
+        factor = cholesky(matrix, lower=True)
+        return cls(kernel=kernel, points=points, residuals=residuals, matrix=matrix, factor=factor)
 
-    def conditioned(self, known: NDArray[np.bool_], at: RunPoints) -> tuple[FloatArray, FloatArray]:
-        """Mean and standard deviation (scatter included) of the residual at some points, given the `known` ones."""
-        rows = np.flatnonzero(known)
-        factor = cho_factor(self.matrix[np.ix_(rows, rows)], lower=True)
-        cross = covariance(self.kernel, at, self.points[rows])
-        mean = cross @ cho_solve(factor, self.residuals[rows])
-        explained = np.einsum("ij,ji->i", cross, cho_solve(factor, cross.T))
-        return mean, np.sqrt(np.maximum(self.kernel.variance - explained, 0.0))
+    def conditioned(self, known: NDArray[np.bool_] | None, at: RunPoints) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation (scatter included) of the residual at some points, given the `known` ones.
+
+        Args:
+            known: which residuals count, shape (n,); None for all.
+            at: m points; the result's shape is (m,) twice.
+        """
+        rows = np.arange(self.residuals.size) if known is None else np.flatnonzero(known)
+        factor = self.factor if known is None else cholesky(self.matrix[np.ix_(rows, rows)], lower=True)
+        cross = solve_triangular(factor, covariance(self.kernel, self.points[rows], at), lower=True)
+        mean: FloatArray = cross.T @ solve_triangular(factor, self.residuals[rows], lower=True)
+        return mean, np.sqrt(np.maximum(self.kernel.variance - np.sum(cross**2, axis=0), 0.0))

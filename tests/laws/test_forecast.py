@@ -7,6 +7,7 @@ from autosched.curves.curve import Curve
 from autosched.laws.forecast import forecast_horizon, thinned
 from autosched.laws.functional import FunctionalLaw
 from autosched.laws.residual import (
+    WHOLE_RUNS,
     ResidualKernel,
     ResidualProcess,
     covariance,
@@ -123,7 +124,7 @@ def test_the_learned_kernel_has_a_higher_likelihood_than_the_guess_and_exact_der
     )
     matrix = covariance(truth, points, points) + truth.scatter**2 * np.eye(50)
     residuals = np.linalg.cholesky(matrix) @ rng.standard_normal(50)
-    guess, better = ResidualKernel.guess(points, residuals), learned(points, residuals)
+    guess, better = ResidualKernel.guess(points, residuals, WHOLE_RUNS), learned(points, residuals, WHOLE_RUNS)
     assert evidence(better, points, residuals)[0] < evidence(guess, points, residuals)[0]
     slope = evidence(truth, points, residuals)[1]
     for column, nudge in enumerate(np.eye(9) * 1e-5):

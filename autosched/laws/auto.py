@@ -1,0 +1,214 @@
+"""The default law: several laws stacked, and a Gaussian process for what they leave unexplained.
+
+    ln L(t) = ln( sum_k weight_k * L_k(t) ) + r(run, t)
+
+    sd(t)**2 = inflation**2 * ( process variance + weighted disagreement of the laws + their parameters' variance )
+
+Weights are ``prior_k * exp(-(e_k**2 - e_best**2) / (2 s**2))``, where e_k is the leave-one-curve-out error of law k
+(root mean square of log residuals, never a training error) and ``s = 0.005 * sqrt(3 / curves)`` is how well that many
+folds can tell laws apart: with three curves a fold fits two, which identify no law well, so the prior decides unless a
+law is plainly wrong (one that does not know the peak LR, on runs of several). The prior comes from published runs, see
+``docs/laws.md``. `inflation` makes the standard deviations agree with the leave-one-curve-out errors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import ndtri
+
+from autosched.curves.curve import Curve
+from autosched.laws.annealing import AnnealingForm
+from autosched.laws.fit import FitFailure, FitOptions, LawFit, fit_law
+from autosched.laws.form import LawForm
+from autosched.laws.functional import FunctionalForm, Units
+from autosched.laws.grid import interpolated, telling_steps
+from autosched.laws.leave_out import LeftOut, leave_out, spread
+from autosched.laws.multi_power import MultiPowerForm
+from autosched.laws.residual import WHOLE_RUNS, ResidualKernel, ResidualProcess, learned, run_points
+from autosched.laws.robust import Robustness
+from autosched.laws.stack import stacked
+from autosched.schedules.schedule import FloatArray, Schedule
+
+PRIOR_WEIGHTS: Mapping[str, float] = {"functional": 0.7, "multi_power": 0.2, "annealing": 0.1}
+RESOLUTION = 0.005
+INFLATION_PRIOR = 4.0
+UNTESTED_INFLATION = 2.0  # too few curves to leave one out
+
+
+LEAST_INFLATION = 0.8
+
+
+def _fit_options() -> FitOptions:
+    return FitOptions(robustness=Robustness(delta=1e-2, noise=1e-2), first_share=0.1, late_power=1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoOptions:
+    """How the default law is fitted.
+
+    Attributes:
+        fit: of each law.
+        folds: most leave-out fits per law; with more curves than this, several are left out at a time.
+        process_points: most points the residual process keeps, over all curves.
+        process_share: share of a horizon before which the process keeps no points.
+    """
+
+    fit: FitOptions = field(default_factory=_fit_options)
+    folds: int = 6
+    process_points: int = 480
+    process_share: float = 0.12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """Expected losses (nats) and their relative standard deviations, each shape (q,)."""
+
+    steps: FloatArray
+    mean: FloatArray
+    sd: FloatArray
+
+    def interval(self, probability: float = 0.9) -> tuple[FloatArray, FloatArray]:
+        """Low and high end of the central interval, nats; log-normal."""
+        half = float(ndtri(0.5 + probability / 2)) * self.sd
+        return self.mean * np.exp(-half), self.mean * np.exp(half)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class AutoLaw:
+    """Stacked laws with a residual process; satisfies :class:`autosched.laws.protocol.LossLaw`.
+
+    Attributes:
+        forms, fits, weights: the laws, in one order; weights sum to 1.
+        loo: leave-one-curve-out error of each law, root mean square of log residuals.
+        process: over the fitted curves, run i being curve i.
+        inflation: factor of all standard deviations.
+        names: of the fitted curves.
+    """
+
+    name: ClassVar[str] = "auto"
+
+    forms: tuple[LawForm[Any], ...]
+    fits: tuple[LawFit, ...]
+    weights: FloatArray
+    loo: FloatArray
+    process: ResidualProcess
+    inflation: float
+    names: tuple[str, ...]
+
+    def predict(self, schedule: Schedule) -> FloatArray:
+        """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
+        steps = telling_steps(schedule)
+        return interpolated(schedule, steps, self.predict_at(schedule, steps))
+
+    def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
+        """Mean loss after each of `steps` updates, shape of `steps`, nats."""
+        return self.forecast(schedule, steps).mean
+
+    def forecast(self, schedule: Schedule, steps: FloatArray, *, run: int | None = None) -> Prediction:
+        """Mean and standard deviation after each of `steps` updates.
+
+        Args:
+            run: number of the fitted curve that this schedule belongs to, whose own offset then counts; None for a
+                run that was not fitted.
+        """
+        steps = np.asarray(steps, dtype=np.float64)
+        mean, law_variance = stacked(self.forms, self.fits, self.weights, [(schedule, steps)])
+        at = run_points([(schedule, steps)], first_run=-1 if run is None else run)
+        residual, sd = self.process.conditioned(None, at)
+        spread = self.inflation * np.sqrt(sd**2 + law_variance)
+        return Prediction(steps=steps, mean=mean * np.exp(residual), sd=spread)
+
+
+def fit_auto(
+    curves: Sequence[Curve], options: AutoOptions | None = None, *, warm: AutoLaw | None = None
+) -> AutoLaw | FitFailure:
+    """Fit the default law.
+
+    Args:
+        curves: whole or partial runs.
+        warm: an earlier fit: its parameters are the starts, its weights, kernel and inflation are kept, so that a
+            refit with a few more points takes milliseconds.
+    """
+    options = options or AutoOptions()
+    forms = _forms(curves) if warm is None else warm.forms
+    starts = [None] * len(forms) if warm is None else [fit.logs for fit in warm.fits]
+    found = [fit_law(form, curves, options.fit, start=start) for form, start in zip(forms, starts, strict=True)]
+    kept = [(form, fit) for form, fit in zip(forms, found, strict=True) if isinstance(fit, LawFit)]
+    if not kept:
+        return next(fit for fit in found if isinstance(fit, FitFailure))
+    if warm is not None and len(kept) == len(forms):
+        return _assembled(kept, curves, options, _Stack(warm.weights, warm.loo, warm.process.kernel, warm.inflation))
+    held = leave_out(kept, curves, options.fit, options.folds)
+    loo = held.errors()
+    law = _assembled(kept, curves, options, _Stack(_weights([form.name for form, _ in kept], loo, len(curves)), loo))
+    return replace(law, inflation=_inflation(law, held, curves, options))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """What a fit decides beyond the laws' parameters; a None kernel is learned."""
+
+    weights: FloatArray
+    loo: FloatArray
+    kernel: ResidualKernel | None = None
+    inflation: float = 1.0
+
+
+def _forms(curves: Sequence[Curve]) -> tuple[LawForm[Any], ...]:
+    units = Units.of([curve.schedule for curve in curves])
+    return (FunctionalForm(units=units), MultiPowerForm(), AnnealingForm())
+
+
+def _weights(names: Sequence[str], loo: FloatArray, curves: int) -> FloatArray:
+    weights: FloatArray = np.array([PRIOR_WEIGHTS[name] for name in names])
+    if not np.any(np.isnan(loo)):
+        resolution = RESOLUTION * math.sqrt(3 / curves)
+        weights = weights * np.exp(-0.5 * (loo**2 - loo.min() ** 2) / resolution**2)
+    return weights / float(weights.sum())
+
+
+def _assembled(
+    kept: Sequence[tuple[LawForm[Any], LawFit]], curves: Sequence[Curve], options: AutoOptions, stack: _Stack
+) -> AutoLaw:
+    """The stacked law with the process over what it leaves unexplained."""
+    forms, fits = tuple(form for form, _ in kept), tuple(fit for _, fit in kept)
+    each = int(np.clip(options.process_points // max(len(curves), 1), 6, 40))
+    used = [spread(curve, each, options.process_share) for curve in curves]
+    asked = [(curve.schedule, curve.steps) for curve in used]
+    mean, _ = stacked(forms, fits, stack.weights, asked)
+    residuals = np.log(np.concatenate([curve.losses for curve in used]) / mean)
+    points = run_points(asked)
+    kernel = stack.kernel or learned(points, residuals, WHOLE_RUNS)
+    return AutoLaw(
+        forms=forms,
+        fits=fits,
+        weights=stack.weights,
+        loo=stack.loo,
+        process=ResidualProcess.of(points, residuals, kernel),
+        inflation=stack.inflation,
+        names=tuple(curve.name for curve in curves),
+    )
+
+
+def _inflation(law: AutoLaw, held: LeftOut, curves: Sequence[Curve], options: AutoOptions) -> float:
+    """Root mean square of error / sd at the ends of left-out curves, shrunk towards 1."""
+    squares = []
+    stack = _Stack(law.weights, law.loo, law.process.kernel)
+    for fold, fits in zip(held.folds, held.fits, strict=True):
+        if any(fit is None for fit in fits):
+            continue
+        kept = [(form, fit) for form, fit in zip(law.forms, fits, strict=True) if fit is not None]
+        rest = [curve for i, curve in enumerate(curves) if i not in fold]
+        part = _assembled(kept, rest, options, stack)
+        for i in fold:
+            end = part.forecast(curves[i].schedule, curves[i].steps[-1:])
+            squares.append(float((np.log(curves[i].losses[-1] / end.mean[0]) / end.sd[0]) ** 2))
+    if not squares:
+        return UNTESTED_INFLATION
+    found = math.sqrt((INFLATION_PRIOR + sum(squares)) / (INFLATION_PRIOR + len(squares)))
+    return max(found, LEAST_INFLATION)

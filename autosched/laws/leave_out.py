@@ -1,0 +1,75 @@
+"""Leave-one-curve-out: what each law would have said about curves it was not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autosched.curves.curve import Curve
+from autosched.laws.fit import FitOptions, LawFit, fit_law, fitted_part
+from autosched.laws.form import LawForm
+from autosched.schedules.schedule import FloatArray
+
+FEWEST_CURVES = 3
+HELD_POINTS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Fits without some curves, and their errors on these.
+
+    Attributes:
+        folds: numbers of the curves left out together.
+        fits: per fold, per law, the fit without them; None where it failed.
+        residuals: per law, log residuals on all left-out curves; NaN when any of its fits failed.
+    """
+
+    folds: tuple[tuple[int, ...], ...]
+    fits: tuple[tuple[LawFit | None, ...], ...]
+    residuals: tuple[FloatArray, ...]
+
+    def errors(self) -> FloatArray:
+        """Root mean square residual of each law; NaN when there were too few curves."""
+        return np.array([np.sqrt(np.mean(r**2)) if r.size else np.nan for r in self.residuals])
+
+
+def leave_out(
+    kept: Sequence[tuple[LawForm[Any], LawFit]], curves: Sequence[Curve], options: FitOptions, most_folds: int
+) -> LeftOut:
+    """Refit each law without each curve (each group of curves when there are more than `most_folds`), warm-started."""
+    if len(curves) < FEWEST_CURVES:
+        return LeftOut(folds=(), fits=(), residuals=tuple(np.zeros(0) for _ in kept))
+    count = min(len(curves), most_folds)
+    folds = tuple(tuple(range(first, len(curves), count)) for first in range(count))
+    fits: list[tuple[LawFit | None, ...]] = []
+    residuals: list[list[FloatArray]] = [[] for _ in kept]
+    for fold in folds:
+        rest = [curve for i, curve in enumerate(curves) if i not in fold]
+        row: list[LawFit | None] = []
+        for law, (form, whole) in enumerate(kept):
+            fit = fit_law(form, rest, options, start=whole.logs)
+            row.append(fit if isinstance(fit, LawFit) else None)
+            for i in fold:
+                residuals[law].append(_residuals(form, row[-1], spread(curves[i], HELD_POINTS, options.first_share)))
+        fits.append(tuple(row))
+    return LeftOut(folds=folds, fits=tuple(fits), residuals=tuple(np.concatenate(r) for r in residuals))
+
+
+def spread(curve: Curve, most: int, first_share: float) -> Curve:
+    """At most `most` points of a curve after its warmup and a share of its horizon, even in log step, ends included."""
+    part = fitted_part(curve, first_share)
+    if part.steps.size <= most:
+        return part
+    asked = np.geomspace(part.steps[0], part.steps[-1], most)
+    rows = np.unique(np.clip(np.searchsorted(part.steps, asked), 0, part.steps.size - 1))
+    return Curve(schedule=part.schedule, steps=part.steps[rows], losses=part.losses[rows], name=part.name)
+
+
+def _residuals(form: LawForm[Any], fit: LawFit | None, curve: Curve) -> FloatArray:
+    if fit is None:
+        return np.full(curve.steps.size, np.inf)
+    losses, _ = form.losses(form.prepare([(curve.schedule, curve.steps)]), fit.logs)
+    return np.log(curve.losses / losses)

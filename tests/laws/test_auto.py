@@ -1,0 +1,88 @@
+"""The stacked default law on the published splits."""
+
+import numpy as np
+import pytest
+
+from autosched.laws.auto import AutoLaw, fit_auto
+from autosched.laws.fit import FitFailure
+from autosched.testing.published_curves import published_curve, published_group
+
+FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
+UNSEEN = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
+
+
+def fitted(curves) -> AutoLaw:
+    law = fit_auto(curves)
+    assert isinstance(law, AutoLaw)
+    return law
+
+
+def ranks(values):
+    return np.argsort(np.argsort(values))
+
+
+@pytest.mark.parametrize(("group", "published"), [("gpt25m", 0.00110), ("gpt100m", 0.00142)])
+def test_three_gpt_curves_predict_six_others_better_than_published(group, published):
+    law = fitted([published_curve(f"{group}/{name}") for name in FITTED])
+    errors = []
+    for name in UNSEEN:
+        curve = published_curve(f"{group}/{name}")
+        errors.append(np.abs(law.predict_at(curve.schedule, curve.steps) / curve.losses - 1))
+    assert np.mean([error.mean() for error in errors]) <= 0.85 * published
+    assert max(error.max() for error in errors) < 0.008
+
+
+@pytest.mark.slow
+def test_short_horizons_rank_the_longest_one_across_peak_lrs():
+    curves = published_group("llama124m")
+    law = fitted([curve for curve in curves if curve.schedule.steps in (15_000, 25_000)])
+    longest = [curve for curve in curves if curve.schedule.steps == 35_000]
+    ends = [law.forecast(curve.schedule, curve.steps[-1:]) for curve in longest]
+    predicted = np.array([end.mean[0] for end in ends])
+    seen = np.array([curve.losses[-1] for curve in longest])
+    assert np.abs(predicted - seen).mean() <= 0.004
+    assert np.corrcoef(ranks(predicted), ranks(seen))[0, 1] >= 0.98
+    assert seen[predicted.argmin()] - seen.min() <= 0.002
+    assert (
+        np.mean([end.interval()[0][0] <= loss <= end.interval()[1][0] for end, loss in zip(ends, seen, strict=True)])
+        >= 0.85
+    )
+
+
+def test_uncertainty_grows_with_distance_from_what_was_seen():
+    law = fitted([published_curve(f"gpt25m/{name}") for name in FITTED])
+    near, far = published_curve("gpt25m/cosine_24000"), published_curve("gpt25m/cosine_72000")
+    sd = [law.forecast(c.schedule, np.array([float(c.schedule.steps)])).sd[0] for c in (near, far)]
+    assert sd[1] > 1.5 * sd[0]
+
+
+def test_a_warm_refit_with_one_more_curve_stays_close_to_a_cold_one():
+    curves = [published_curve(f"gpt25m/{name}") for name in (*FITTED, "wsdcon_3")]
+    warm = fit_auto(curves, warm=fitted(curves[:3]))
+    assert isinstance(warm, AutoLaw)
+    curve = published_curve("gpt25m/wsd_20000_24000")
+    steps = curve.steps[::20]
+    cold = fitted(curves).predict_at(curve.schedule, steps)
+    np.testing.assert_allclose(warm.predict_at(curve.schedule, steps), cold, rtol=1.5e-3)
+
+
+def test_a_run_that_was_fitted_in_part_is_anchored_at_what_it_showed():
+    curves = [published_curve(f"gpt25m/{name}") for name in (*FITTED, "wsdld_20000_24000")]
+    part = curves[3].until(12_000)
+    law = fitted([*curves[:3], part])
+    end = law.forecast(part.schedule, curves[3].steps[-1:], run=3)
+    assert end.mean[0] == pytest.approx(curves[3].losses[-1], rel=0.005)
+
+
+def test_too_little_to_fit_is_a_failure_with_a_reason():
+    failure = fit_auto([published_curve("gpt25m/cosine_24000").until(2_400)])
+    assert isinstance(failure, FitFailure)
+    assert "too few" in failure.reason
+
+
+def test_one_curve_alone_gives_wide_intervals():
+    curves = [published_curve(f"gpt25m/{name}") for name in FITTED]
+    steps = np.array([24_000.0])
+    alone, three = fitted(curves[:1]), fitted(curves)
+    schedule = published_curve("gpt25m/wsd_20000_24000").schedule
+    assert alone.forecast(schedule, steps).sd[0] > three.forecast(schedule, steps).sd[0]
