@@ -272,6 +272,21 @@ def test_a_study_cannot_start_on_such_a_ledger(folder: Path, capsys: Capture, ur
     assert "secret" not in shown
 
 
+def test_a_ledger_from_the_environment_is_checked_like_any_other(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOSCHED_LEDGER", "redis://h/0")
+    refuse(capsys, TUNE, "storage.ledger must be a URL with a scheme of sqlite, postgresql, but got 'redis://h/0'.")
+    refuse(capsys, ("status",), "the ledger must be sqlite or postgresql, but got 'redis'.")
+
+
+def test_a_ledger_that_may_only_be_read(finished: Path, capsys: Capture) -> None:
+    before = events()
+    read_only = "sqlite:///file:autosched.db?mode=ro&uri=true"
+    refuse(capsys, (*TUNE, "--ledger", read_only), "cannot write the ledger", "readonly database", code=1)
+    assert events() == before
+
+
 def damage(statement: str) -> None:
     with closing(sqlite3.connect("autosched.db")) as connection, connection:
         connection.execute(statement)
