@@ -18,8 +18,8 @@ BUILT_IN: dict[str, str] = {
     "simulated": "workers.simulated:SimulatedTrainer",
 }
 """Imported when first used: the simulated trainer needs no torch."""
-MEMBERS = ("step", "start", "train", "evaluate", "save", "load")
-"""What a trainer class must have; see :class:`autosched.engine.trainer.Trainer`."""
+METHODS = ("start", "train", "evaluate", "save", "load")
+"""What a trainer class must have; `step` may also be an attribute that its objects get."""
 
 
 def make_trainer(use: str, options: Mapping[str, Any], seed: int, horizon: int) -> Trainer:
@@ -44,9 +44,10 @@ def check_trainer(use: str, options: Mapping[str, Any]) -> None:
         UsageError: as :func:`make_trainer`; also a class that is no trainer.
     """
     found = trainer_class(use)
-    missing = [name for name in MEMBERS if not hasattr(found, name)]
+    missing = [name for name in METHODS if not callable(getattr(found, name, None))]
     if missing:
-        raise UsageError(f"trainer {use!r}: a trainer needs {', '.join(MEMBERS)}, but it has no {', '.join(missing)}.")
+        needed = ", ".join(METHODS)
+        raise UsageError(f"trainer {use!r}: must have the methods {needed}, but has no {', '.join(missing)}.")
     try:
         inspect.signature(found).bind(options, seed=0, horizon=1)
     except TypeError as error:

@@ -18,16 +18,14 @@ class Mine(SimulatedTrainer):
 
 
 class Unchecked:
-    step = 0
-
     def __init__(self, options, *, seed, horizon):
-        self.options, self.seed, self.horizon = options, seed, horizon
+        self.options, self.seed, self.horizon, self.step = options, seed, horizon, 0
 
     start = train = evaluate = save = load = print
 
 
 class Unfinished:
-    step = 0
+    train = 7
 
     def start(self): ...
 
@@ -102,7 +100,7 @@ def test_an_unknown_name_is_refused_with_those_that_exist(use):
     [
         ("Yours", "the module own_.* has no class Yours"),
         ("number", "the module own_.* has no class number"),
-        ("Unfinished", "a trainer needs step, start, .* but it has no train, evaluate, save, load"),
+        ("Unfinished", "must have the methods start, .* but has no train, evaluate, save, load"),
         ("Positional", r"its constructor must take \(options, \*, seed, horizon\), but: got an unexpected keyword"),
     ],
 )

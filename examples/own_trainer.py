@@ -1,0 +1,112 @@
+"""A trainer of your own: a small network that tells two noisy spirals apart.
+
+Where this file lies, run::
+
+    autosched tune --space own_trainer.yaml
+
+The engine trains in pieces, forks runs, and moves them between processes, so a trainer keeps three promises:
+
+- Batches and all other randomness are a function of (seed, step); then no data position needs to be stored.
+- `save` writes all else that the next update depends on; `load` reads it, and refuses what is not its own.
+- Update i uses ``lrs[i]``, and nothing else sets the LR.
+
+``autosched.testing.trainer_contract`` has tests of these promises that you can run on your trainer. Finished work is
+reused by the names and options in the space, which do not change when you edit this code: tune with ``--fresh`` then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, BinaryIO
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autosched.engine.trainer import DivergedError
+from autosched.randomness import generator, key
+from autosched.schedules.schedule import FloatArray
+from workers.checkpoints import read_checkpoint, write_checkpoint
+from workers.options import number, read_options, whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlpOptions:
+    """What ``with:`` may hold, with what is allowed."""
+
+    width: Annotated[int, whole(1)] = 32
+    batch: Annotated[int, whole(1)] = 32
+    noise: Annotated[float, number(0.0)] = 0.4
+
+
+def spirals(count: int, noise: float, *purpose: int | str) -> tuple[Tensor, Tensor]:
+    """Points (count, 2) and the spiral each is on (count,); the same for the same purpose."""
+    rng = generator(*purpose)
+    labels, turn = rng.integers(2, size=count), rng.uniform(0.5, 2.5, size=count)
+    angle = np.pi * (turn + labels)
+    points = turn[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1) + noise * rng.normal(size=(count, 2))
+    return torch.from_numpy(points).float(), torch.from_numpy(labels)
+
+
+class Mlp:
+    """Two hidden layers and AdamW."""
+
+    def __init__(self, options: Mapping[str, Any], *, seed: int, horizon: int) -> None:
+        self.options = read_options(MlpOptions, options, trainer="mlp")
+        self.seed = seed
+        self.validation = spirals(1000, self.options.noise, "validation")
+        self.start()
+
+    @staticmethod
+    def check_options(options: Mapping[str, Any]) -> None:
+        """Optional: lets `autosched tune` refuse a misspelled option before any work."""
+        read_options(MlpOptions, options, trainer="mlp")
+
+    def start(self) -> None:
+        """Make a fresh model at update 0."""
+        width = self.options.width
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(key(self.seed, "init"))
+            layers = [nn.Linear(2, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2)]
+        self.model = nn.Sequential(*layers)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=0.0)
+        self.step = 0
+
+    def train(self, lrs: FloatArray) -> Mapping[str, float]:
+        """Do ``len(lrs)`` updates; their mean loss."""
+        total = 0.0
+        for lr in lrs:
+            points, labels = spirals(self.options.batch, self.options.noise, self.seed, "batch", self.step)
+            loss = F.cross_entropy(self.model(points), labels)
+            if not loss.isfinite():
+                raise DivergedError(self.step + 1, loss.item(), f"the loss became {loss.item()}")
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.param_groups[0]["lr"] = float(lr)
+            self.optimizer.step()
+            self.step += 1
+            total += loss.item()
+        return {"train_loss": total / max(1, len(lrs))}
+
+    def evaluate(self) -> float:
+        """Mean loss on points that are the same for every run, nats per point."""
+        points, labels = self.validation
+        with torch.no_grad():
+            return F.cross_entropy(self.model(points), labels).item()
+
+    def save(self, file: BinaryIO) -> None:
+        """Write model, optimizer and step."""
+        parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
+        write_checkpoint(file, parts, configuration=self._configuration())
+
+    def load(self, file: BinaryIO) -> None:
+        """Read what `save` wrote; `read_checkpoint` raises CheckpointError for anything else."""
+        parts = read_checkpoint(file, configuration=self._configuration())
+        self.model.load_state_dict(parts["model"])
+        self.optimizer.load_state_dict(parts["optimizer"])
+        self.step = parts["step"]
+
+    def _configuration(self) -> dict[str, Any]:
+        return {"trainer": "own_trainer:Mlp", "seed": self.seed, **asdict(self.options)}
