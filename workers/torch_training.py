@@ -134,26 +134,32 @@ class TorchRun:
         model, optimizer = self._parts()
         state = {
             "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
+            "optimizer": optimizer.state_dict()["state"],
             "step": self.step,
             "watch": self._watch.state(),
         }
         write_checkpoint(file, state, configuration=configuration)
 
     def load(self, file: BinaryIO, *, configuration: Mapping[str, Any]) -> None:
-        """Read what `save` wrote.
+        """Read what `save` wrote. A file that is refused leaves the run as it was.
 
         Raises:
             CheckpointError: the file is damaged or of another configuration.
+            OutOfMemoryError: the optimizer's state does not fit.
         """
         model, optimizer = self._parts()
         state = read_checkpoint(file, configuration=configuration)
         try:
-            model.load_state_dict(state["model"])
-            optimizer.load_state_dict(state["optimizer"])
-            self.step, self._watch = int(state["step"]), DivergenceWatch.restore(state["watch"])
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            step, watch = _count(state["step"]), DivergenceWatch.restore(state["watch"])
+            _check_tensors(state["model"], model.state_dict())
+            _check_moments(state["optimizer"], optimizer)
+        except Exception as error:  # a file from a stranger can hold anything in any place
             raise CheckpointError(f"the checkpoint does not fit the model: {_first_line(error)}.") from None
+        with _memory_guard():
+            model.load_state_dict(state["model"])
+            # The groups (betas, decay) are this run's own: a file carries what was learned, not how to go on.
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state["optimizer"]})
+        self.step, self._watch = step, watch
 
     def _parts(self) -> tuple[nn.Module, torch.optim.Optimizer]:
         assert self._model is not None, "start() or load() comes first"  # noqa: S101 - misuse by a trainer
@@ -171,6 +177,34 @@ def _memory_guard() -> Iterator[None]:
         if not any(sign in str(error) for sign in FULL):
             raise
         raise OutOfMemoryError(f"memory is full ({_first_line(error)}); {ADVICE}.") from None
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"step must be a whole number >= 0, but got {value!r:.40}")
+    return value
+
+
+def _check_tensors(found: Mapping[str, Any], own: Mapping[str, Tensor]) -> None:
+    """Whether `found` can be copied into `own`: torch copies what fits before it complains of what does not."""
+    if found.keys() != own.keys():
+        raise ValueError(f"its weights are not named {', '.join(own):.80}")
+    for name, tensor in own.items():
+        if found[name].shape != tensor.shape or found[name].dtype != tensor.dtype:
+            raise ValueError(f"{name} must be {tensor.dtype} of shape {tuple(tensor.shape)}")
+
+
+def _check_moments(found: Mapping[int, Mapping[str, Any]], optimizer: torch.optim.Optimizer) -> None:
+    """Whether `found` holds tensors like the weights, and counts; weights without an update so far have none."""
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    if not found.keys() <= set(range(len(weights))):
+        raise ValueError(f"its optimizer must know weights 0 to {len(weights) - 1}, but knows others")
+    for index, moments in found.items():
+        if moments.keys() != next(iter(found.values())).keys():
+            raise ValueError(f"its optimizer knows other things about weight {index} than about the first")
+        for name, moment in moments.items():
+            if moment is not None and moment.shape not in (weights[index].shape, torch.Size()):
+                raise ValueError(f"{name} of weight {index} must be of shape {tuple(weights[index].shape)}")
 
 
 def _first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ import pickle
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -140,7 +141,31 @@ def test_the_first_difference_between_two_configurations_is_named(configuration,
 def test_a_state_that_does_not_fit_the_model_is_refused():
     trainer = VisionTrainer({"width": 4, "device": "cpu"}, seed=0, horizon=1)
     trainer.start()
+    trainer.train(np.full(2, 0.01))
     document = torch.load(io.BytesIO(saved(trainer)), weights_only=True)
-    for state in ({}, {**document["state"], "model": {}}, {**document["state"], "watch": {"first": "high"}}):
+    state, loss = document["state"], trainer.evaluate()
+    weights, moments = state["model"], state["optimizer"]
+    zeros = {name: torch.zeros_like(weight) for name, weight in weights.items()}  # would be seen if it were copied
+    for change in (
+        {"model": {}},
+        {"model": [1]},
+        {"model": {**zeros, "head.bias": torch.zeros(3)}},
+        {"model": {**zeros, "head.bias": torch.zeros(10, dtype=torch.int64)}},
+        {"model": {**zeros, "head.bias": "zeros"}},
+        {"optimizer": "none"},
+        {"optimizer": {**moments, 99: moments[0]}},
+        {"optimizer": {**moments, 1: {}}},
+        {"optimizer": {**moments, 1: {**moments[1], "exp_avg": torch.zeros(3)}}},
+        {"watch": None},
+        {"watch": {"first": "high"}},
+        {"step": -5},
+        {"step": "7"},
+        {"step": float("inf")},
+    ):
         with pytest.raises(CheckpointError, match="does not fit the model"):
-            trainer.load(io.BytesIO(archive({**document, "state": state})))
+            trainer.load(io.BytesIO(archive({**document, "state": {**state, "model": zeros, **change}})))
+        assert (trainer.step, trainer.evaluate()) == (2, loss)
+    for missing in state:
+        rest = {name: value for name, value in state.items() if name != missing}
+        with pytest.raises(CheckpointError, match="does not fit the model"):
+            trainer.load(io.BytesIO(archive({**document, "state": rest})))
