@@ -1,0 +1,328 @@
+"""Ledgers, folders, disks, ports and servers that fail: one clear line, exit code 1 or 2, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from command_line import PREFIX, TUNE, events, files, interrupted, refuse, run, write_space
+
+from autosched.ledger.store import Ledger
+
+Capture = pytest.CaptureFixture[str]
+CLOSED = "127.0.0.1:1"
+"""Nobody listens on port 1."""
+
+
+# -- the ledger -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("status",), ("resume", "s"), ("best", "s"), ("ui",)], ids=lambda c: c[0])
+def test_no_ledger_yet(folder: Path, capsys: Capture, command: tuple[str, ...]) -> None:
+    refuse(
+        capsys, command, "there is no ledger autosched.db: run `autosched tune` first, or name another with --ledger."
+    )
+    assert not Path("autosched.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "says"),
+    [
+        ("autosched.db", 2, "the ledger must be a URL such as sqlite:///autosched.db, but got 'autosched.db'."),
+        ("redis://h/0", 2, "the ledger must be sqlite or postgresql, but got 'redis'."),
+        ("sqlite:///absent/ledger.db", 2, "there is no ledger absent/ledger.db"),
+        ("sqlite:///space.yaml", 1, "cannot open the ledger sqlite:///space.yaml: file is not a database."),
+        ("sqlite:///space.yaml/ledger.db", 2, "there is no ledger space.yaml/ledger.db"),
+        (f"postgresql://user:secret@{CLOSED}/db", 1, "cannot open the ledger postgresql+psycopg://user:***@"),
+        ("sqlite://", 2, "the ledger must name a file, as in sqlite:///autosched.db, but got 'sqlite://'."),
+        ("sqlite:///:memory:", 2, "the ledger must name a file"),
+    ],
+)
+def test_a_ledger_that_cannot_be_used(folder: Path, capsys: Capture, url: str, code: int, says: str) -> None:
+    shown = refuse(capsys, ("status", "--ledger", url), says, code=code)
+    assert "secret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "says"),
+    [
+        ("sqlite:///absent/ledger.db", 2, "the ledger's folder absent does not exist."),
+        ("sqlite:///space.yaml/ledger.db", 2, "the ledger's folder space.yaml does not exist."),
+        ("sqlite:///space.yaml", 1, "cannot open the ledger sqlite:///space.yaml: file is not a database."),
+        ("mysql://h/db", 2, "storage.ledger must be a URL with a scheme of sqlite, postgresql, but got 'mysql://h/db'"),
+        (f"postgresql://user:secret@{CLOSED}/db", 1, "cannot open the ledger postgresql+psycopg://user:***@"),
+    ],
+)
+def test_a_study_cannot_start_on_such_a_ledger(folder: Path, capsys: Capture, url: str, code: int, says: str) -> None:
+    shown = refuse(capsys, (*TUNE, "--ledger", url), says, code=code)
+    assert "secret" not in shown
+
+
+def test_a_ledger_from_the_environment_is_checked_like_any_other(
+    folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOSCHED_LEDGER", "redis://h/0")
+    refuse(capsys, TUNE, "storage.ledger must be a URL with a scheme of sqlite, postgresql, but got 'redis://h/0'.")
+    refuse(capsys, ("status",), "the ledger must be sqlite or postgresql, but got 'redis'.")
+
+
+def test_a_ledger_that_may_only_be_read(finished: Path, capsys: Capture) -> None:
+    before = events()
+    read_only = "sqlite:///file:autosched.db?mode=ro&uri=true"
+    refuse(capsys, (*TUNE, "--ledger", read_only), "cannot write the ledger", "readonly database", code=1)
+    assert events() == before
+
+
+def damage(statement: str) -> None:
+    with closing(sqlite3.connect("autosched.db")) as connection, connection:
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("UPDATE autosched_events SET payload = '{' WHERE number = 3", "damaged '"),
+        ("UPDATE autosched_events SET payload = '{}' WHERE number = 3", "damaged '"),
+        ("UPDATE autosched_events SET kind = 'trial_teleported' WHERE number = 3", "unknown event 'trial_teleported'"),
+        ("DELETE FROM autosched_events WHERE number = 3", "event 3 of study 's' is missing: found 4."),
+        ("DROP TABLE autosched_segments", ""),
+    ],
+)
+@pytest.mark.parametrize("command", [("status", "s"), ("resume", "s"), ("best", "s")], ids=lambda c: c[0])
+def test_a_ledger_with_a_damaged_event(
+    finished: Path, capsys: Capture, statement: str, says: str, command: tuple[str, ...]
+) -> None:
+    damage(statement)
+    if "DROP" in statement:  # an index only: it is made again, empty
+        assert run(list(command)) == 0
+        return
+    refuse(capsys, command, says, code=1)
+
+
+def test_a_ledger_cut_in_half(finished: Path, capsys: Capture) -> None:
+    whole = Path("autosched.db").read_bytes()
+    Path("autosched.db").write_bytes(whole[: len(whole) // 2])
+    refuse(capsys, ("status", "s"), "cannot ", "ledger sqlite:///autosched.db: ", code=1)
+
+
+def test_a_space_in_the_ledger_that_is_none(finished: Path, capsys: Capture) -> None:
+    damage('UPDATE autosched_events SET payload = \'{"space": {"study": 7}, "versions": {}}\' WHERE number = 0')
+    refuse(capsys, ("status", "s"), "study must be 1 to 64 letters")
+
+
+def test_a_study_that_runs_already(finished: Path, capsys: Capture) -> None:
+    ledger = Ledger("sqlite:///autosched.db")
+    before = events()
+    with ledger.lease("s"):
+        refuse(capsys, ("resume", "s"), "another process is running the study 's'; wait for it or stop it.")
+    ledger.close()
+    assert events() == before
+
+
+def test_a_name_that_an_unfinished_study_has(folder: Path, capsys: Capture) -> None:
+    interrupted()
+    before = events()
+    refuse(capsys, TUNE, "the study 's' is unfinished: go on with `autosched resume s`, or start another with --name.")
+    assert events() == before
+
+
+def test_no_trial_completed_yet(folder: Path, capsys: Capture) -> None:
+    interrupted(after=3)
+    for command in (("best", "s"), ("export", "s")):
+        refuse(capsys, command, "the study 's' has no complete trial yet; see `autosched status s`.")
+
+
+# -- folders, disks, ports, servers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["reports", "checkpoints"])
+def test_a_folder_that_cannot_be_written(folder: Path, capsys: Capture, what: str) -> None:
+    """Below a regular file, so that it cannot be made even by root."""
+    write_space({"tracking: none": f"tracking: none\nstorage: {{{what}: space.yaml/inside}}"})
+    refuse(capsys, TUNE, f"cannot write into storage.{what} 'space.yaml/inside': Not a directory.")
+    assert not Path("autosched.db").exists()
+
+
+def test_checkpoints_behind_an_unknown_protocol(folder: Path, capsys: Capture) -> None:
+    write_space({"tracking: none": "tracking: none\nstorage: {checkpoints: 'teleport://here'}"})
+    refuse(capsys, TUNE, "checkpoints must be a folder or an installed fsspec URL, but got 'teleport://here'")
+    assert not Path("autosched.db").exists()
+
+
+def test_a_folder_that_became_unwritable_after_the_interruption(folder: Path, capsys: Capture) -> None:
+    interrupted()
+    before = events()
+    shutil.rmtree(".autosched")
+    Path(".autosched").write_text("a file where the folder was")
+    refuse(capsys, ("resume", "s"), "cannot write into storage.checkpoints '.autosched/checkpoints': Not a directory.")
+    assert events() == before
+
+
+@pytest.mark.parametrize("after", [15, 30])
+def test_lost_checkpoints_are_trained_again(folder: Path, capsys: Capture, after: int) -> None:
+    """Not an error at all: the study ends as if nothing had happened."""
+    assert run([*TUNE, "--name", "calm"]) == 0
+    calm = json.loads(capsys.readouterr().out)
+    write_space({"study: s": "study: s\nstorage: {ledger: 'sqlite:///other.db', checkpoints: lost}"})
+    interrupted(after)
+    shutil.rmtree("lost")
+    assert run(["resume", "s", "--ledger", "sqlite:///other.db", "--json"]) == 0
+    resumed = json.loads(capsys.readouterr().out)
+    assert resumed["best"] == calm["best"]
+    assert resumed["trials"] == calm["trials"]
+
+
+def test_a_damaged_checkpoint_is_trained_again(folder: Path, capsys: Capture) -> None:
+    assert run([*TUNE, "--name", "calm"]) == 0
+    calm = json.loads(capsys.readouterr().out)
+    write_space({"study: s": "study: s\nstorage: {ledger: 'sqlite:///other.db', checkpoints: lost}"})
+    interrupted(30)
+    damaged = list(Path("lost").glob("*.ckpt"))
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:10])
+    assert damaged
+    assert run(["resume", "s", "--ledger", "sqlite:///other.db", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["best"] == calm["best"]
+
+
+def test_a_trainer_that_always_fails(folder: Path, capsys: Capture) -> None:
+    """The work fails, trial by trial; the ledger says why."""
+    write_space({"noise: 0.0": "fail_at: 7", "budget: {trials: 5}": "budget: {trials: 2}"})
+    assert run([*TUNE, "--set", "resources.retries=0"]) == 1
+    shown = capsys.readouterr()
+    assert shown.err.splitlines()[-1] == f"{PREFIX}no trial of 's' completed; see `autosched status s`."
+    assert "update 7 fails, as asked by fail_at" in shown.err
+    assert "Traceback" not in shown.err
+    assert json.loads(shown.out)["trials"]["failed"] == 2
+    assert run(["show", "s", "0", "--json"]) == 0
+    reason = json.loads(capsys.readouterr().out)["reason"]
+    assert reason.startswith("error: RuntimeError: update 7 fails, as asked by fail_at.")
+
+
+def test_a_port_that_is_taken(folder: Path, capsys: Capture) -> None:
+    Path("mlflow.db").touch()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = ("ui", "--tracking", "sqlite:///mlflow.db", "--port", port)
+        refuse(
+            capsys, command, f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another with --port."
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("--tracking", "sqlite:///absent.db"), 1, "there is no tracking store absent.db; run `autosched tune`"),
+        (("--tracking", "teleport://here"), 2, "the tracking uri must be sqlite:///FILE, postgresql://"),
+        (("--tracking", "sqlite:///mlflow.db", "--host", "no such host"), 2, "cannot listen on no such host:5000:"),
+    ],
+)
+def test_a_store_or_address_that_ui_cannot_use(
+    folder: Path, capsys: Capture, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    Path("mlflow.db").touch()
+    refuse(capsys, ("ui", *arguments), says, code=code)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+        ("sqlite:///damaged.db", "damaged.db"),
+        ("sqlite:///space.yaml/inside/mlflow.db", "space.yaml/inside"),
+        (f"postgresql://user:secret@{CLOSED}/mlflow", CLOSED.partition(":")[0]),
+    ],
+)
+def test_a_tracking_store_that_is_away_or_damaged(folder: Path, capsys: Capture, uri: str, says: str) -> None:
+    Path("damaged.db").write_bytes(b"this is no database, it only has the name of one" * 100)
+    write_space({"tracking: none": f"tracking: {{uri: '{uri}'}}"})
+    shown = refuse(capsys, TUNE, says, code=1)
+    assert "secret" not in shown
+    assert Path("damaged.db").read_bytes().startswith(b"this is no database")
+    assert not Path("autosched.db").exists()
+
+
+# -- in processes of their own: nothing else on stderr, no traceback -------------------------------------------------
+
+
+def autosched(*arguments: str, limit: int | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the program as a shell would, with at most `limit` bytes in any file it writes."""
+    bound = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); " if limit else ""
+    code = f"{bound}from autosched.cli import main; main()"
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("tune", "--space", "absent.yaml"), 2, "absent.yaml: there is no such file."),
+        (("tnue",), 2, "No such command 'tnue'"),
+        (("status",), 2, "there is no ledger autosched.db"),
+        ((*TUNE, "--set", "trainer={use: gpt, with: {width: 65}}"), 2, "--set: gpt trainer: "),
+        ((*TUNE, "--set", "trainer={use: gpt, with: {data: absent.txt}}"), 2, "absent.txt"),
+        (
+            (*TUNE, "--set", "trainer={use: vision, with: {widht: 8}}"),
+            2,
+            "--set: vision trainer: unknown option 'widht'",
+        ),
+        ((*TUNE, "--ledger", "sqlite:///space.yaml"), 1, "file is not a database"),
+    ],
+)
+def test_a_real_process_says_one_line(folder: Path, arguments: tuple[str, ...], code: int, says: str) -> None:
+    before = files()
+    done = autosched(*arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith(PREFIX)
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert says in done.stderr
+    assert files().items() >= before.items()
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_for_checkpoints_ends_the_work_and_loses_nothing(folder: Path) -> None:
+    write_space({"noise: 0.0": "noise: 0.0, checkpoint_bytes: 1000000"})
+    done = autosched(*TUNE, limit=500_000)
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"{PREFIX}cannot store the checkpoint ")
+    assert last.endswith(
+        "File too large; free some space or store checkpoints elsewhere; nothing is lost: make room, then resume."
+    )
+    assert "Traceback" not in done.stderr
+    kept = events()["s"]
+    assert len(kept) > 3
+    again = autosched("resume", "s", "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["trials"]["complete"] == 5
+    assert events()["s"][: len(kept)] == kept
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_for_the_ledger_ends_the_work_and_it_can_be_resumed(folder: Path) -> None:
+    assert autosched(*TUNE, "--name", "calm", "--ledger", "sqlite:///calm.db").returncode == 0
+    done = autosched(*TUNE, limit=60_000)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"{PREFIX}cannot write the ledger sqlite:///autosched.db: "), (
+        done.stderr
+    )
+    assert "Traceback" not in done.stderr
+    kept = events()["s"]
+    assert len(kept) > 3
+    assert autosched("resume", "s").returncode == 0
+    assert events()["s"][: len(kept)] == kept
+    finals = [
+        json.loads(autosched("best", *names, "--json").stdout)["best"]
+        for names in (("s",), ("calm", "--ledger", "sqlite:///calm.db"))
+    ]
+    assert finals[0] == finals[1]
