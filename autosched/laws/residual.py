@@ -203,6 +203,7 @@ class ResidualProcess:
         points, residuals: where and what the law left unexplained, shape (n,).
         matrix: covariance of the residuals, scatter included, shape (n, n).
         factor: its lower Cholesky factor.
+        solved: the matrix's inverse times the residuals, shape (n,).
     """
 
     kernel: ResidualKernel
@@ -210,13 +211,25 @@ class ResidualProcess:
     residuals: FloatArray
     matrix: FloatArray
     factor: FloatArray
+    solved: FloatArray
 
     @classmethod
     def of(cls, points: RunPoints, residuals: FloatArray, kernel: ResidualKernel) -> ResidualProcess:
         """The process with this kernel."""
         matrix = covariance(kernel, points, points) + kernel.scatter**2 * np.eye(residuals.size)
         factor = cholesky(matrix, lower=True)
-        return cls(kernel=kernel, points=points, residuals=residuals, matrix=matrix, factor=factor)
+        return cls(
+            kernel=kernel,
+            points=points,
+            residuals=residuals,
+            matrix=matrix,
+            factor=factor,
+            solved=cho_solve((factor, True), residuals),
+        )
+
+    def mean(self, at: RunPoints) -> FloatArray:
+        """Mean of the residual at some points, given all, shape (m,)."""
+        return covariance(self.kernel, at, self.points) @ self.solved
 
     def conditioned(self, known: NDArray[np.bool_] | None, at: RunPoints) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation (scatter included) of the residual at some points, given the `known` ones.

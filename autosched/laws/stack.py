@@ -11,6 +11,8 @@ from autosched.laws.fit import LawFit
 from autosched.laws.form import Asked, LawForm
 from autosched.schedules.schedule import FloatArray
 
+LEAST_WEIGHT = 1e-6
+
 
 def stacked(
     forms: Sequence[LawForm[Any]], fits: Sequence[LawFit], weights: FloatArray, asked: Asked
@@ -26,3 +28,15 @@ def stacked(
     mean = weights @ table
     disagreement = weights @ (np.log(table / mean) ** 2)
     return mean, disagreement + weights**2 @ np.array(variances)
+
+
+def stacked_mean(
+    forms: Sequence[LawForm[Any]], fits: Sequence[LawFit], weights: FloatArray, asked: Asked
+) -> FloatArray:
+    """Mean losses (n,) alone; laws of no weight are not asked."""
+    parts = [
+        weight * form.losses(form.prepare(asked), fit.logs)[0]
+        for form, fit, weight in zip(forms, fits, weights.tolist(), strict=True)
+        if weight > LEAST_WEIGHT
+    ]
+    return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
