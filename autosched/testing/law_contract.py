@@ -1,15 +1,23 @@
-"""The suite every kind of loss law passes.
+"""The suites every kind of loss law passes: what users of a law rely on, and that its fast form is the literal one.
 
-Subclass it in a test file and give it a form, bound to the units of short runs with a peak LR near 0.01::
+Subclass them in a test file and give them a form, bound to the units of short runs with a peak LR near 0.01, and for
+the second one the paper's formula, written as plainly as possible::
 
-    class TestMyLaw(LawContract):
+    class TestMyLaw(LawContract, LiteralContract):
         @pytest.fixture
         def form(self):
             return MyForm()
+
+        @pytest.fixture
+        def literal(self):
+            return lambda law, lrs, t: law.floor + law.scale * sum(lrs[i] for i in range(t)) ** -law.exponent
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,26 +45,36 @@ def curves_of(form: LawForm[Any], x: FloatArray, schedules: list[Schedule]) -> l
     return [Curve(schedule=s, steps=steps, losses=form.law(x).predict_at(s, steps)) for s in schedules]
 
 
+def believed(form: LawForm[Any]) -> FloatArray:
+    """Sound log-parameters: the form's own belief about a curve from 4 to 3 nats."""
+    steps = np.array([40.0, 600.0])
+    return form.belief([Curve(schedule=wsd(), steps=steps, losses=np.array([4.0, 3.0]))]).mean
+
+
 class LawContract:
     """What fitting, forecasting and optimising rely on."""
 
     @pytest.fixture
     def x(self, form: LawForm[Any]) -> FloatArray:
-        """Sound log-parameters: the form's own belief about a curve from 4 to 3 nats."""
-        schedule = wsd()
-        steps = np.array([40.0, 600.0])
-        return form.belief([Curve(schedule=schedule, steps=steps, losses=np.array([4.0, 3.0]))]).mean
+        return believed(form)
 
-    def test_a_prediction_has_one_finite_loss_per_update(self, form: LawForm[Any], x: FloatArray) -> None:
+    def test_a_prediction_has_one_finite_positive_loss_per_update(self, form: LawForm[Any], x: FloatArray) -> None:
         losses = form.law(x).predict(wsd())
         assert losses.shape == (STEPS,)
         assert np.all(np.isfinite(losses))
+        assert np.all(losses > 0)
 
     def test_asking_for_some_steps_gives_what_asking_for_all_gives(self, form: LawForm[Any], x: FloatArray) -> None:
         law, schedule = form.law(x), wsd()
         steps = np.array([1.0, 31.0, 400.0, 600.0])
         np.testing.assert_allclose(
             law.predict_at(schedule, steps), law.predict(schedule)[steps.astype(int) - 1], rtol=2e-4
+        )
+
+    def test_steps_may_be_asked_in_any_order_and_twice(self, form: LawForm[Any], x: FloatArray) -> None:
+        law, steps = form.law(x), np.array([600.0, 40.0, 333.0, 40.0])
+        np.testing.assert_allclose(
+            law.predict_at(wsd(), steps), [law.predict_at(wsd(), np.array([step]))[0] for step in steps], rtol=1e-12
         )
 
     def test_a_loss_depends_on_the_past_only(self, form: LawForm[Any], x: FloatArray) -> None:
@@ -74,6 +92,25 @@ class LawContract:
     def test_zeros_for_a_long_time_stay_finite(self, form: LawForm[Any], x: FloatArray) -> None:
         lrs = np.concatenate([wsd(final=0.0).lrs, np.zeros(200), np.full(50, 0.01)])
         assert np.all(np.isfinite(form.law(x).predict(Schedule(lrs))))
+
+    def test_the_warmup_alone_can_be_predicted(self, form: LawForm[Any], x: FloatArray) -> None:
+        law = form.law(x)
+        for warmup in (Schedule(np.array([0.01])), Schedule(wsd().lrs[:30]), Schedule(wsd().lrs[:31])):
+            losses = law.predict(warmup)
+            assert losses.shape == (warmup.steps,)
+            assert np.all(np.isfinite(losses))
+
+    def test_nothing_jumps_where_the_warmup_ends(self, form: LawForm[Any], x: FloatArray) -> None:
+        steps = np.arange(26.0, 36.0)
+        changes = np.abs(np.diff(form.law(x).predict_at(wsd(), steps)))
+        assert changes[4:6].max() <= 1.2 * changes[[0, 1, 2, 3, 6, 7, 8]].max()
+
+    def test_a_hundred_times_longer_run_is_predicted_too(self, form: LawForm[Any], x: FloatArray) -> None:
+        long = wsd(steps=100 * STEPS)
+        losses = form.law(x).predict(long)
+        assert losses.shape == (100 * STEPS,)
+        assert np.all(np.isfinite(losses))
+        assert 0 < losses[-1] <= losses[STEPS // 10]
 
     def test_the_derivatives_are_those_of_the_losses(self, form: LawForm[Any], x: FloatArray) -> None:
         steps = np.arange(40.0, 601.0, 40.0)
@@ -95,3 +132,56 @@ class LawContract:
     def test_the_fields_name_the_parameters(self, form: LawForm[Any], x: FloatArray) -> None:
         law = form.law(x)
         assert [getattr(law, field) for field in form.fields] == pytest.approx(np.exp(x).tolist())
+
+    def test_a_parameter_that_is_not_positive_is_refused_by_name(self, form: LawForm[Any], x: FloatArray) -> None:
+        law: Any = form.law(x)
+        for field in form.fields:
+            for value in (0.0, -1.0, float("nan"), float("inf")):
+                with pytest.raises(ValueError, match=rf"{field} must be finite and > 0, but got {value}"):
+                    replace(law, **{field: value})
+
+    def test_the_parameters_survive_json(self, form: LawForm[Any], x: FloatArray) -> None:
+        law = form.law(x)
+        written = json.dumps({field: getattr(law, field) for field in form.fields})
+        again = form.law(np.log(list(json.loads(written).values())))
+        np.testing.assert_allclose(again.predict(wsd()), law.predict(wsd()), rtol=1e-12)
+
+
+Literal = Callable[[Any, FloatArray, int], float]
+"""A law, the LRs of a whole schedule and a count of updates -> the loss after them, by the paper's formula."""
+
+
+class LiteralContract:
+    """A law's fast evaluation agrees with its formula, from the end of the warmup on, on schedules of every kind."""
+
+    @pytest.fixture
+    def error(self) -> float:
+        """Largest relative difference that the law's docstring admits."""
+        return 1e-4
+
+    @pytest.mark.parametrize(
+        "kind", ["constant", "wsd", "to_zero", "cosine", "two_stage", "cyclic", "zigzag", "stairs"]
+    )
+    def test_the_fast_evaluation_is_the_formula(
+        self, form: LawForm[Any], literal: Literal, error: float, kind: str
+    ) -> None:
+        law, schedule = form.law(believed(form)), schedule_of(kind)
+        steps = np.array([30.0, 31.0, 32.0, 100.0, 301.0, 302.0, 310.0, 450.0, 599.0, 600.0])
+        slow = [literal(law, schedule.lrs, int(step)) for step in steps]
+        np.testing.assert_allclose(law.predict_at(schedule, steps), slow, rtol=error)
+
+
+def schedule_of(kind: str) -> Schedule:
+    """A schedule of 600 updates with a peak LR of 0.01 and a warmup of 30."""
+    after = np.arange(STEPS - 30, dtype=np.float64)
+    bodies = {
+        "constant": np.ones(after.size),
+        "wsd": wsd().lrs[30:] / 0.01,
+        "to_zero": wsd(final=0.0, cooldown=0.95).lrs[30:] / 0.01,
+        "cosine": 0.55 + 0.45 * np.cos(np.pi * after / after.size),
+        "two_stage": np.where(after < 271, 1.0, 0.1),
+        "cyclic": 0.6 + 0.4 * np.cos(2 * np.pi * after / 190),
+        "zigzag": 1 - 0.9 * np.abs((after % 200) / 100 - 1),
+        "stairs": 0.2 + 0.8 * np.random.default_rng(0).random(19)[(after // 30).astype(int)],
+    }
+    return Schedule(0.01 * np.concatenate([np.arange(1, 31) / 30, bodies[kind]]))

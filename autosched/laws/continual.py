@@ -1,0 +1,231 @@
+"""Continual pretraining: a run whose data changes on the way (Wang et al. 2025, arXiv:2505.07796).
+
+    L(t)     = floor + scale * S(t)**-exponent - pretraining_gain * P(t) - continual_gain * C(t) + shift(t)
+    shift(t) = +-shift * (1 - (1 + speed * A(t))**-saturation)
+
+    name      meaning                                                                             unit
+    S(t)      forward area: sum of lrs[i] over i < t, both stages                                 LR x updates
+    A(t)      forward area of the second stage alone; 0 until the data changes                    LR x updates
+    P(t)      annealing of LR drops made in the first stage                                       LR
+    C(t)      the same, of drops made since the data changed; rises count as negative drops       LR
+    shift(t)  what the new data brought: a loss on the old data's validation set (forgetting, +), a gain on the new
+              data's (adaptation, -); fit one law per validation set
+
+An LR drop of size d, a updates ago, counts d (1 - exp(-a / memory)), as in :mod:`autosched.laws.annealing`; the paper's
+C1 and C2 are ``gain * (1 - lambda)`` with ``lambda = 0.999``, a memory of 999.5 updates. The rises of the first
+warmup are no drops; those of a re-warmup are, because raising the LR of an annealed model gives its annealing back.
+Which stage a drop belongs to is decided by when it was made, its effect goes on over the border; the paper does not
+say, and it does not matter where the two gains agree, as in its fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosched.curves.curve import Curve
+from autosched.errors import UsageError
+from autosched.laws.drops import DropTable, concatenated, drop_table
+from autosched.laws.form import Asked
+from autosched.laws.grid import on_every_step
+from autosched.laws.robust import Prior
+from autosched.schedules.schedule import FloatArray, Schedule
+
+Effect = Literal["forgetting", "adaptation"]
+"""What the change of data does to the validation loss: it rises (old data), or falls (new data)."""
+
+_FIELDS = (
+    "floor",
+    "scale",
+    "exponent",
+    "pretraining_gain",
+    "continual_gain",
+    "shift",
+    "speed",
+    "saturation",
+    "memory",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinualLaw:
+    """The continual-pretraining law; every number > 0.
+
+    Attributes:
+        floor: loss at the peak LR after infinitely many updates on the first data (L0), nats.
+        scale, exponent: the power law of the forward area (A, alpha).
+        pretraining_gain, continual_gain: loss that an LR drop of either stage brings in the end, per unit of LR.
+        shift: loss that the new data costs or brings in the end (B's size), nats.
+        speed: how soon, per unit of area (E).
+        saturation: power with which the rest of it fades (beta).
+        memory: updates after which 63% of a drop's effect is there.
+        effect: whether the shift is a loss or a gain on this validation set.
+        pretraining_steps: updates before the data changed.
+    """
+
+    name: ClassVar[str] = "continual"
+
+    floor: float
+    scale: float
+    exponent: float
+    pretraining_gain: float
+    continual_gain: float
+    shift: float
+    speed: float
+    saturation: float
+    memory: float
+    effect: Effect
+    pretraining_steps: int
+
+    def __post_init__(self) -> None:
+        for field in _FIELDS:
+            if not (0 < getattr(self, field) < np.inf):
+                raise ValueError(f"{field} must be finite and > 0, but got {getattr(self, field)!r}.")
+        _checked(self.effect, self.pretraining_steps)
+
+    def predict(self, schedule: Schedule) -> FloatArray:
+        """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
+        return on_every_step(self, schedule)
+
+    def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
+        """Mean loss after each of `steps` updates, shape of `steps`, nats."""
+        return continual_losses(self._path(schedule, steps), self.logs(), self.effect)[0]
+
+    def shift_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
+        """What the new data added to (or, negative, took from) the loss after each of `steps` updates, nats."""
+        area = self._path(schedule, steps).continual_area
+        return np.asarray(_sign(self.effect) * self.shift * (1 - (1 + self.speed * area) ** -self.saturation))
+
+    def logs(self) -> FloatArray:
+        """Natural logs of the nine fitted fields, in their order."""
+        return np.log([getattr(self, field) for field in _FIELDS])
+
+    def _path(self, schedule: Schedule, steps: FloatArray) -> ContinualPath:
+        return continual_path([(schedule, steps)], self.pretraining_steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinualPath:
+    """Some steps of some schedules as the law sees them; independent of its parameters.
+
+    Attributes:
+        table: areas and drops of both stages.
+        late: which entries of the table are drops of the second stage, shape (n,).
+        continual_area: A(t) at each asked step, shape (q,).
+    """
+
+    table: DropTable
+    late: NDArray[np.bool_]
+    continual_area: FloatArray
+
+
+def continual_path(asked: Asked, pretraining_steps: int) -> ContinualPath:
+    """Areas and drops before the asked steps, split where the data changes."""
+    tables, late, areas = [], [], []
+    for schedule, steps in asked:
+        table = drop_table(schedule, steps)
+        made = np.minimum(steps, schedule.steps)[table.row] - table.updates  # update at which the drop was made
+        first = float(schedule.lrs[:pretraining_steps].sum())
+        tables.append(table)
+        late.append(made > pretraining_steps - 0.5)
+        areas.append(np.maximum(table.area - first, 0.0))
+    return ContinualPath(table=concatenated(tables), late=np.concatenate(late), continual_area=np.concatenate(areas))
+
+
+def continual_losses(path: ContinualPath, logs: FloatArray, effect: Effect) -> tuple[FloatArray, FloatArray]:
+    """Losses at the asked steps, shape (q,), and their derivatives by the nine log-parameters, shape (q, 9)."""
+    floor, scale, exponent, early_gain, late_gain, shift, speed, saturation, memory = np.exp(logs)
+    table = path.table
+    log_area = np.log(table.area)
+    power = scale * np.exp(-exponent * log_area)
+    age = table.updates / memory
+    rest = np.exp(-age)
+    gain = np.where(path.late, late_gain, early_gain)
+    paid = gain * table.size * (1 - rest)
+    early, late = table.sum_rows(np.where(path.late, 0.0, paid)), table.sum_rows(np.where(path.late, paid, 0.0))
+    x = speed * path.continual_area
+    left = np.exp(-saturation * np.log1p(x))
+    signed = _sign(effect) * shift
+    jacobian = np.column_stack(
+        [
+            np.full(power.shape, floor),
+            power,
+            -exponent * log_area * power,
+            -early,
+            -late,
+            signed * (1 - left),
+            signed * saturation * left * x / (1 + x),
+            signed * saturation * left * np.log1p(x),
+            table.sum_rows(gain * table.size * rest * age),
+        ]
+    )
+    return floor + power - early - late + signed * (1 - left), jacobian
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContinualForm:
+    """How the continual-pretraining law is fitted to runs that all change their data after the same update.
+
+    Attributes:
+        effect: what the new data does to the validation loss that was logged.
+        pretraining_steps: updates before the data changed.
+        memory: where the prior for the memory is centred, updates; the paper's 999.5.
+    """
+
+    effect: Effect
+    pretraining_steps: int
+    memory: float = 999.5
+    name: str = ContinualLaw.name
+    fields: tuple[str, ...] = _FIELDS
+
+    def __post_init__(self) -> None:
+        _checked(self.effect, self.pretraining_steps)
+
+    @property
+    def linear(self) -> tuple[int, ...]:
+        """Floor, scale, both gains and the shift."""
+        return (0, 1, 3, 4, 5)
+
+    def prepare(self, asked: Asked) -> ContinualPath:
+        """Areas and drops before the asked steps."""
+        return continual_path(asked, self.pretraining_steps)
+
+    def losses(self, prepared: ContinualPath, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Losses (n,) and derivatives by the nine logs, (n, 9)."""
+        return continual_losses(prepared, x, self.effect)
+
+    def belief(self, curves: Sequence[Curve]) -> Prior:
+        """Weak beliefs scaled to the curves' least loss, peak LR and areas; the memory near its centre."""
+        least = min(float(curve.losses.min()) for curve in curves)
+        peak = float(np.exp(np.mean([np.log(curve.schedule.peak_lr) for curve in curves])))
+        area = float(np.exp(np.mean([np.log(curve.schedule.lrs.sum()) for curve in curves])))
+        gain = 0.03 * least / peak
+        centre = [0.9 * least, 0.1 * least * np.sqrt(area), 0.5, gain, gain, 0.1 * least, 30 / area, 0.3, self.memory]
+        return Prior(mean=np.log(centre), sd=np.array([0.3, 2.0, 0.5, 2.0, 2.0, 2.0, 3.0, 1.0, 0.5]))
+
+    def starts(self, belief: Prior) -> Sequence[FloatArray]:
+        """Three exponents by two speeds of the shift."""
+        starts = np.repeat(belief.mean[None, :], 6, axis=0)
+        starts[:, 2] = np.log([0.3, 0.5, 0.8] * 2)
+        starts[3:, 6] += np.log(100.0)
+        return list(starts)
+
+    def law(self, x: FloatArray) -> ContinualLaw:
+        """The law behind its logs."""
+        fields = dict(zip(_FIELDS, np.exp(x).tolist(), strict=True))
+        return ContinualLaw(**fields, effect=self.effect, pretraining_steps=self.pretraining_steps)
+
+
+def _sign(effect: Effect) -> float:
+    return 1.0 if effect == "forgetting" else -1.0
+
+
+def _checked(effect: str, pretraining_steps: int) -> None:
+    if effect not in {"forgetting", "adaptation"}:
+        raise UsageError(f"effect must be forgetting or adaptation, but got {effect!r}.")
+    if pretraining_steps < 0:
+        raise UsageError(f"pretraining_steps must be >= 0, but got {pretraining_steps}.")
