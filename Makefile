@@ -11,21 +11,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
-	touch $@
-
-tune: $(VENV)/.installed  ## install, then tune the demo
-	$(BIN)/autosched tune --space $(SPACE)
-
-lint: $(VENV)/.installed-test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-
+$(VENV)/.installed-# Two test processes: the suite is made for two cores. A file's slow tests stay together, they share servers.
 test: $(VENV)/.installed-test lint  ## lint, types, quick tests, then slow ones
-	$(BIN)/python -m pytest -q -m "not slow" autosched workers tests
-	$(BIN)/python -m pytest -q -m "slow" tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" autosched workers tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow" tests
+
+bench: $(VENV)/.installed-test  ## the engine's figures beside Ray Tune's
+	$(BIN)/python benchmarks/engine.py
 
 clean:
 	rm -rf $(VENV) .autosched autosched.db* mlflow.db* mlartifacts reports

@@ -212,7 +212,7 @@ def growth(*, early: int, late: int, window: int, controller: str) -> dict[str, 
 
         def per_event(count: int) -> float:
             repeats = max(1, 20_000 // count)
-            # timeit switches the garbage collector off; the least of five runs is the one other processes disturbed least
+            # timeit switches the garbage collector off; the least of five is what other processes disturbed least
             seconds = min(timeit.repeat(lambda: fold(space.study, events[:count]), number=repeats, repeat=5))
             return 1e6 * seconds / (repeats * count)
 

@@ -36,7 +36,8 @@ def status(
         return
     state = store.state(study)
     space = space_of(state)
-    show(as_json, summarise(state, space), status_lines(state, space))
+    running = store.lease(study).is_held()
+    show(as_json, summarise(state, space, running=running), status_lines(state, space))
 
 
 def explain(

@@ -12,21 +12,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from autosched.engine.confirm import confirmations
 from autosched.ledger.events import SegmentFailed, Stamped, TrialEnded
 from autosched.ledger.state import StudyState, TrialState
+from autosched.report.text import outcome_line
 from autosched.space.records import Space
 
 
 def ended_line(state: StudyState, trial: TrialState, seconds: float) -> str:
     """One line for a trial that ended, e.g. ``[  41s] trial 7 pruned at 240 of 600: …``."""
-    kind = "" if trial.kind == "search" else f" ({trial.kind})"
     params = ", ".join(
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in trial.params.items()
         if not isinstance(value, list)
     )
-    what = f"loss {trial.value:.4f}" if trial.value is not None else trial.reason
     mark = " *best so far*" if state.best == trial.number and trial.status == "complete" else ""
-    head = f"[{seconds:5.0f}s] trial {trial.number}{kind} {trial.status} at update {trial.step}: {what}{mark}"
-    return f"{head}  [{trial.family}: {params}]"
+    return f"[{seconds:5.0f}s] {outcome_line(trial)}{mark}  [{trial.family}: {params}]"
 
 
 class PlainProgress:

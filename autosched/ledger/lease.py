@@ -37,8 +37,21 @@ class StudyLease:
     ) -> None:
         self._release()
 
+    def is_held(self) -> bool:
+        """Whether some process holds the study now."""
+        if self._path is not None and not self._lock_path(self._path).exists():
+            return False  # nobody ever ran it here, and looking leaves no file behind
+        try:
+            with self:
+                return False
+        except StudyError:
+            return True
+
+    def _lock_path(self, database: Path) -> Path:
+        return database.with_name(f"{database.name}.{self._study}.lock")
+
     def _lock_file(self, database: Path) -> bool:
-        lock = database.with_name(f"{database.name}.{self._study}.lock")
+        lock = self._lock_path(database)
         try:
             self._file = lock.open("w")
         except OSError as error:

@@ -127,6 +127,13 @@ def test_one_process_may_hold_a_study(ledger: Ledger, url: str) -> None:
         pass
 
 
+def test_one_can_see_whether_a_study_is_held(ledger: Ledger, url: str) -> None:
+    assert not Ledger(url).lease("s").is_held()
+    with ledger.lease("s"):
+        assert Ledger(url).lease("s").is_held()
+    assert not Ledger(url).lease("s").is_held()
+
+
 def test_a_killed_process_gives_its_lease_up(url: str) -> None:
     code = f"""
 import os, signal

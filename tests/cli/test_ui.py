@@ -1,0 +1,87 @@
+"""`autosched ui` opens MLflow on the study's store: a parent run and one nested run per trial."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autosched.cli.app import run
+
+SPACE = """
+study: shown
+trainer: {use: simulated}
+horizon_steps: 60
+eval_every: 10
+checkpoint_every: 20
+schedule: {cosine: {peak_lr: {low: 1e-3, high: 1e-1, scale: log}, warmup_steps: 5}}
+budget: {trials: 3}
+pruner: none
+tracking: {uri: "sqlite:///mlflow.db", experiment: shown}
+"""
+
+
+def post(port: int, call: str, **body: Any) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{port}/api/2.0/mlflow/{call}"
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def answers(port: int, process: subprocess.Popen[bytes]) -> bool:
+    """Until the server answers (True) or ended (False)."""
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
+            return True
+        except (urllib.error.URLError, OSError):
+            pass
+        try:
+            process.wait(0.2)
+            return False
+        except subprocess.TimeoutExpired:
+            continue
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_the_ui_shows_the_study_with_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "space.yaml").write_text(SPACE)
+    assert run(["tune", "--space", "space.yaml", "--backend", "local"]) == 0
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (tmp_path / "ui.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "autosched", "ui", "--port", str(port)],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        assert answers(port, process), (tmp_path / "ui.log").read_text()
+        experiments = post(port, "experiments/search", max_results=10)["experiments"]
+        found = next(e for e in experiments if e["name"] == "shown")
+        runs = post(port, "runs/search", experiment_ids=[found["experiment_id"]])["runs"]
+        tags = [{tag["key"]: tag["value"] for tag in r["data"]["tags"]} for r in runs]
+        parents = [r["info"]["run_id"] for r, t in zip(runs, tags, strict=True) if "mlflow.parentRunId" not in t]
+        nested = [t["mlflow.parentRunId"] for t in tags if "mlflow.parentRunId" in t]
+        assert len(parents) == 1
+        assert nested == parents * 3
+        metrics = {m["key"] for r in runs for m in r["data"].get("metrics", [])}
+        assert {"loss", "lr"} <= metrics
+        assert {r["info"]["status"] for r in runs} == {"FINISHED"}
+    finally:
+        process.terminate()
+        process.wait(30)

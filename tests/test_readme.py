@@ -1,0 +1,61 @@
+"""What the README shows is what happens."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def shell_blocks() -> list[list[str]]:
+    return [block.strip().splitlines() for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)]
+
+
+def commands() -> list[str]:
+    return [line for block in shell_blocks() for line in block if line.startswith("autosched ")]
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(400)
+def test_the_commands_of_the_readme_run_as_shown(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "search_spaces", tmp_path / "search_spaces")
+    assert len(commands()) >= 8
+    for command in commands():
+        words = [sys.executable, "-m", "autosched", *command.split()[1:]]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        if "--json" in command:
+            json.loads(done.stdout)
+    assert (tmp_path / "vision.png").read_bytes().startswith(b"\x89PNG")
+    compile((tmp_path / "schedule.py").read_text(), "schedule.py", "exec")
+    assert (tmp_path / "reports" / "first" / "report.html").exists()
+
+
+def test_the_make_commands_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    shown = {line.split("#")[0].split()[1] for block in shell_blocks() for line in block if line.startswith("make ")}
+    assert shown == {"tune", "test"}
+    assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in shown)
+
+
+def test_every_file_the_readme_links_to_exists() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    missing = [link for link in links if not link.startswith("http") and not (ROOT / link).exists()]
+    assert missing == []
+    assert len(links) >= 5
+
+
+def test_every_command_of_the_readmes_table_exists() -> None:
+    shown = set(re.findall(r"`([a-z-]+)(?: [A-Z-]+[^`]*)?`", "".join(re.findall(r"^\| `.*?\|", README, re.MULTILINE))))
+    out = subprocess.run([sys.executable, "-m", "autosched", "--help"], capture_output=True, text=True, check=True)
+    assert shown
+    assert [name for name in shown if not re.search(rf"\b{name}\b", out.stdout)] == []
