@@ -1,6 +1,8 @@
-"""Loss curves and where they come from."""
+"""Loss curves, where they come from, and how to smooth them."""
 
 from autosched.curves.csv_files import read_curve, read_curves
 from autosched.curves.curve import Curve
+from autosched.curves.mlflow_runs import MlflowSource, read_mlflow_curves
+from autosched.curves.smoothing import smoothed, without_outliers
 
-__all__ = ["Curve", "read_curve", "read_curves"]
+__all__ = ["Curve", "MlflowSource", "read_curve", "read_curves", "read_mlflow_curves", "smoothed", "without_outliers"]

@@ -1,0 +1,118 @@
+"""Read loss curves from MLflow runs, autosched's own or anybody's who logs a loss and an LR with steps."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autosched.curves.curve import Curve
+from autosched.curves.logged_rows import Row, curve_of_rows
+from autosched.errors import CurveError, ScheduleError, TrackingError
+from autosched.schedules.schedule import Schedule
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+SCHEDULE_FILE = "schedule.json"
+SQLITE = "sqlite:///"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MlflowSource:
+    """Where the runs are and what their metrics are called.
+
+    Attributes:
+        uri: tracking URI, e.g. ``sqlite:///mlflow.db``.
+        experiment: its name.
+        filter: MLflow's search text, e.g. ``params.trainer = 'gpt' and metrics.loss < 3``; empty for all runs.
+        loss, lr: names of the metrics, logged with updates done as their step.
+    """
+
+    uri: str
+    experiment: str
+    filter: str = ""
+    loss: str = "loss"
+    lr: str = "lr"
+
+
+def read_mlflow_curves(source: MlflowSource) -> tuple[Curve, ...]:
+    """A curve per run that logged a loss, oldest first; runs without one (a study's parent) are left out.
+
+    The schedule is exact when the run has an artifact ``schedule.json``; otherwise the LR metric is interpolated.
+
+    Raises:
+        CurveError: no such database file or experiment, a filter that MLflow refuses, no run with a loss, or a fault
+            in a run.
+        TrackingError: the store cannot be reached.
+    """
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    _check_store(source.uri)
+    client = MlflowClient(tracking_uri=source.uri)
+    try:
+        experiment = client.get_experiment_by_name(source.experiment)
+    except MlflowException as error:
+        raise TrackingError(f"cannot read {source.uri}: {error.message}") from None
+    if experiment is None:
+        raise CurveError(f"no experiment {source.experiment!r}.", file=source.uri)
+    try:
+        runs = _all_runs(client, experiment.experiment_id, source.filter)
+    except MlflowException as error:
+        raise CurveError(f"filter {source.filter!r}: {error.message}", file=source.uri) from None
+    curves = tuple(_curve(client, run, source) for run in runs if source.loss in run.data.metrics)
+    if not curves:
+        raise CurveError(f"no run of {source.experiment!r} has a metric {source.loss!r}.", file=source.uri)
+    return curves
+
+
+def _check_store(uri: str) -> None:
+    """A database file that is not there is said at once: MLflow would create an empty one, or try for minutes."""
+    if uri.startswith(SQLITE) and not Path(uri[len(SQLITE) :]).is_file():
+        raise CurveError("no such MLflow database.", file=uri)
+
+
+def _all_runs(client: MlflowClient, experiment: str, text: str) -> list[Run]:
+    runs: list[Run] = []
+    token: str | None = None
+    while True:
+        page = client.search_runs([experiment], text, order_by=["attributes.start_time ASC"], page_token=token)
+        runs.extend(page)
+        token = page.token
+        if not token:
+            return runs
+
+
+def _curve(client: MlflowClient, run: Run, source: MlflowSource) -> Curve:
+    name = f"{source.uri}#{run.info.run_name or run.info.run_id}"
+    losses = _history(client, run.info.run_id, source.loss)
+    lrs = {metric.step: metric.value for metric in _history(client, run.info.run_id, source.lr)}
+    schedule = _schedule(client, run.info.run_id, name)
+    if schedule is None and not lrs:
+        raise CurveError(f"neither a metric {source.lr!r} nor {SCHEDULE_FILE} shows its schedule.", file=name)
+    rows = [
+        Row(step=int(metric.step), lr=lrs.get(metric.step, math.nan), loss=float(metric.value))
+        for metric in losses
+        if schedule is not None or metric.step in lrs
+    ]
+    return curve_of_rows(rows, source=name, schedule=schedule)
+
+
+def _history(client: MlflowClient, run_id: str, metric: str) -> list[Any]:
+    """A metric's points in the order of logging; of equal times, by step."""
+    return sorted(client.get_metric_history(run_id, metric), key=lambda point: (point.timestamp, point.step))
+
+
+def _schedule(client: MlflowClient, run_id: str, name: str) -> Schedule | None:
+    if not any(item.path == SCHEDULE_FILE for item in client.list_artifacts(run_id)):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(client.download_artifacts(run_id, SCHEDULE_FILE, folder)).read_text(encoding="utf-8")
+    try:
+        return Schedule.from_json(text)
+    except ScheduleError as error:
+        raise CurveError(str(error), file=name) from None
