@@ -3,16 +3,29 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 SPACE ?= search_spaces/wsd.yaml
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: tune test lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
 	touch $@
 
-$(VENV)/.installed-# Two test processes: the suite is made for two cores. A file's slow tests stay together, they share servers.
-test: $(VENV)/.installed-test lint  ## lint, types, quick tests, then slow ones
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP) -e '.[test]'
+	touch $@
+
+tune: $(VENV)/.installed  ## install, then tune the demo
+	$(BIN)/autosched tune --space $(SPACE)
+
+lint: $(VENV)/.installed-test  ## style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Two test processes: the suite is made for two cores. A file's slow tests stay together, they share servers.
+test: lint  ## lint, then quick tests, then slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" autosched workers tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow" tests
 
