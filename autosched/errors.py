@@ -7,6 +7,7 @@
     │   ├── ScheduleError       a schedule that cannot exist (length, sign, parameter)
     │   ├── SpaceError          a space file with a fault: file, line, value, what is allowed
     │   ├── CurveError          a curve file with a fault: file and line
+    │   ├── LawFileError        a law file that is damaged or of another version
     │   └── StudyError          a study that is unknown, finished, or already being written
     └── WorkError               the work itself failed: the command ends with exit code 1
         ├── LedgerError         the event log cannot be read or written
@@ -55,6 +56,10 @@ class SpaceError(LocatedError):
 
 class CurveError(LocatedError):
     """A curve file with a fault."""
+
+
+class LawFileError(LocatedError):
+    """A law file that is damaged or of another version."""
 
 
 class StudyError(UsageError):

@@ -26,8 +26,10 @@ from scipy.optimize import minimize
 from autosched.errors import ScheduleError
 from autosched.laws.annealing import AnnealingLaw
 from autosched.laws.auto import AutoLaw
+from autosched.laws.convex_law import ConvexLaw
 from autosched.laws.end_loss import END_LOSSES, EndLoss, NodeGrid, weighted
 from autosched.laws.ends import EndForecast, predicted_ends
+from autosched.laws.functional import FunctionalLaw
 from autosched.laws.protocol import LossLaw
 from autosched.laws.single import SingleLaw
 from autosched.schedules.registry import build
@@ -41,6 +43,9 @@ ITERATIONS = 80
 START_COOLDOWN = 0.2
 LEAST_RATIO = 1e-6  # of the peak: what "down to zero" means here, so that derivatives by the log of the LR stay finite
 PEAKS, ZOOM = 9, 4
+LEAST_WEIGHT = 1e-6
+PEAK_LAWS = (FunctionalLaw.name, ConvexLaw.name)
+"""Laws in which the peak LR is a variable."""
 FRACTIONS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
 COOLDOWNS: tuple[Mapping[str, ParameterValue], ...] = (
     MappingProxyType({"cooldown_shape": "linear"}),
@@ -126,7 +131,7 @@ def optimal_schedule(law: AnyLaw, task: OptimumTask) -> Optimum | NoOptimum:
     the alternatives under the whole law, and the best of all is returned: a WSD schedule may win.
     """
     begun = time.perf_counter()
-    end = _end_loss(law)
+    end = _blind_to_peaks(law, task) or _end_loss(law)
     if isinstance(end, NoOptimum):
         return end
 
@@ -141,20 +146,38 @@ def optimal_schedule(law: AnyLaw, task: OptimumTask) -> Optimum | NoOptimum:
 def best_wsd(law: AnyLaw, task: OptimumTask) -> Optimum | NoOptimum:
     """The WSD schedule (cooldown fraction and shape, and peak LR within its bounds) of lowest predicted final loss."""
     begun = time.perf_counter()
+    blind = _blind_to_peaks(law, task)
+    if blind is not None:
+        return blind
     alternatives = _alternatives(law, task)
     return _compared(law, {"wsd": alternatives["wsd"], **alternatives}, begun, only="wsd")
 
 
-def _end_loss(law: AnyLaw) -> EndLoss | NoOptimum:
-    """The law's loss from nodes; the mean over those of a stack that have one."""
+def _parts(law: AnyLaw) -> list[tuple[float, LossLaw]]:
+    """The laws of a stack with their weights, those of no weight left out; a law on its own."""
     match law:
         case AutoLaw():
-            parts = list(zip(law.weights.tolist(), [fit.law for fit in law.fits], strict=True))
+            parts = [(float(w), fit.law) for w, fit in zip(law.weights, law.fits, strict=True) if w > LEAST_WEIGHT]
         case SingleLaw():
             parts = [(1.0, law.fit.law)]
         case _:
             parts = [(1.0, law)]
-    usable = [(weight, part) for weight, part in parts if part.name in END_LOSSES and weight > 0]
+    return parts
+
+
+def _blind_to_peaks(law: AnyLaw, task: OptimumTask) -> NoOptimum | None:
+    """A refusal when the peak LR is to be chosen by laws made for one peak LR."""
+    low, high = task.peak_lr
+    if low == high or any(part.name in PEAK_LAWS for _, part in _parts(law)):
+        return None
+    laws = ", ".join(PEAK_LAWS)
+    return NoOptimum(reason=f"{law.name} is a law of one peak LR and cannot choose it: give it, or use auto or {laws}.")
+
+
+def _end_loss(law: AnyLaw) -> EndLoss | NoOptimum:
+    """The law's loss from nodes; the mean over those of a stack that have one."""
+    parts = _parts(law)
+    usable = [(weight, part) for weight, part in parts if part.name in END_LOSSES]
     if not usable:
         return NoOptimum(reason=_refusal(parts[0][1].name))
     total = sum(weight for weight, _ in usable)

@@ -290,6 +290,13 @@ def test_the_annealing_law_gains_by_a_jump_without_end():
     assert losses[-1] < ANNEALING.predict(ramp)[-1]
 
 
+@pytest.mark.parametrize("search", [optimal_schedule, best_wsd])
+def test_a_law_of_one_peak_does_not_choose_the_peak(search):
+    found = search(MULTI_POWER["400M"], OptimumTask(steps=STEPS, peak_lr=(1e-4, 1e-3), warmup_steps=WARMUP))
+    assert isinstance(found, NoOptimum)
+    assert found.reason.startswith("multi_power is a law of one peak LR and cannot choose it: give it, or use auto")
+
+
 def test_a_law_out_of_its_regime_has_no_optimum():
     law = MultiPowerLaw(floor=0.1, scale=0.5, exponent=0.5, drop=1e5, speed=2.0, saturation=0.6, lr_power=0.6)
     found = optimal_schedule(law, TASK)
