@@ -1,0 +1,192 @@
+"""`fit`, `predict`, `evaluate`, `optimize`: loss laws from logs, and the schedule they like best."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from autosched.cli.law_documents import (
+    fit_document,
+    fit_lines,
+    optimum_document,
+    optimum_lines,
+    prediction_document,
+    prediction_lines,
+    score_document,
+    score_lines,
+)
+from autosched.cli.law_input import FilterOption, LawArgument, PathsArgument, TrackingOption, named_curves
+from autosched.cli.options import JsonOption, show, write_file
+from autosched.cli.schedule_commands import load_schedule
+from autosched.curves.curve import Curve
+from autosched.errors import UsageError, WorkError
+from autosched.laws.auto import AutoLaw, fit_auto
+from autosched.laws.continual import ContinualForm
+from autosched.laws.files import SavedLaw, read_law
+from autosched.laws.fit import FitFailure
+from autosched.laws.form import LawForm
+from autosched.laws.grid import telling_steps
+from autosched.laws.optimum import NoOptimum, Optimum, OptimumTask, best_wsd, optimal_schedule
+from autosched.laws.registry import form_for, form_names
+from autosched.laws.scores import forecast, mean_score, score
+from autosched.laws.single import fit_single
+from autosched.report.schedule_plot import schedule_plot
+from autosched.report.terminal_plot import terminal_plot
+
+CONTINUAL = "continual"
+FAMILIES = ("wsd",)
+
+
+def fit(
+    paths: PathsArgument,
+    law: Annotated[str, typer.Option("--law", help="auto (several stacked), or one kind of law.")] = AutoLaw.name,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the law to a file.", metavar="FILE")] = None,
+    filter_text: FilterOption = "",
+    tracking_uri: TrackingOption = None,
+    pretraining_steps: Annotated[
+        int | None, typer.Option("--pretraining-steps", help="With --law continual: updates before the data changed.")
+    ] = None,
+    effect: Annotated[
+        str, typer.Option("--effect", help="With --law continual: forgetting (old data's loss) or adaptation (new).")
+    ] = "forgetting",
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a loss law to logged runs.
+
+    Example: autosched fit runs/ --law auto --out law.json
+    """
+    if law not in (AutoLaw.name, CONTINUAL, *form_names()):
+        allowed = ", ".join((AutoLaw.name, *form_names(), CONTINUAL))
+        raise UsageError(f"--law must be one of {allowed}, but got {law!r}.")
+    named = named_curves(paths, text=filter_text, uri=tracking_uri)
+    curves = [item.curve for item in named]
+    begun = time.perf_counter()
+    fitted = (
+        fit_auto(curves) if law == AutoLaw.name else fit_single(_form(law, curves, pretraining_steps, effect), curves)
+    )
+    seconds = time.perf_counter() - begun
+    if isinstance(fitted, FitFailure):
+        raise WorkError(f"no law could be fitted: {fitted.reason}")
+    if out is not None:
+        write_file(out, SavedLaw.of(fitted, curves).to_json().encode())
+    document = fit_document(fitted, [item.name for item in named], seconds)
+    show(as_json, document, fit_lines(document, None if out is None else str(out)))
+
+
+def predict(
+    law: LawArgument,
+    schedule: Annotated[Path, typer.Option("--schedule", help="A schedule file (JSON).", metavar="FILE")],
+    every: Annotated[
+        int | None, typer.Option("--every", min=1, help="Predict after every so many updates; default: where it bends.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict the loss curve of a schedule, with its standard deviation (nats).
+
+    Example: autosched predict law.json --schedule schedule.json --json
+    """
+    saved, planned = read_law(law), load_schedule(schedule)
+    steps = telling_steps(planned)
+    if every is not None:
+        steps = np.unique(np.append(np.arange(every, planned.steps + 1, every), planned.steps)).astype(np.float64)
+    predicted = forecast(saved.law, planned, steps)
+    show(as_json, prediction_document(predicted), prediction_lines(predicted))
+
+
+def evaluate(
+    law: LawArgument,
+    paths: PathsArgument,
+    filter_text: FilterOption = "",
+    tracking_uri: TrackingOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Errors of a fitted law on logged runs, after their warmup; a run that was fitted in part is known as such.
+
+    Example: autosched evaluate law.json runs/cosine.csv other-runs/
+    """
+    saved = read_law(law)
+    named = named_curves(paths, text=filter_text, uri=tracking_uri)
+    scores = {item.name: score(saved.law, item.curve, run=saved.run_of(item.curve)) for item in named}
+    mean = mean_score(list(scores.values()))
+    show(as_json, score_document(scores, mean), score_lines(scores, mean))
+
+
+def optimize(
+    law: LawArgument,
+    steps: Annotated[int, typer.Option("--steps", help="The horizon, optimizer updates.")],
+    peak_lr: Annotated[float | None, typer.Option("--peak-lr", help="The peak LR; or give both bounds.")] = None,
+    peak_lr_low: Annotated[float | None, typer.Option("--peak-lr-low", help="Lowest peak LR to consider.")] = None,
+    peak_lr_high: Annotated[float | None, typer.Option("--peak-lr-high", help="Highest peak LR to consider.")] = None,
+    warmup_steps: Annotated[int, typer.Option("--warmup-steps", help="Updates of linear warmup.")] = 0,
+    min_lr: Annotated[float, typer.Option("--min-lr", help="Lowest LR allowed after the warmup.")] = 0.0,
+    free: Annotated[bool, typer.Option("--free", help="The LR may rise again after the warmup.")] = False,
+    family: Annotated[str | None, typer.Option("--family", help="The best of a family only: wsd.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the schedule (JSON).", metavar="FILE")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw it beside the alternatives.", metavar="PNG")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the schedule with the lowest predicted final loss, and by how much it beats cosine, linear and WSD.
+
+    Example: autosched optimize law.json --steps 24000 --peak-lr 3e-4 --warmup-steps 2000 --out schedule.json
+    """
+    if family is not None and family not in FAMILIES:
+        raise UsageError(f"--family must be {', '.join(FAMILIES)}, but got {family!r}.")
+    if family is not None and free:
+        raise UsageError("--free asks for any form and --family for one: give one of them.")
+    task = OptimumTask(
+        steps=steps,
+        peak_lr=_peaks(peak_lr, peak_lr_low, peak_lr_high),
+        warmup_steps=warmup_steps,
+        monotone=not free,
+        min_lr=min_lr,
+    )
+    saved = read_law(law)
+    found = optimal_schedule(saved.law, task) if family is None else best_wsd(saved.law, task)
+    if isinstance(found, NoOptimum):
+        raise UsageError(f"{law}: {found.reason}")
+    if out is not None:
+        write_file(out, found.schedule.to_json().encode())
+    if plot is not None:
+        write_file(plot, _picture(found))
+    show(as_json, optimum_document(found, saved.law), _optimum_lines(found, out, plot))
+
+
+def _form(law: str, curves: list[Curve], pretraining_steps: int | None, effect: str) -> LawForm[Any]:
+    if law != CONTINUAL:
+        return form_for(law, curves)
+    if effect not in ("forgetting", "adaptation"):
+        raise UsageError(f"--effect must be forgetting or adaptation, but got {effect!r}.")
+    if pretraining_steps is None or pretraining_steps < 0:
+        raise UsageError("--law continual needs --pretraining-steps >= 0, the updates before the data changed.")
+    return ContinualForm(
+        effect="forgetting" if effect == "forgetting" else "adaptation", pretraining_steps=pretraining_steps
+    )
+
+
+def _peaks(peak_lr: float | None, low: float | None, high: float | None) -> tuple[float, float]:
+    if peak_lr is not None and low is None and high is None:
+        return peak_lr, peak_lr
+    if peak_lr is None and low is not None and high is not None:
+        return low, high
+    raise UsageError("give either --peak-lr, or both --peak-lr-low and --peak-lr-high.")
+
+
+def _picture(found: Optimum) -> bytes:
+    others = {name: other.schedule for name, other in found.alternatives.items() if other.schedule != found.schedule}
+    drawn = {"optimum": found.schedule, **others}
+    return schedule_plot(list(drawn.values()), list(drawn))
+
+
+def _optimum_lines(found: Optimum, out: Path | None, plot: Path | None) -> list[str]:
+    drawn = [] if plot is not None else [terminal_plot([found.schedule], ["learning rate"])]
+    return [*optimum_lines(found), *drawn, *(f"wrote {path}" for path in (out, plot) if path is not None)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    for command in (fit, predict, evaluate, optimize):
+        app.command()(command)

@@ -1,0 +1,133 @@
+"""What the law commands print: documents for machines, lines for people."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from autosched.laws.auto import AutoLaw, Prediction
+from autosched.laws.ends import EndForecast
+from autosched.laws.optimum import AnyLaw, Optimum
+from autosched.laws.scores import Score
+from autosched.laws.single import SingleLaw
+from autosched.schedules.schedule import ParameterValue, Schedule
+
+
+def number(value: float) -> float | None:
+    """The number, or None where JSON has no word for it."""
+    return value if math.isfinite(value) else None
+
+
+def fit_document(law: AutoLaw | SingleLaw, names: list[str], seconds: float) -> dict[str, Any]:
+    """`fit`: parameters by law (all laws of a stack), leave-one-curve-out errors (relative, root mean square)."""
+    if isinstance(law, SingleLaw):
+        params: dict[str, Any] = dict(law.fit.params)
+        more: dict[str, Any] = {}
+        loo = {law.name: number(law.loo)}
+    else:
+        kinds = [form.name for form in law.forms]
+        params = {kind: dict(fit.params) for kind, fit in zip(kinds, law.fits, strict=True)}
+        more = {"weights": dict(zip(kinds, law.weights.tolist(), strict=True)), "inflation": law.inflation}
+        loo = {kind: number(error) for kind, error in zip(kinds, law.loo.tolist(), strict=True)}
+    return {"law": law.name, "params": params, **more, "fit_seconds": seconds, "curves": names, "loo": loo}
+
+
+def fit_lines(document: Mapping[str, Any], out: str | None) -> Iterator[str]:
+    """`fit` for a person."""
+    count = len(document["curves"])
+    yield f"{document['law']}: fitted {count} curve{'s' * (count != 1)} in {document['fit_seconds']:.2f} s"
+    nested = "weights" in document
+    for kind, error in document["loo"].items():
+        weight = f"weight {document['weights'][kind]:.2f}, " if nested else ""
+        shown = "unknown (fewer than three curves)" if error is None else f"{error:.3%}"
+        yield f"  {kind}: {weight}error on left-out curves {shown}"
+        params = document["params"][kind] if nested else document["params"]
+        yield "    " + ", ".join(f"{name} {value:.4g}" for name, value in params.items())
+    if out is not None:
+        yield f"wrote {out}"
+
+
+def score_document(scores: Mapping[str, Score], mean: Score) -> dict[str, Any]:
+    """`evaluate`."""
+
+    def plain(score: Score) -> dict[str, float | None]:
+        return {name: number(value) for name, value in asdict(score).items()}
+
+    return {"curves": {name: plain(score) for name, score in scores.items()}, "mean": plain(mean)}
+
+
+def score_lines(scores: Mapping[str, Score], mean: Score) -> Iterator[str]:
+    """`evaluate` for a person."""
+    width = max(len("curve"), *map(len, scores))
+    yield f"{'curve':{width}}  {'mean err':>8} {'worst':>8} {'final (nats)':>12} {'R2':>8} {'in 90%':>7}"
+    for name, score in (*scores.items(), ("mean", mean)):
+        yield (
+            f"{name:{width}}  {score.prede:8.3%} {score.worste:8.3%} {score.final_error:+12.4f} {score.r2:8.4f} "
+            f"{score.coverage90:7.0%}"
+        )
+
+
+def prediction_document(predicted: Prediction) -> dict[str, Any]:
+    """`predict`: updates done, mean loss and its standard deviation, nats."""
+    return {
+        "steps": [int(step) for step in predicted.steps],
+        "mean": predicted.mean.tolist(),
+        "sd": (predicted.mean * predicted.sd).tolist(),
+    }
+
+
+def prediction_lines(predicted: Prediction, rows: int = 20) -> Iterator[str]:
+    """`predict` for a person: about so many rows, the last one always."""
+    low, high = predicted.interval(0.9)
+    yield f"{'step':>8} {'loss':>8} {'90% interval':>19}"
+    last = predicted.steps.size - 1
+    for i in sorted({round(last * j / max(rows - 1, 1)) for j in range(rows)}):
+        yield f"{int(predicted.steps[i]):8d} {predicted.mean[i]:8.4f} {low[i]:9.4f} {high[i]:9.4f}"
+
+
+def optimum_document(found: Optimum, law: AnyLaw) -> dict[str, Any]:
+    """`optimize`; a `difference` is the alternative's final loss minus the optimum's, nats."""
+    return {
+        "law": law.name,
+        "schedule": json.loads(found.schedule.to_json()),
+        "predicted": asdict(found.predicted),
+        "alternatives": {
+            name: {
+                **described(other.schedule),
+                "predicted": asdict(other.predicted),
+                "difference": asdict(other.worse_by),
+            }
+            for name, other in found.alternatives.items()
+        },
+        "seconds": found.seconds,
+    }
+
+
+def described(schedule: Schedule) -> dict[str, str | float | dict[str, ParameterValue]]:
+    """A schedule without its LRs."""
+    params = dict(schedule.params)
+    return {"family": schedule.family, "params": params, "peak_lr": schedule.peak_lr, "final_lr": schedule.final_lr}
+
+
+def optimum_lines(found: Optimum) -> Iterator[str]:
+    """`optimize` for a person."""
+    schedule = found.schedule
+    falls = int((schedule.lrs >= 0.999 * schedule.peak_lr).nonzero()[0][-1]) + 1
+    shape = f"; {schedule.describe()}" if schedule.params else ""
+    yield f"predicted final loss {interval(found.predicted)} nats, found in {found.seconds:.2f} s"
+    fall = f"falls from update {falls} of {schedule.steps} to {schedule.final_lr:.3g}"
+    yield f"  peak LR {schedule.peak_lr:.4g}, {fall}{shape}"
+    for name, other in found.alternatives.items():
+        if other.schedule == schedule:
+            yield f"  {name:7} is this schedule"
+        else:
+            worse = f"{other.predicted.mean:.4f}, worse by {interval(other.worse_by)}"
+            yield f"  {name:7} {worse}; {other.schedule.describe()}"
+
+
+def interval(value: EndForecast) -> str:
+    """Mean and 90% interval; the mean alone for a law that was not fitted and does not know how sure it is."""
+    return f"{value.mean:.4f}" + (f" ({value.low:.4f} to {value.high:.4f})" if value.sd > 0 else "")

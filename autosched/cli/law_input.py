@@ -1,0 +1,93 @@
+"""What the law commands read: curves by path or from MLflow, fitted laws, schedules; and the options for them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autosched.curves.csv_files import read_curve, read_curves
+from autosched.curves.curve import Curve
+from autosched.curves.mlflow_runs import MlflowSource, read_mlflow_curves
+from autosched.errors import CurveError, TrackingError
+from autosched.tracking.mlflow_store import SETTINGS, parse_address
+
+MLFLOW = "mlflow:"
+
+PathsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="CSV files (step,lr,loss), folders of them, or mlflow:EXPERIMENT for its runs.", metavar="PATH…"
+    ),
+]
+LawArgument = Annotated[Path, typer.Argument(help="A law file written by `autosched fit --out`.", metavar="LAW")]
+FilterOption = Annotated[
+    str, typer.Option("--filter", help="For mlflow:EXPERIMENT: MLflow's search text, e.g. \"params.size = '124M'\".")
+]
+TrackingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        help="For mlflow:EXPERIMENT: MLflow's address; default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db.",
+        metavar="URI",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedCurve:
+    """A curve and what the caller calls it: its path as given, or its own name behind the folder's or experiment's."""
+
+    name: str
+    curve: Curve
+
+
+def named_curves(paths: Sequence[str], *, text: str = "", uri: str | None = None) -> list[NamedCurve]:
+    """All curves of the paths, in the order given.
+
+    Args:
+        text: MLflow's filter; empty for all runs.
+        uri: MLflow's address; None for the environment's or the default.
+
+    Raises:
+        CurveError: a path that does not exist, a folder or experiment without curves, or a fault in a curve.
+        TrackingError: MLflow cannot be reached.
+    """
+    found: list[NamedCurve] = []
+    for path in paths:
+        if path.startswith(MLFLOW):
+            found += _mlflow_curves(path, text, uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
+        elif Path(path).is_dir():
+            found += [NamedCurve(name=f"{path.rstrip('/')}/{Path(c.name).name}", curve=c) for c in read_curves(path)]
+        elif Path(path).exists():
+            found.append(NamedCurve(name=path, curve=read_curve(path)))
+        else:
+            raise CurveError("no such file or folder.", file=path)
+    return found
+
+
+def _mlflow_curves(path: str, text: str, uri: str) -> list[NamedCurve]:
+    experiment = path.removeprefix(MLFLOW)
+    if not experiment:
+        raise CurveError("an experiment's name must follow, as in mlflow:wsd-demo.", file=path)
+    try:
+        address = parse_address(uri)
+    except TrackingError as error:
+        raise CurveError(str(error), file=path) from None
+    database = Path(address.uri.removeprefix("sqlite:///"))
+    if address.uri.startswith("sqlite:") and not database.is_file():
+        raise CurveError(f"no MLflow database {database}: give --tracking-uri.", file=path)
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    curves = read_mlflow_curves(MlflowSource(uri=address.uri, experiment=experiment, filter=text))
+    named: dict[str, Curve] = {}
+    for curve in curves:
+        name, number = f"{path}/{curve.name.rpartition('#')[2]}", 1
+        while (unique := name if number == 1 else f"{name} ({number})") in named:  # MLflow's run names may repeat
+            number += 1
+        named[unique] = curve
+    return [NamedCurve(name=name, curve=curve) for name, curve in named.items()]
