@@ -32,6 +32,7 @@ from autosched.laws.ends import EndForecast, predicted_ends
 from autosched.laws.functional import FunctionalLaw
 from autosched.laws.protocol import LossLaw
 from autosched.laws.single import SingleLaw
+from autosched.laws.stack import LEAST_WEIGHT
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
 
@@ -43,9 +44,9 @@ ITERATIONS = 80
 START_COOLDOWN = 0.2
 LEAST_RATIO = 1e-6  # of the peak: what "down to zero" means here, so that derivatives by the log of the LR stay finite
 PEAKS, ZOOM = 9, 4
-LEAST_WEIGHT = 1e-6
 PEAK_LAWS = (FunctionalLaw.name, ConvexLaw.name)
 """Laws in which the peak LR is a variable."""
+RESHAPE_FACTORS = ((0.5, 0.7, 1.0, 1.4, 2.0), (0.84, 1.0, 1.19), (0.92, 1.0, 1.09))
 FRACTIONS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
 COOLDOWNS: tuple[Mapping[str, ParameterValue], ...] = (
     MappingProxyType({"cooldown_shape": "linear"}),
@@ -140,6 +141,8 @@ def optimal_schedule(law: AnyLaw, task: OptimumTask) -> Optimum | NoOptimum:
 
     peak_lr = _best_peak(law, task, coarse).peak_lr
     free = _descend(end, task, peak_lr, LEVELS)
+    if isinstance(law, AutoLaw):
+        free = _reshaped(law, task, free)
     return _compared(law, {"free": free, **_alternatives(law, task)}, begun)
 
 
@@ -229,6 +232,31 @@ def _minimised(end: EndLoss, grid: NodeGrid, peak_lr: float, start: FloatArray, 
     options = {"maxiter": ITERATIONS, "maxcor": 20, "ftol": 1e-12, "gtol": 1e-9}
     found = minimize(loss, x, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * x.size, options=options)
     return spread(np.asarray(found.x, dtype=np.float64))
+
+
+def _reshaped(law: AutoLaw, task: OptimumTask, free: Schedule) -> Schedule:
+    """The schedule with its fall made longer or shorter and deeper or shallower, as the whole law likes it best.
+
+    The residual process and the laws without an end loss speak here; they look at a few averages of the LR only.
+    """
+    peak_lr, body = free.peak_lr, free.lrs[task.warmup_steps :]
+    ahead = np.arange(body.size, dtype=np.float64)[::-1]
+
+    def reshaped(stretch: float, power: float) -> Schedule:
+        z = np.interp(ahead / stretch, ahead[::-1], body[::-1] / peak_lr)
+        z[0] = 1.0
+        lrs = free.lrs.copy()
+        lrs[task.warmup_steps :] = np.maximum(peak_lr * z**power, task.min_lr)
+        return Schedule(lrs)
+
+    stretch, power, best = 1.0, 1.0, free
+    for factors in RESHAPE_FACTORS:
+        tried = [(stretch * a, power * b) for a in factors for b in factors]
+        schedules = [best, *(reshaped(a, b) for a, b in tried)]
+        best = _lowest(law, schedules)
+        if best is not schedules[0]:
+            stretch, power = tried[[s is best for s in schedules].index(True) - 1]
+    return best
 
 
 def _alternatives(law: AnyLaw, task: OptimumTask) -> dict[str, Schedule]:
