@@ -11,6 +11,8 @@ the second one the paper's formula, written as plainly as possible::
         @pytest.fixture
         def literal(self):
             return lambda law, lrs, t: law.floor + law.scale * sum(lrs[i] for i in range(t)) ** -law.exponent
+
+A law without a form of its own, such as a stack of several, passes :class:`PredictionContract`.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import pytest
 from autosched.curves.curve import Curve
 from autosched.laws.fit import FitOptions, LawFit, fit_law
 from autosched.laws.form import LawForm
+from autosched.laws.protocol import LossLaw
 from autosched.laws.robust import Robustness
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -51,66 +54,72 @@ def believed(form: LawForm[Any]) -> FloatArray:
     return form.belief([Curve(schedule=wsd(), steps=steps, losses=np.array([4.0, 3.0]))]).mean
 
 
-class LawContract:
-    """What fitting, forecasting and optimising rely on."""
+class PredictionContract:
+    """What everyone who asks a law for losses relies on; needs a `law` alone."""
 
-    @pytest.fixture
-    def x(self, form: LawForm[Any]) -> FloatArray:
-        return believed(form)
-
-    def test_a_prediction_has_one_finite_positive_loss_per_update(self, form: LawForm[Any], x: FloatArray) -> None:
-        losses = form.law(x).predict(wsd())
+    def test_a_prediction_has_one_finite_positive_loss_per_update(self, law: LossLaw) -> None:
+        losses = law.predict(wsd())
         assert losses.shape == (STEPS,)
         assert np.all(np.isfinite(losses))
         assert np.all(losses > 0)
 
-    def test_asking_for_some_steps_gives_what_asking_for_all_gives(self, form: LawForm[Any], x: FloatArray) -> None:
-        law, schedule = form.law(x), wsd()
+    def test_asking_for_some_steps_gives_what_asking_for_all_gives(self, law: LossLaw) -> None:
+        schedule = wsd()
         steps = np.array([1.0, 31.0, 400.0, 600.0])
         np.testing.assert_allclose(
             law.predict_at(schedule, steps), law.predict(schedule)[steps.astype(int) - 1], rtol=2e-4
         )
 
-    def test_steps_may_be_asked_in_any_order_and_twice(self, form: LawForm[Any], x: FloatArray) -> None:
-        law, steps = form.law(x), np.array([600.0, 40.0, 333.0, 40.0])
+    def test_steps_may_be_asked_in_any_order_and_twice(self, law: LossLaw) -> None:
+        steps = np.array([600.0, 40.0, 333.0, 40.0])
         np.testing.assert_allclose(
             law.predict_at(wsd(), steps), [law.predict_at(wsd(), np.array([step]))[0] for step in steps], rtol=1e-12
         )
 
-    def test_a_loss_depends_on_the_past_only(self, form: LawForm[Any], x: FloatArray) -> None:
-        law, whole = form.law(x), wsd(cooldown=0.1)
+    def test_a_loss_depends_on_the_past_only(self, law: LossLaw) -> None:
+        whole = wsd(cooldown=0.1)
         other = Schedule(np.concatenate([whole.lrs[:300], np.linspace(0.01, 0.001, 300)]))
         steps = np.arange(40.0, 301.0, 20.0)
         np.testing.assert_allclose(law.predict_at(whole, steps), law.predict_at(other, steps), rtol=1e-6)
 
-    def test_a_decay_to_exactly_zero_is_the_limit_of_small_final_lrs(self, form: LawForm[Any], x: FloatArray) -> None:
-        law = form.law(x)
+    def test_a_decay_to_exactly_zero_is_the_limit_of_small_final_lrs(self, law: LossLaw) -> None:
         to_zero = Schedule(np.append(wsd(final=0.0).lrs[:-1], 0.0))
         near = Schedule(np.append(wsd(final=0.0).lrs[:-1], 1e-7))
         assert law.predict(to_zero)[-1] == pytest.approx(law.predict(near)[-1], rel=1e-4)
 
-    def test_zeros_for_a_long_time_stay_finite(self, form: LawForm[Any], x: FloatArray) -> None:
+    def test_zeros_for_a_long_time_stay_finite(self, law: LossLaw) -> None:
         lrs = np.concatenate([wsd(final=0.0).lrs, np.zeros(200), np.full(50, 0.01)])
-        assert np.all(np.isfinite(form.law(x).predict(Schedule(lrs))))
+        assert np.all(np.isfinite(law.predict(Schedule(lrs))))
 
-    def test_the_warmup_alone_can_be_predicted(self, form: LawForm[Any], x: FloatArray) -> None:
-        law = form.law(x)
+    def test_the_warmup_alone_can_be_predicted(self, law: LossLaw) -> None:
         for warmup in (Schedule(np.array([0.01])), Schedule(wsd().lrs[:30]), Schedule(wsd().lrs[:31])):
             losses = law.predict(warmup)
             assert losses.shape == (warmup.steps,)
             assert np.all(np.isfinite(losses))
 
-    def test_nothing_jumps_where_the_warmup_ends(self, form: LawForm[Any], x: FloatArray) -> None:
+    def test_nothing_jumps_where_the_warmup_ends(self, law: LossLaw) -> None:
         steps = np.arange(26.0, 36.0)
-        changes = np.abs(np.diff(form.law(x).predict_at(wsd(), steps)))
+        changes = np.abs(np.diff(law.predict_at(wsd(), steps)))
         assert changes[4:6].max() <= 1.2 * changes[[0, 1, 2, 3, 6, 7, 8]].max()
 
-    def test_a_hundred_times_longer_run_is_predicted_too(self, form: LawForm[Any], x: FloatArray) -> None:
+    def test_a_hundred_times_longer_run_is_predicted_too(self, law: LossLaw) -> None:
         long = wsd(steps=100 * STEPS)
-        losses = form.law(x).predict(long)
+        losses = law.predict(long)
         assert losses.shape == (100 * STEPS,)
         assert np.all(np.isfinite(losses))
         assert 0 < losses[-1] <= losses[STEPS // 10]
+
+
+class LawContract(PredictionContract):
+    """What fitting, forecasting and optimising rely on; needs a `form`, from which the law comes."""
+
+    @pytest.fixture
+    def x(self, form: LawForm[Any]) -> FloatArray:
+        return believed(form)
+
+    @pytest.fixture
+    def law(self, form: LawForm[Any], x: FloatArray) -> LossLaw:
+        return form.law(x)
 
     def test_the_derivatives_are_those_of_the_losses(self, form: LawForm[Any], x: FloatArray) -> None:
         steps = np.arange(40.0, 601.0, 40.0)

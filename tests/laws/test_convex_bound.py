@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from literal_laws import convex, convex_terms
 from scipy.optimize import minimize
+from scipy.stats import spearmanr
 
 from autosched.curves.curve import Curve
 from autosched.errors import ScheduleError
@@ -204,12 +205,14 @@ def test_two_noisy_curves_give_back_the_parameters():
     assert fit.params == pytest.approx({"floor": 3.0, "approach": 2.0, "noise": 100.0}, rel=0.02)
 
 
-def test_three_published_curves_put_the_six_others_in_order():
-    """Two parameters miss real curves by about 1%, but they know what a cooldown brings."""
+def test_three_published_curves_predict_six_others_within_a_percent_and_roughly_in_order():
+    """Two parameters miss the shape of real curves: no law to predict with alone."""
     fitted = [published_curve(f"gpt25m/{name}") for name in ("cosine_24000", "constant_24000", "wsdcon_9")]
     fit = fit_law(ConvexForm(), fitted, FitOptions(first_share=0.1))
     assert isinstance(fit, LawFit)
     names = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
     curves = [published_curve(f"gpt25m/{name}") for name in names]
     errors = [np.mean(np.abs(fit.law.predict_at(c.schedule, c.steps) / c.losses - 1)) for c in curves]
-    assert np.mean(errors) < 0.012
+    assert np.mean(errors) < 0.0105
+    finals = [fit.law.predict_at(c.schedule, c.steps[-1:])[0] for c in curves]
+    assert spearmanr(finals, [c.losses[-1] for c in curves])[0] > 0.8
