@@ -7,8 +7,8 @@ The paper fits C + M * bound; with constant gradient norms M, D and G act only a
 the theory is in this trainer. The peak LR is a variable: the best one for any shape follows in closed form.
 
 Its use is the ratio of best LRs between shapes and horizons. Losses it predicts badly: fitted to three published GPT
-curves it misses six others by 1.0% to 1.2%, where the plain power law misses them by 0.5% to 0.7%, because T1 falls with
-the area itself and real losses fall with its square root.
+curves it misses six others by 1.0% to 1.2%, where the plain power law misses them by 0.5% to 0.7%, because T1 falls
+with the area itself and real losses fall with its square root.
 
 Two things make the bound a law that behaves everywhere:
 
