@@ -21,10 +21,12 @@ from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.journal import Journal, Listener
 from autosched.engine.local_backend import LocalBackend
 from autosched.errors import StudyError, UsageError
+from autosched.laws.files import SavedLaw
 from autosched.ledger.events import StudyCreated, TrialProposed
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.report.html import write_report
+from autosched.report.law_fit import study_law
 from autosched.report.summary import summarise, winner
 from autosched.schedules.schedule import Schedule
 from autosched.search.select import make_controller, make_pruner
@@ -240,6 +242,10 @@ def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
         schedule = build_schedule(space, ScheduleSpec(family=best.family, params=best.params))
         (folder / "schedule.json").write_text(schedule.to_json())
         artifacts["schedule"] = str(folder / "schedule.json")
+    law = study_law(state, space)
+    if isinstance(law, SavedLaw):
+        (folder / "law.json").write_text(law.to_json())
+        artifacts["law"] = str(folder / "law.json")
     run_id = mirror.run_id if mirror is not None and mirror.flush(SYNC_SECONDS) == 0 else None
     tracking = {"uri": space.tracking.uri, "experiment": space.tracking.experiment, "run_id": run_id}
     summary = summarise(state, space, artifacts=artifacts, tracking=tracking)

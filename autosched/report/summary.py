@@ -35,7 +35,7 @@ def summarise(
     """The study as plain JSON data; numbers that do not exist (or are not finite) are None.
 
     Args:
-        artifacts: where the ``schedule`` and the ``report`` were written.
+        artifacts: where the ``schedule``, the ``report`` and the ``law`` were written.
         tracking: the tracker's ``uri``, ``experiment`` and ``run_id``.
         running: whether a driver is at work on the study, which its events cannot tell.
 
@@ -85,7 +85,7 @@ def summarise(
         "false_kills": sum(audit.false_kill is True for audit in seen),
         "confirmation": None if confirmed is None else _confirmation(confirmed),
         "tracking": {name: tracking.get(name) for name in ("uri", "experiment", "run_id")},
-        "artifacts": {name: artifacts.get(name) for name in ("schedule", "report")},
+        "artifacts": {name: artifacts.get(name) for name in ("schedule", "report", "law")},
     }
     return {name: json_safe(value) for name, value in document.items()}
 

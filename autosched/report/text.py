@@ -181,7 +181,7 @@ def _place_lines(summary: Mapping[str, Any]) -> list[str]:
     lines = [f"trials      {_counts(summary['trials'])}"]
     if tracking["run_id"] is not None:
         lines.append(f"mlflow      run {tracking['run_id']} of {tracking['experiment']} in {tracking['uri']}")
-    lines += [f"{name:<12}{artifacts[name]}" for name in ("schedule", "report") if artifacts[name] is not None]
+    lines += [f"{name:<12}{artifacts[name]}" for name in ("schedule", "report", "law") if artifacts[name]]
     return lines
 
 

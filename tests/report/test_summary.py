@@ -43,7 +43,7 @@ KEYS = {
         "winner_trial",
     },
     "tracking": {"uri", "experiment", "run_id"},
-    "artifacts": {"schedule", "report"},
+    "artifacts": {"schedule", "report", "law"},
 }
 
 
@@ -117,7 +117,7 @@ def test_measurements_of_the_driver_are_preferred_to_estimates() -> None:
 
 def test_places_that_are_unknown_are_null() -> None:
     summary = summarise(Study().state, SPACE, artifacts={"report": "r.html"}, tracking={"uri": "sqlite:///m.db"})
-    assert summary["artifacts"] == {"schedule": None, "report": "r.html"}
+    assert summary["artifacts"] == {"schedule": None, "report": "r.html", "law": None}
     assert summary["tracking"] == {"uri": "sqlite:///m.db", "experiment": None, "run_id": None}
 
 

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studies import Study, wsd_space
+
+from autosched.laws.files import SavedLaw
+from autosched.laws.fit import FitFailure
+from autosched.ledger.state import StudyState
+from autosched.report.law_fit import study_law
+from autosched.space import build_schedule
+from autosched.space.records import Budget, Component, ScheduleSpec
+
+
+def test_a_study_without_curves_has_no_law(tmp_path: Path) -> None:
+    found = study_law(StudyState("empty"), wsd_space(tmp_path))
+    assert isinstance(found, FitFailure)
+    assert "no trial" in found.reason
+
+
+@pytest.mark.slow
+def test_the_law_of_a_study_knows_its_trials_and_survives_its_file(tmp_path: Path) -> None:
+    space = wsd_space(tmp_path, budget=Budget(trials=8), pruner=Component(name="none"))
+    state = Study(space).run()
+    found = study_law(state, space)
+    assert isinstance(found, SavedLaw)
+    again = SavedLaw.from_json(found.to_json())
+    best = state.best_trial()
+    assert best is not None
+    schedule = build_schedule(space, ScheduleSpec(family=best.family, params=best.params))
+    predicted = again.law.predict(schedule)
+    assert np.array_equal(predicted, found.law.predict(schedule))
+    assert abs(predicted[-1] - best.value) < 0.05
