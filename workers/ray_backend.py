@@ -9,24 +9,21 @@ Ray is imported when a backend is made, not when this module is: worker processe
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import secrets
-import socket
 import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from autosched.engine.backend import Outcome
 from autosched.engine.execute import SegmentRunner
 from autosched.engine.trainer import TrainerFactory
 from autosched.errors import BackendError, UsageError
 from autosched.ledger.records import Failure, FailureKind, Observation, Segment
+from workers.ray_cluster import ROUNDING, check_room, connect, last_line
 from workers.registry import make_trainer
 from workers.threads import with_threads
 
@@ -35,8 +32,6 @@ MAX_DEATHS = 8
 LOOK_SECONDS = 5.0  # between looks whether Ray is alive at all, while nothing comes back
 START_SECONDS = 120.0
 """How long to wait for the first worker: a cluster may be busy with other people's work."""
-OBJECT_STORE_BYTES = 80 * 2**20  # Ray's least; only segments and observations pass through
-_MARGIN = 1e-9
 
 
 class RayWorker:
@@ -122,10 +117,10 @@ class RayBackend:
         self._last_death = ""
         self._closed = False
         self._own = address in (None, "local")
-        self._cores = math.ceil(workers * cpus - _MARGIN)
-        self._ray, self._started_ray = _connect(None if self._own else address, cores=self._cores)
+        self._cores = math.ceil(workers * cpus - ROUNDING)
+        self._ray, self._started_ray = connect(None if self._own else address, cores=self._cores)
         try:
-            _check_room(self._ray.nodes(), workers=workers, cpus=cpus, gpus=gpus)
+            check_room(self._ray.nodes(), workers=workers, cpus=cpus, gpus=gpus)
             for index in range(workers):
                 self._seats.append(self._start(f"ray-{index}"))
             self._await_workers()
@@ -272,20 +267,20 @@ class RayBackend:
         self._calls.clear()
         self._seats.clear()
         self._ray.shutdown()
-        self._ray, self._started_ray = _connect(None, cores=self._cores)
+        self._ray, self._started_ray = connect(None, cores=self._cores)
         self._seats.extend(self._start(name) for name in names)
         return [*lost]
 
     def _diagnose(self, seat: _Seat, error: Exception) -> tuple[FailureKind, str]:
         errors = self._ray.exceptions
         if seat.segment is None:
-            return "worker_died", f"worker {seat.name} did not start: {_last_line(error)}"
+            return "worker_died", f"worker {seat.name} did not start: {last_line(error)}"
         if isinstance(error, errors.OutOfMemoryError):
             return "out_of_memory", (
                 f"Ray ended worker {seat.name} because main memory is full: use fewer workers or a smaller model."
             )
         if isinstance(error, errors.RayTaskError):
-            return "error", f"worker {seat.name} could not run the segment: {_last_line(error)}"
+            return "error", f"worker {seat.name} could not run the segment: {last_line(error)}"
         return "worker_died", (
             f"worker {seat.name} (process {seat.pid}) died while it trained updates {seat.segment.start} to "
             f"{seat.segment.stop}: killed, out of memory, or crashed in native code."
@@ -307,95 +302,3 @@ def _check_request(workers: int, cpus: float, gpus: float) -> None:
         raise UsageError(f"cpus must be > 0, but got {cpus}.")
     if not (math.isfinite(gpus) and gpus >= 0) or (gpus > 1 and gpus != int(gpus)):
         raise UsageError(f"gpus must be a whole number >= 0 or a fraction below 1, but got {gpus}.")
-
-
-def _connect(address: str | None, *, cores: int) -> tuple[Any, bool]:
-    """Ray, connected, and whether this call started or joined it."""
-    if address is None:
-        for name, value in _loopback_environment().items():
-            os.environ.setdefault(name, value)
-    import ray  # after its environment: it reads some of these variables once, when it is imported
-
-    if ray.is_initialized():
-        return ray, False
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    try:
-        if address is None:
-            ray.init(
-                address="local",
-                num_cpus=cores,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                **quiet,
-            )
-        else:
-            _knock(address)
-            ray.init(address=address, **quiet)
-    except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-        place = "start Ray on this machine" if address is None else f"reach the Ray cluster at {address}"
-        advice = "" if address is None else " (is it up, and is RAY_AUTH_MODE the same here and there?)"
-        raise BackendError(f"cannot {place}: {_last_line(error)}{advice}") from error
-    _keep_off_stdout(ray._private.worker)
-    return ray, True
-
-
-def _knock(address: str) -> None:
-    """Raise OSError if nobody listens at ``host:port`` or ``ray://host:port``.
-
-    Ray itself tries for half a minute, or for a whole one and then ends this process without a word.
-    """
-    place = urlsplit(address if "://" in address else f"//{address}")
-    if place.hostname is not None and place.port is not None:
-        socket.create_connection((place.hostname, place.port), timeout=10.0).close()
-
-
-def _keep_off_stdout(driver: Any) -> None:
-    """Send what Ray tells its driver to the log instead of stdout, which belongs to the program's own output.
-
-    Ray prints the deaths of workers there whatever `log_to_driver` says, and offers no switch.
-    """
-    log = logging.getLogger(__name__)
-    driver.print_to_stdstream = lambda data, ignore_prefix: log.info("ray: %s", " ".join(data["lines"]))
-
-
-def _loopback_environment() -> Mapping[str, str]:
-    """What keeps an own Ray to itself; anything the user has set wins.
-
-    Ray binds to all interfaces unless it believes that it cannot form a cluster, and even with token authentication
-    it would leave its token in the home directory, where it changes the behaviour of later `ray` commands.
-    """
-    return {
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    }
-
-
-def _check_room(nodes: list[Mapping[str, Any]], *, workers: int, cpus: float, gpus: float) -> None:
-    """Refuse a pool that these nodes can never hold; Ray would wait for ever."""
-    resources = [node["Resources"] for node in nodes if node["Alive"]]
-    room = sum(_room(found.get("CPU", 0.0), found.get("GPU", 0.0), cpus=cpus, gpus=gpus) for found in resources)
-    if room < workers:
-        total_cpus, total_gpus = (sum(found.get(kind, 0.0) for found in resources) for kind in ("CPU", "GPU"))
-        raise UsageError(
-            f"{workers} workers with {cpus:g} CPUs and {gpus:g} GPUs each do not fit: Ray has {total_cpus:g} CPUs and "
-            f"{total_gpus:g} GPUs, room for {room}; lower resources.workers, resources.cpus or resources.gpus."
-        )
-
-
-def _room(node_cpus: float, node_gpus: float, *, cpus: float, gpus: float) -> int:
-    """Workers that fit on one node. A fraction of a GPU never spans two: 0.3 fits three times on each."""
-    by_cpu = math.floor(node_cpus / cpus + _MARGIN)
-    if gpus == 0:
-        return by_cpu
-    per_gpu = math.floor(1 / gpus + _MARGIN)
-    by_gpu = int(node_gpus) * per_gpu if gpus <= 1 else math.floor(node_gpus / gpus + _MARGIN)
-    return min(by_cpu, by_gpu)
-
-
-def _last_line(error: BaseException) -> str:
-    """The telling line of a Ray error, which quotes a whole traceback."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else type(error).__name__

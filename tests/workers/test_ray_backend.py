@@ -21,7 +21,8 @@ from autosched.errors import BackendError, UsageError
 from autosched.ledger.records import Failure, Observation
 from autosched.space.trainer_spec import TrainerSpec
 from autosched.testing.backend_contract import BackendContract, cut, result, run_all
-from workers.ray_backend import MAX_DEATHS, RayBackend, _room
+from workers.ray_backend import MAX_DEATHS, RayBackend
+from workers.ray_cluster import room_on_node
 from workers.registry import make_trainer
 from workers.threads import with_threads
 
@@ -201,11 +202,11 @@ def test_a_cluster_that_is_not_there_is_reported_at_once(scheme, tmp_path):
 
 
 def test_fractions_of_a_gpu_never_span_two():
-    assert _room(16, 2, cpus=1, gpus=0.3) == 6
-    assert _room(16, 2, cpus=1, gpus=0.5) == 4
-    assert _room(16, 4, cpus=1, gpus=2) == 2
-    assert _room(16, 8, cpus=8, gpus=1) == 2
-    assert _room(2, 0, cpus=0.5, gpus=0) == 4
+    assert room_on_node(16, 2, cpus=1, gpus=0.3) == 6
+    assert room_on_node(16, 2, cpus=1, gpus=0.5) == 4
+    assert room_on_node(16, 4, cpus=1, gpus=2) == 2
+    assert room_on_node(16, 8, cpus=8, gpus=1) == 2
+    assert room_on_node(2, 0, cpus=0.5, gpus=0) == 4
 
 
 SCRIPT = """
