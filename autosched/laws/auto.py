@@ -29,9 +29,10 @@ from autosched.laws.functional import FunctionalForm, Units
 from autosched.laws.grid import interpolated, telling_steps
 from autosched.laws.leave_out import LeftOut, leave_out, spread
 from autosched.laws.multi_power import MultiPowerForm
-from autosched.laws.residual import WHOLE_RUNS, ResidualKernel, ResidualProcess, learned, run_points
+from autosched.laws.residual import TRANSIENT_RUNS, WHOLE_RUNS, ResidualKernel, ResidualProcess, learned, run_points
 from autosched.laws.robust import Robustness
 from autosched.laws.stack import stacked, stacked_mean
+from autosched.laws.transient import TRANSIENT_POWER, late_power, transient_options
 from autosched.schedules.schedule import FloatArray, Schedule
 
 PRIOR_WEIGHTS: Mapping[str, float] = {"functional": 0.7, "multi_power": 0.2, "annealing": 0.1}
@@ -56,13 +57,20 @@ class AutoOptions:
         fit: of each law.
         folds: most leave-out fits per law; with more curves than this, several are left out at a time.
         process_points: most points the residual process keeps, over all curves.
-        process_share: share of a horizon before which the process keeps no points.
+        least_weight: of a point, relative to its curve's last, below which the process does not keep it.
+        latest: most that late points may be favoured, see :mod:`autosched.laws.transient`.
     """
 
     fit: FitOptions = field(default_factory=_fit_options)
     folds: int = 6
     process_points: int = 480
-    process_share: float = 0.12
+    least_weight: float = 0.12
+    latest: float = 4.0
+
+    @property
+    def process_share(self) -> float:
+        """Share of a horizon before which the process keeps no points."""
+        return float(self.least_weight ** (1 / max(self.fit.late_power, 1.0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,7 @@ class AutoLaw:
         process: over the fitted curves, run i being curve i.
         inflation: factor of all standard deviations.
         names: of the fitted curves.
+        late_power: of the points' weights in the fit, see :mod:`autosched.laws.transient`.
     """
 
     name: ClassVar[str] = "auto"
@@ -100,6 +109,7 @@ class AutoLaw:
     process: ResidualProcess
     inflation: float
     names: tuple[str, ...]
+    late_power: float = 1.0
 
     def predict(self, schedule: Schedule) -> FloatArray:
         """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
@@ -141,6 +151,8 @@ def fit_auto(
     options = options or AutoOptions()
     forms = _forms(curves) if warm is None else warm.forms
     starts = [None] * len(forms) if warm is None else [fit.logs for fit in warm.fits]
+    late = late_power(forms[0], curves, options.fit, options.latest) if warm is None else warm.late_power
+    options = replace(options, fit=transient_options(options.fit, late))
     found = [fit_law(form, curves, options.fit, start=start) for form, start in zip(forms, starts, strict=True)]
     kept = [(form, fit) for form, fit in zip(forms, found, strict=True) if isinstance(fit, LawFit)]
     if not kept:
@@ -187,7 +199,8 @@ def _assembled(
     mean = stacked_mean(forms, fits, stack.weights, asked)
     residuals = np.log(np.concatenate([curve.losses for curve in used]) / mean)
     points = run_points(asked)
-    kernel = stack.kernel or learned(points, residuals, WHOLE_RUNS)
+    belief = TRANSIENT_RUNS if options.fit.late_power > TRANSIENT_POWER else WHOLE_RUNS
+    kernel = stack.kernel or learned(points, residuals, belief)
     return AutoLaw(
         forms=forms,
         fits=fits,
@@ -196,6 +209,7 @@ def _assembled(
         process=ResidualProcess.of(points, residuals, kernel),
         inflation=stack.inflation,
         names=tuple(curve.name for curve in curves),
+        late_power=options.fit.late_power,
     )
 
 

@@ -64,21 +64,28 @@ def run_points(asked: Sequence[tuple[Schedule, FloatArray]], *, first_run: int =
 def history(schedule: Schedule, steps: FloatArray) -> FloatArray:
     """The five features of a schedule up to each of `steps` (updates done), shape (q, 5)."""
     peak = max(schedule.peak_lr, 1e-300)
-    z = schedule.lrs / peak
-    time = np.arange(1, schedule.steps + 1) - 0.5
-    area = np.concatenate(([0.0], np.cumsum(z)))
-    moment = np.concatenate(([0.0], np.cumsum(z * time)))
     done = np.clip(steps.astype(np.intp), 1, schedule.steps)
     before = np.minimum(((1 - RECENT_SHARE) * done).astype(np.intp), done - 1)
+    stops = np.unique(np.concatenate(([0], done, before)))
+    time = np.arange(schedule.steps) + 0.5
+    area, moment = (_sums_to(stops, values) / peak for values in (schedule.lrs, schedule.lrs * time))
+    done_at, before_at = np.searchsorted(stops, done), np.searchsorted(stops, before)
     return np.column_stack(
         [
             np.full(done.size, np.log(peak)),
-            area[done] / done,
-            2 * moment[done] / done**2,
-            (area[done] - area[before]) / (done - before),
+            area[done_at] / done,
+            2 * moment[done_at] / done**2,
+            (area[done_at] - area[before_at]) / (done - before),
             np.log(done),
         ]
     )
+
+
+def _sums_to(stops: NDArray[np.intp], values: FloatArray) -> FloatArray:
+    """Sum of the values before each of the increasing `stops`, the first of which is 0."""
+    parts = np.add.reduceat(values[: stops[-1]], stops[:-1])
+    sums: FloatArray = np.concatenate(([0.0], np.cumsum(parts)))
+    return sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +105,8 @@ class KernelBelief:
 
 WHOLE_RUNS = KernelBelief(shared=3.0, near=0.02, own=1.0, lengths=(1.0, 0.35, 0.35, 0.35, 2.5))
 """For curves of little noise and many points: corrections are local, so that they fade where a law extrapolates."""
+TRANSIENT_RUNS = KernelBelief(shared=0.3, near=3.0, own=1.0, lengths=(1.0, 1.0, 1.0, 1.0, 4.0))
+"""For runs that are mostly transient: what a peak LR does to the law's error lasts, what a shape does to it fades."""
 RUNNING_TRIALS = KernelBelief(shared=3.5, near=2.5, own=1.2, lengths=(2.2, 1.0, 1.0, 1.0, 3.0))
 """For the few noisy points of running trials, without learning: a trial borrows from all others."""
 

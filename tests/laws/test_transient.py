@@ -1,0 +1,52 @@
+"""How late points come to count more when runs are mostly transient."""
+
+import numpy as np
+import pytest
+
+from autosched.curves.curve import Curve
+from autosched.laws.fit import FitOptions
+from autosched.laws.functional import FunctionalForm, FunctionalLaw, Units
+from autosched.laws.robust import Robustness
+from autosched.laws.transient import late_power, transient_options
+from autosched.schedules.registry import build
+
+OPTIONS = FitOptions(robustness=Robustness(delta=1e-2, noise=1e-2), first_share=0.1, late_power=1.0)
+UNITS = Units(lr=1e-3, steps=40.0)
+LAW = FunctionalLaw.from_logs(
+    np.log([2.4, 0.7, 0.5, 0.12, 1.0, 1.0, 0.5, 0.5, 2.0, 0.6]),
+    UNITS,
+)
+
+
+def runs(extra):
+    """Runs of three peaks that follow the law, times `extra` of (peak, share of the horizon done)."""
+    generator = np.random.default_rng(5)
+    curves = []
+    for peak in (5e-4, 1e-3, 2e-3):
+        params = {"peak_lr": peak, "warmup_steps": 30, "cooldown_fraction": 0.3}
+        schedule = build("wsd", params, steps=1000)
+        steps = np.arange(20.0, 1001.0, 20.0)
+        noise = np.exp(1e-3 * generator.standard_normal(steps.size))
+        losses = LAW.predict_at(schedule, steps) * noise * extra(peak, steps / 1000)
+        curves.append(Curve(schedule=schedule, steps=steps, losses=losses, name=f"{peak:g}"))
+    return curves
+
+
+def test_runs_in_the_regime_keep_the_power_of_the_options():
+    power = late_power(FunctionalForm(units=UNITS), runs(lambda peak, done: np.ones_like(done)), OPTIONS, 4.0)
+    assert power == pytest.approx(1.0)
+
+
+def test_runs_that_start_far_from_the_law_make_late_points_count_more():
+    curves = runs(lambda peak, done: 1 + 0.3 * np.sin(3e3 * peak) * np.exp(-8 * done))
+    assert late_power(FunctionalForm(units=UNITS), curves, OPTIONS, 4.0) > 2.0
+
+
+def test_the_power_stays_below_the_most_that_was_asked():
+    curves = runs(lambda peak, done: 1 + 0.3 * np.sin(3e3 * peak) * np.exp(-8 * done))
+    assert late_power(FunctionalForm(units=UNITS), curves, OPTIONS, 1.5) == pytest.approx(1.5)
+
+
+def test_priors_count_for_less_in_a_transient_and_as_before_in_the_regime():
+    assert transient_options(OPTIONS, 1.0) == OPTIONS
+    assert transient_options(OPTIONS, 4.0).robustness.noise == pytest.approx(0.25 * OPTIONS.robustness.noise)
