@@ -96,8 +96,7 @@ def drop_table(
     lrs = schedule.lrs
     last = np.minimum(np.asarray(steps, dtype=np.float64), schedule.steps) - 1.0  # index of the last update done
     cumulative = np.concatenate(([0.0], np.cumsum(lrs)))
-    grid = np.arange(cumulative.size, dtype=np.float64)
-    area = np.interp(last + 1, grid, cumulative)
+    area = between(cumulative, last + 1)
     knots = straight_knots(lrs, 0 if warmup_drops else max(warmup_steps(lrs) - 1, 0), intervals)
     first, stop = knots[:-1].astype(np.float64), knots[1:].astype(np.float64)
     drops = lrs[knots[:-1]] - lrs[knots[1:]]
@@ -109,8 +108,8 @@ def drop_table(
     position = (begin + seen + 0.5)[:, None] - seen[:, None] * _BACK
     position = np.clip(position, begin[:, None] + 1, (begin + seen)[:, None])
     size = (drops[piece] * seen / whole)[:, None] * _SHARE
-    before = np.interp(position.ravel(), grid, cumulative)
-    after = np.interp(position.ravel(), grid[:-1], lrs)
+    before = between(cumulative, position.ravel())
+    after = between(lrs, position.ravel())
     return DropTable(
         area=area,
         row=np.repeat(row, _BACK.size),
@@ -120,6 +119,16 @@ def drop_table(
         updates=np.repeat(last[row] + 1, _BACK.size) - position.ravel(),
         horizon=np.full(position.size, float(schedule.steps)),
     )
+
+
+def between(values: FloatArray, at: FloatArray) -> FloatArray:
+    """`values` (n,), the i-th of which lies at i, read linearly at the positions `at`; held beyond the ends."""
+    at = np.clip(at, 0.0, values.size - 1.0)
+    below = np.minimum(at.astype(np.intp), max(values.size - 2, 0))
+    above = np.minimum(below + 1, values.size - 1)
+    start = values[below]
+    read: FloatArray = start + (at - below) * (values[above] - start)
+    return read
 
 
 def concatenated(tables: Sequence[DropTable]) -> DropTable:
@@ -143,9 +152,7 @@ def straight_knots(lrs: FloatArray, start: int, intervals: int) -> NDArray[np.in
         return np.array([end], dtype=np.intp)
     part = lrs[start:]
     bends = np.flatnonzero(np.abs(np.diff(part, 2)) > _KINK * float(part.max())) + 1 + start
-    groups = np.split(bends, np.flatnonzero(np.diff(bends) > 1) + 1)
-    corners = [group if group.size <= _SHORT_BEND else group[[0, -1]] for group in groups]
-    kept = np.unique(np.concatenate([[start, end], *corners]).astype(np.intp))
+    kept = np.unique(np.concatenate([[start, end], _corners(bends)]).astype(np.intp))
     longest = (end - start) / intervals
     fewest = _FEWEST_PIECES if kept.size <= intervals else 1
     if kept.size > 4 * intervals:  # changes everywhere: an even grid
@@ -157,6 +164,18 @@ def straight_knots(lrs: FloatArray, start: int, intervals: int) -> NDArray[np.in
         for a, b in itertools.pairwise(kept.tolist())
     ]
     return np.unique(np.concatenate(pieces))
+
+
+def _corners(bends: NDArray[np.intp]) -> NDArray[np.intp]:
+    """All updates of a short run of bends, first and last of a long one (a curve)."""
+    if not bends.size:
+        return bends
+    breaks = np.flatnonzero(np.diff(bends) > 1)
+    first, last = np.append(0, breaks + 1), np.append(breaks, bends.size - 1)
+    kept = np.repeat(last - first < _SHORT_BEND, last - first + 1)
+    kept[first] = kept[last] = True
+    corners: NDArray[np.intp] = bends[kept]
+    return corners
 
 
 def _changes(lrs: FloatArray, a: int, b: int) -> bool:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosched.curves.curve import Curve
-from autosched.laws.drops import straight_knots, sum_by_row
+from autosched.laws.drops import between, straight_knots, sum_by_row
 from autosched.laws.form import Asked
 from autosched.laws.grid import on_every_step
 from autosched.laws.robust import Prior
@@ -123,11 +123,10 @@ def _one_path(schedule: Schedule, steps: FloatArray, intervals: int) -> Intrinsi
     edges = np.unique(np.append(knots, schedule.steps)).astype(np.float64)
     edges[0] = 0.0
     begin, length = edges[:-1], np.diff(edges)
-    grid = np.arange(schedule.steps) + 0.5  # update i happens at time i + 1/2
 
     def log_z(start: FloatArray, span: FloatArray) -> FloatArray:
         at = [start + share * span for share in (*_GAUSS, 0.5)]
-        values: FloatArray = np.maximum(np.interp(np.stack(at), grid, lrs) / peak, _TINY)
+        values = np.maximum(between(lrs, np.stack(at) - 0.5) / peak, _TINY)  # update i happens at time i + 1/2
         return np.log(values)
 
     last = np.clip(np.searchsorted(edges, steps, side="left") - 1, 0, length.size - 1)
