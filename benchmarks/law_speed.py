@@ -18,21 +18,12 @@ from typing import Any
 from autosched.laws.auto import AutoLaw, fit_auto
 from autosched.laws.fit import LawFit, fit_law
 from autosched.laws.functional import FunctionalForm, Units
-from autosched.laws.multi_power import MultiPowerForm, MultiPowerLaw
+from autosched.laws.multi_power import MultiPowerForm
 from autosched.laws.optimum import NoOptimum, OptimumTask, optimal_schedule
+from autosched.laws.published import PUBLISHED
 from autosched.schedules.registry import build
 from autosched.testing.published_curves import published_curve
 
-PUBLISHED_400M = MultiPowerLaw(
-    floor=2.37474,
-    scale=0.65421,
-    exponent=0.42879,
-    drop=523.425,
-    speed=2.02463,
-    saturation=0.59350,
-    lr_power=0.63472,
-    warmup_drops=True,
-)
 LIMITS = {"fit": 0.3, "refit": 0.03, "predict": 1.0, "optimise": 0.5}
 
 
@@ -66,7 +57,7 @@ def measure() -> dict[str, float]:
         taken, _ = timed(lambda one=one: [one.predict(schedule) for schedule in schedules])
         seconds[f"predict {name}"] = 1000 / len(schedules) * taken
     task = OptimumTask(steps=24_000, peak_lr=(3e-4, 3e-4), warmup_steps=2_160)
-    seconds["optimise multi_power"], best = timed(lambda: optimal_schedule(PUBLISHED_400M, task))
+    seconds["optimise multi_power"], best = timed(lambda: optimal_schedule(PUBLISHED["400M"], task))
     assert not isinstance(best, NoOptimum)
     seconds["optimise auto"], _ = timed(lambda: optimal_schedule(law, task))
     print(f"optimal schedule at 400M parameters: {best.predicted.mean:.5f} nats (published optimum 2.6891)")

@@ -13,7 +13,8 @@ from command_line import refuse, run
 
 from autosched.laws.continual import ContinualLaw
 from autosched.laws.files import SavedLaw, read_law
-from autosched.laws.multi_power import MultiPowerForm, MultiPowerLaw
+from autosched.laws.multi_power import MultiPowerForm
+from autosched.laws.published import PUBLISHED
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
 from autosched.testing.published_curves import published_curves
@@ -22,16 +23,6 @@ Capture = pytest.CaptureFixture[str]
 FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
 UNSEEN = ("wsd_20000_24000", "wsdld_20000_24000")
 SCORES = {"r2", "mae", "rmse", "prede", "worste", "final_error", "coverage90"}
-PUBLISHED_400M = MultiPowerLaw(
-    floor=2.37474,
-    scale=0.65421,
-    exponent=0.42879,
-    drop=523.425,
-    speed=2.02463,
-    saturation=0.59350,
-    lr_power=0.63472,
-    warmup_drops=True,
-)
 OPTIMIZE = ("optimize", "law.json", "--steps", "24000", "--peak-lr", "3e-4", "--warmup-steps", "2160")
 
 
@@ -47,7 +38,7 @@ def fitted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
         assert run(["fit", "fitted/gpt25m", "--out", "law.json"]) == 0
-        Path("multi_power.json").write_text(SavedLaw.of(PUBLISHED_400M, []).to_json())
+        Path("multi_power.json").write_text(SavedLaw.of(PUBLISHED["400M"], []).to_json())
         params = {"peak_lr": 3e-4, "warmup_steps": 2160, "cooldown_fraction": 0.3}
         Path("schedule.json").write_text(build("wsd", params, steps=24_000).to_json())
     return made

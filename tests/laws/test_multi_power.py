@@ -5,32 +5,12 @@ import pytest
 
 from autosched.laws.drops import DEFAULT_INTERVALS, drop_table, warmup_steps
 from autosched.laws.multi_power import MultiPowerForm, MultiPowerLaw, multi_power_losses
+from autosched.laws.published import PUBLISHED
 from autosched.schedules.schedule import Schedule
 from autosched.testing.law_contract import LawContract
 from autosched.testing.published_curves import published_curve
 
-PUBLISHED = {
-    "gpt25m": MultiPowerLaw(
-        floor=3.04045,
-        scale=0.52469,
-        exponent=0.50787,
-        drop=363.788,
-        speed=2.06561,
-        saturation=0.58279,
-        lr_power=0.64142,
-        warmup_drops=True,
-    ),
-    "gpt100m": MultiPowerLaw(
-        floor=2.65145,
-        scale=0.60115,
-        exponent=0.45296,
-        drop=437.946,
-        speed=2.13246,
-        saturation=0.59785,
-        lr_power=0.65524,
-        warmup_drops=True,
-    ),
-}
+SIZES = {"gpt25m": "25M", "gpt100m": "100M"}
 TEST_CURVES = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
 
 
@@ -58,7 +38,7 @@ class TestMultiPowerContract(LawContract):
 
 @pytest.mark.parametrize(("group", "error"), [("gpt25m", 0.00111), ("gpt100m", 0.00143)])
 def test_published_parameters_reach_their_published_accuracy(group, error):
-    law = PUBLISHED[group]
+    law = PUBLISHED[SIZES[group]]
     means = []
     for name in TEST_CURVES:
         curve = published_curve(f"{group}/{name}")
@@ -70,7 +50,7 @@ def test_published_parameters_reach_their_published_accuracy(group, error):
 @pytest.mark.parametrize("warmup_drops", [False, True])
 def test_the_compressed_sum_is_the_double_loop_within_5e_5_nats(name, warmup_drops):
     curve = published_curve(f"gpt25m/{name}")
-    published = PUBLISHED["gpt25m"]
+    published = PUBLISHED["25M"]
     law = MultiPowerLaw(**{f: getattr(published, f) for f in MultiPowerForm().fields}, warmup_drops=warmup_drops)
     steps = curve.steps[[0, 60, -1]]
     np.testing.assert_allclose(
@@ -80,7 +60,7 @@ def test_the_compressed_sum_is_the_double_loop_within_5e_5_nats(name, warmup_dro
 
 def test_finer_intervals_bring_the_compressed_sum_closer():
     curve = published_curve("gpt25m/wsd_20000_24000")
-    law, steps = PUBLISHED["gpt25m"], curve.steps[-1:]
+    law, steps = PUBLISHED["25M"], curve.steps[-1:]
     exact = double_loop(law, curve.schedule.lrs, steps)
     errors = []
     for intervals in (DEFAULT_INTERVALS, 8 * DEFAULT_INTERVALS):

@@ -11,6 +11,7 @@ from autosched.laws.ends import predicted_ends
 from autosched.laws.functional import FunctionalLaw
 from autosched.laws.multi_power import MultiPowerForm, MultiPowerLaw
 from autosched.laws.optimum import NoOptimum, Optimum, OptimumTask, best_wsd, optimal_schedule
+from autosched.laws.published import PUBLISHED
 from autosched.laws.single import SingleLaw, fit_single
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
@@ -18,28 +19,7 @@ from autosched.testing.published_curves import published_curve
 
 STEPS, WARMUP, PEAK = 24_000, 2_160, 3e-4
 TASK = OptimumTask(steps=STEPS, peak_lr=(PEAK, PEAK), warmup_steps=WARMUP)
-MULTI_POWER = {
-    "25M": MultiPowerLaw(
-        floor=3.04045,
-        scale=0.52469,
-        exponent=0.50787,
-        drop=363.788,
-        speed=2.06561,
-        saturation=0.58279,
-        lr_power=0.64142,
-        warmup_drops=True,
-    ),
-    "400M": MultiPowerLaw(
-        floor=2.37474,
-        scale=0.65421,
-        exponent=0.42879,
-        drop=523.425,
-        speed=2.02463,
-        saturation=0.59350,
-        lr_power=0.63472,
-        warmup_drops=True,
-    ),
-}
+MULTI_POWER = {size: PUBLISHED[size] for size in ("25M", "400M")}
 PUBLISHED_OPTIMUM = {"25M": 3.2580, "400M": 2.6891}
 FUNCTIONAL = FunctionalLaw(
     floor=2.4,
