@@ -3,12 +3,14 @@
     ln L(t) = ln( sum_k weight_k * L_k(t) ) + r(run, t)
 
     sd(t)**2 = inflation**2 * ( process variance + weighted disagreement of the laws + their parameters' variance )
+               + ( leave-one-curve-out error * novelty )**2
 
 Weights are ``prior_k * exp(-(e_k**2 - e_best**2) / (2 s**2))``, where e_k is the leave-one-curve-out error of law k
 (root mean square of log residuals, never a training error) and ``s = 0.005 * sqrt(3 / curves)`` is how well that many
 folds can tell laws apart: with three curves a fold fits two, which identify no law well, so the prior decides unless a
 law is plainly wrong (one that does not know the peak LR, on runs of several). The prior comes from published runs, see
-``docs/laws.md``. `inflation` makes the standard deviations agree with the leave-one-curve-out errors.
+``docs/laws.md``. `inflation` makes the standard deviations agree with the leave-one-curve-out errors;
+`novelty` says how far a forecast is out of what was fitted, where these errors say nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from autosched.laws.multi_power import MultiPowerForm
 from autosched.laws.residual import TRANSIENT_RUNS, WHOLE_RUNS, ResidualKernel, ResidualProcess, learned, run_points
 from autosched.laws.robust import Robustness
 from autosched.laws.stack import stacked, stacked_mean
-from autosched.laws.transient import TRANSIENT_POWER, late_power, transient_options
+from autosched.laws.transient import TRANSIENT_POWER, late_power, novelty, transient_options
 from autosched.schedules.schedule import FloatArray, Schedule
 
 PRIOR_WEIGHTS: Mapping[str, float] = {"functional": 0.7, "multi_power": 0.2, "annealing": 0.1}
@@ -41,7 +43,7 @@ INFLATION_PRIOR = 4.0
 UNTESTED_INFLATION = 2.0  # too few curves to leave one out
 
 
-LEAST_INFLATION = 0.8
+LEAST_INFLATION = 0.7
 RESIDUAL_STRIDE = 4
 
 
@@ -134,8 +136,14 @@ class AutoLaw:
         mean, law_variance = stacked(self.forms, self.fits, self.weights, [(schedule, steps)])
         at = run_points([(schedule, steps)], first_run=-1 if run is None else run)
         residual, sd = self.process.conditioned(None, at)
-        spread = self.inflation * np.sqrt(sd**2 + law_variance)
+        spread = np.hypot(self.inflation * np.sqrt(sd**2 + law_variance), self.extrapolation(schedule, steps))
         return Prediction(steps=steps, mean=mean * np.exp(residual), sd=spread)
+
+    def extrapolation(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
+        """Relative standard deviation for being out of what was fitted, shape of `steps`; see :func:`novelty`."""
+        error = float(np.sqrt(self.weights @ self.loo**2)) if np.all(np.isfinite(self.loo)) else 0.0
+        transient = min(max(self.late_power / TRANSIENT_POWER - 1.0, 0.0), 1.0)
+        return error * novelty(self.process.points, np.log(max(schedule.peak_lr, 1e-300)), steps, transient)
 
 
 def fit_auto(

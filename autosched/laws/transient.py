@@ -1,4 +1,4 @@
-"""How far the start of runs is out of a law's regime, and how much late points should therefore count.
+"""How far runs and forecasts are out of a law's regime, and what follows for the fit and its uncertainty.
 
 A law's misfit is |ln L_seen - ln L_law|. Within its regime it is about the same all along a run. Runs that are mostly
 transient miss the law more the earlier it is, like ``misfit ~ (step / last step)**-slope``; a fit that weighs points by
@@ -16,10 +16,13 @@ import numpy as np
 from autosched.curves.curve import Curve
 from autosched.laws.fit import FitOptions, LawFit, fit_law, fitted_part
 from autosched.laws.form import LawForm, Prepared
+from autosched.laws.residual import RunPoints
+from autosched.schedules.schedule import FloatArray
 
 ROUNDS = 3
 LEAST_MISFIT = 3e-4  # of one point; what is smaller is luck
 TRANSIENT_POWER = 2.0  # above it, runs are mostly transient
+REACH = 0.9  # of a step: a run that was seen this far tells about it
 ENOUGH = 0.2  # change of the power that no longer matters
 
 
@@ -58,3 +61,28 @@ def misfit_slope(form: LawForm[Prepared], fit: LawFit, curves: Sequence[Curve], 
     before = before - before.mean()
     spread = float(before @ before)
     return float(before @ np.log(misfit + LEAST_MISFIT)) / spread if spread > 0 else 0.0
+
+
+def novelty(points: RunPoints, log_peak: float, steps: FloatArray, transient: float) -> FloatArray:
+    """How far forecasts are out of what was fitted, shape of `steps`; a law's own error counts in this proportion.
+
+    Its square is a sum of two: the squared distance in log peak LR to the range of the peaks that were seen about this
+    long (a step beyond all runs is compared with the longest), and, for transient runs, the share of the steps that
+    lies beyond the longest run: in its regime a law has shown how it goes on in time, in a transient it has not.
+
+    Args:
+        points: what was fitted.
+        log_peak: of the run that is forecast.
+        steps: updates done, >= 1.
+        transient: 0 for runs in their law's regime to 1 for a transient.
+    """
+    peaks, log_steps = points.features[:, 0], points.features[:, 4]
+    longest = float(log_steps.max())
+    asked = np.log(np.maximum(steps, 1.0))
+    told = log_steps[None, :] >= np.minimum(asked, longest)[:, None] + np.log(REACH)
+    high = np.where(told, peaks, -np.inf).max(axis=1)
+    low = np.where(told, peaks, np.inf).min(axis=1)
+    beyond = np.maximum(np.maximum(log_peak - high, low - log_peak), 0.0)
+    later = transient * (1 - np.exp(np.minimum(longest - asked, 0.0)))
+    distance: FloatArray = np.sqrt(beyond**2 + later)
+    return distance

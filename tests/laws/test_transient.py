@@ -6,8 +6,9 @@ import pytest
 from autosched.curves.curve import Curve
 from autosched.laws.fit import FitOptions
 from autosched.laws.functional import FunctionalForm, FunctionalLaw, Units
+from autosched.laws.residual import RunPoints
 from autosched.laws.robust import Robustness
-from autosched.laws.transient import late_power, transient_options
+from autosched.laws.transient import late_power, novelty, transient_options
 from autosched.schedules.registry import build
 
 OPTIONS = FitOptions(robustness=Robustness(delta=1e-2, noise=1e-2), first_share=0.1, late_power=1.0)
@@ -50,3 +51,28 @@ def test_the_power_stays_below_the_most_that_was_asked():
 def test_priors_count_for_less_in_a_transient_and_as_before_in_the_regime():
     assert transient_options(OPTIONS, 1.0) == OPTIONS
     assert transient_options(OPTIONS, 4.0).robustness.noise == pytest.approx(0.25 * OPTIONS.robustness.noise)
+
+
+def seen(*ends):
+    """Points of runs with these (peak LR, last step)."""
+    features = np.array([[np.log(peak), 1.0, 1.0, 1.0, np.log(last)] for peak, last in ends])
+    return RunPoints(run=np.arange(len(ends)), features=features)
+
+
+def test_nothing_is_new_inside_the_peaks_and_steps_that_were_seen():
+    points = seen((1e-3, 1000), (4e-3, 1000))
+    assert novelty(points, np.log(2e-3), np.array([1000.0, 500.0]), 1.0) == pytest.approx(0.0)
+
+
+def test_a_peak_is_as_new_as_it_is_far_from_those_seen_as_long():
+    points = seen((1e-3, 1000), (4e-3, 500))
+    far, near = novelty(points, np.log(4e-3), np.array([1000.0, 500.0]), 0.0)
+    assert far == pytest.approx(np.log(4.0))
+    assert near == pytest.approx(0.0)
+
+
+def test_a_longer_run_is_new_only_after_a_transient():
+    points = seen((1e-3, 1000), (4e-3, 1000))
+    steps = np.array([2000.0, 4000.0])
+    np.testing.assert_allclose(novelty(points, np.log(2e-3), steps, 0.0), 0.0, atol=1e-7)
+    np.testing.assert_allclose(novelty(points, np.log(2e-3), steps, 1.0) ** 2, [0.5, 0.75])
