@@ -108,8 +108,7 @@ def drop_table(
     position = (begin + seen + 0.5)[:, None] - seen[:, None] * _BACK
     position = np.clip(position, begin[:, None] + 1, (begin + seen)[:, None])
     size = (drops[piece] * seen / whole)[:, None] * _SHARE
-    before = between(cumulative, position.ravel())
-    after = between(lrs, position.ravel())
+    before, after = between(cumulative, position.ravel()), between(lrs, position.ravel())
     return DropTable(
         area=area,
         row=np.repeat(row, _BACK.size),
@@ -123,16 +122,17 @@ def drop_table(
 
 def between(values: FloatArray, at: FloatArray) -> FloatArray:
     """`values` (n,), the i-th of which lies at i, read linearly at the positions `at`; held beyond the ends."""
-    at = np.clip(at, 0.0, values.size - 1.0)
-    below = np.minimum(at.astype(np.intp), max(values.size - 2, 0))
-    above = np.minimum(below + 1, values.size - 1)
-    start = values[below]
-    read: FloatArray = start + (at - below) * (values[above] - start)
+    at = np.minimum(np.maximum(at, 0.0), values.size - 1.0)
+    below = at.astype(np.intp)
+    start = values.take(below)
+    read: FloatArray = start + (at - below) * (values.take(below + 1, mode="clip") - start)
     return read
 
 
 def concatenated(tables: Sequence[DropTable]) -> DropTable:
     """Tables of several schedules as one; rows go on counting."""
+    if len(tables) == 1:
+        return tables[0]
     rows = np.cumsum([0] + [table.area.size for table in tables[:-1]]).astype(np.intp)
     return DropTable(
         area=np.concatenate([table.area for table in tables]),

@@ -102,6 +102,8 @@ class IntrinsicPath:
 def intrinsic_path(schedules: Sequence[tuple[Schedule, FloatArray]], *, intervals: int = 64) -> IntrinsicPath:
     """Cut schedules into pieces and couple them with the steps (updates done) asked of each."""
     parts = [_one_path(schedule, np.asarray(steps, dtype=np.float64), intervals) for schedule, steps in schedules]
+    if len(parts) == 1:
+        return parts[0]
     pieces = np.cumsum([0] + [part.length.size for part in parts[:-1]]).astype(np.intp)
     rows = np.cumsum([0] + [part.log_peak.size for part in parts[:-1]]).astype(np.intp)
     return IntrinsicPath(

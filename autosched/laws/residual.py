@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_triangular
 from scipy.optimize import minimize
+from scipy.spatial.distance import cdist
 
 from autosched.schedules.schedule import FloatArray, Schedule
 
@@ -164,8 +165,14 @@ def _parts(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> tuple[FloatArr
 
 def covariance(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> FloatArray:
     """Covariance of the process without scatter between two sets of points, shape (n, m)."""
-    shared, near, own, _ = _parts(kernel, a, b)
-    return shared + near + own
+    shared = kernel.shared**2 * np.exp(
+        -0.5 * cdist(a.features / kernel.lengths, b.features / kernel.lengths, "sqeuclidean")
+    )
+    lasting = np.exp(-np.abs(a.features[:, None, 4] - b.features[None, :, 4]) / LASTING)
+    apart = (a.features[:, None, 0] - b.features[None, :, 0]) / NEAR_PEAK
+    same = kernel.own**2 * (a.run[:, None] == b.run[None, :])
+    whole: FloatArray = shared + lasting * (kernel.near**2 * np.exp(-0.5 * apart**2) + same)
+    return whole
 
 
 def learned(
