@@ -72,9 +72,10 @@ def predicted_ends(law: LossLaw | SingleLaw | AutoLaw, schedules: Sequence[Sched
         case AutoLaw():
             ends = _law_ends(law, asked)
             residual, unexplained = _residual_ends(law, asked)
-            return Ends(
-                log_mean=ends.log_mean + residual, covariance=law.inflation**2 * (ends.covariance + unexplained)
-            )
+            # Being out of what was fitted errs alike for all: it widens losses, and differences hardly.
+            new = np.array([law.extrapolation(schedule, steps)[0] for schedule, steps in asked])
+            fitted = law.inflation**2 * (ends.covariance + unexplained)
+            return Ends(log_mean=ends.log_mean + residual, covariance=fitted + np.outer(new, new))
         case SingleLaw():
             ends = _law_ends(law, asked)
             scatter = law.unexplained**2 * np.eye(len(asked))

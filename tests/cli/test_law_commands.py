@@ -217,7 +217,7 @@ def test_a_run_that_was_fitted_half_way_is_anchored_at_its_own_start(here: Path,
     part.write_text("\n".join(["step,lr,loss", *rows]))
     known, unknown = (document(capsys, "evaluate", law, str(part))["mean"] for law in ("half.json", "law.json"))
     assert known["mae"] < 0.5 * unknown["mae"]
-    assert abs(known["final_error"]) < 0.7 * abs(unknown["final_error"])
+    assert abs(known["final_error"]) < 0.8 * abs(unknown["final_error"])
 
 
 def test_evaluate_shows_a_person_a_table(here: Path, capsys: Capture) -> None:
