@@ -27,7 +27,7 @@ from autosched.ledger.events import (
     TrialKind,
     TrialProposed,
 )
-from autosched.ledger.records import Failure, Observation
+from autosched.ledger.records import Failure
 from autosched.ledger.state import TrialState
 from autosched.schedules.schedule import Schedule
 from autosched.search.protocols import Controller, Proposal, Pruner
@@ -203,7 +203,7 @@ class Loop:
             self._end(TrialEnded(trial=head.trial, status="failed", step=trial.step, at=head.due, reason=reason))
             return
         shared = state.scheduled[head.segment].trial != head.trial
-        reached = head.stop if outcome.divergence is None else head.start + _survived(outcome, head.start)
+        reached = head.stop if outcome.divergence is None else max(outcome.divergence.step, head.start)
         advanced = TrialAdvanced(trial=head.trial, segment=head.segment, step=reached, shared=shared, at=head.due)
         if outcome.divergence is not None:
             found = outcome.divergence
@@ -276,8 +276,3 @@ class Loop:
         state = self._journal.state
         over = budget.spent(self._space, state, seconds=self._seconds()) or budget.closed(self._space, state)
         return over or "nothing is left to try"
-
-
-def _survived(seen: Observation, start: int) -> int:
-    """Updates after `start` that a diverged run made before it was lost."""
-    return 0 if seen.divergence is None else max(seen.divergence.step - start, 0)
