@@ -59,7 +59,15 @@ class AnnealingLaw:
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
         logs = np.log([getattr(self, field) for field in _FIELDS])
-        return annealing_losses(drop_table(schedule, steps), logs)[0]
+        return annealing_means(drop_table(schedule, steps), logs)
+
+
+def annealing_means(table: DropTable, logs: FloatArray) -> FloatArray:
+    """Losses at the asked steps alone, shape (q,)."""
+    floor, scale, exponent, gain, memory = np.exp(logs)
+    reached = -np.expm1(-table.updates / (memory * table.horizon))
+    losses: FloatArray = floor + scale * table.area**-exponent - gain * table.sum_rows(table.size * reached)
+    return losses
 
 
 def annealing_losses(table: DropTable, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -97,6 +105,10 @@ class AnnealingForm:
     def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the five logs, (n, 5)."""
         return annealing_losses(prepared, x)
+
+    def means(self, prepared: DropTable, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone."""
+        return annealing_means(prepared, x)
 
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Weak beliefs scaled to the curves' least loss, peak LR and area."""

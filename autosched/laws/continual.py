@@ -198,6 +198,10 @@ class ContinualForm:
         """Losses (n,) and derivatives by the nine logs, (n, 9)."""
         return continual_losses(prepared, x, self.effect)
 
+    def means(self, prepared: ContinualPath, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone."""
+        return self.losses(prepared, x)[0]
+
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Weak beliefs scaled to the curves' least loss, peak LR and areas; the memory near its centre."""
         least = min(float(curve.losses.min()) for curve in curves)

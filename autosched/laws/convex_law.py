@@ -187,6 +187,10 @@ class ConvexForm:
         parts = prepared * np.exp(x)
         return parts.sum(axis=1), parts
 
+    def means(self, prepared: FloatArray, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone."""
+        return self.losses(prepared, x)[0]
+
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Weak beliefs scaled to the curves' least loss, peak LR and area."""
         least = min(float(curve.losses.min()) for curve in curves)

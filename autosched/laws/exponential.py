@@ -77,6 +77,10 @@ class ExponentialForm:
         rest = drop * np.exp(-age)
         return floor + rest, np.column_stack([np.full(rest.shape, floor), rest, age * rest])
 
+    def means(self, prepared: FloatArray, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone."""
+        return self.losses(prepared, x)[0]
+
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Weak beliefs scaled to the curves' least loss and last logged step, a fifth of which is one memory."""
         least = min(float(curve.losses.min()) for curve in curves)

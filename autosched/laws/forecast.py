@@ -101,7 +101,7 @@ class _Fitted:
     def end(self, schedule: Schedule, run: int, known: NDArray[np.bool_]) -> tuple[float, float]:
         """Mean and standard deviation of the log loss at the end of a run, from the known points."""
         asked = [(schedule, np.array([float(schedule.steps)]))]
-        law, _ = self.form.losses(self.form.prepare(asked), self.minimum.x)
+        law = self.form.means(self.form.prepare(asked), self.minimum.x)
         mean, sd = self.process.conditioned(known, run_points(asked, first_run=run))
         return float(np.log(law[0]) + mean[0]), float(sd[0])
 

@@ -39,6 +39,9 @@ class LawForm(Protocol[Prepared]):
     def losses(self, prepared: Prepared, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and their derivatives by `x`, (n, p)."""
 
+    def means(self, prepared: Prepared, x: FloatArray) -> FloatArray:
+        """Losses alone, (n,): what predicting asks for, without paying for derivatives."""
+
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """What is believed about `x` before the fit, scaled to the curves."""
 

@@ -189,7 +189,7 @@ class FunctionalLaw:
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
         path = intrinsic_path([(schedule, steps)])
-        return functional_losses(path, self.logs(), self.units)[0]
+        return functional_means(path, self.logs(), self.units)
 
     @property
     def units(self) -> Units:
@@ -251,6 +251,27 @@ def functional_losses(path: IntrinsicPath, logs: FloatArray, units: Units) -> tu
     return floor + power + added, jacobian
 
 
+def functional_means(path: IntrinsicPath, logs: FloatArray, units: Units) -> FloatArray:
+    """Losses at the asked steps alone, shape (q,): two thirds of the time of :func:`functional_losses`."""
+    floor, scale, exponent, noise, noise_power, noise_peak_power, time_power, time_peak_power, speed, saturation = (
+        np.exp(logs)
+    )
+    log_u = path.log_peak - np.log(units.lr)
+    pace = np.exp(time_peak_power * log_u) / units.steps
+    begin, _, done, _ = _intrinsic_time(path, time_power)
+    now = begin[path.part_piece] + done
+    size, _ = _jumps(path, noise_power)
+    since = np.concatenate([now[path.pair_row] - begin[path.pair_piece], done])
+    rate = speed * np.concatenate([pace[path.pair_row], pace])
+    forgotten = size * -np.expm1(-saturation * np.log1p(rate * since))
+    paired = path.pair_row.size
+    felt = sum_by_row(path.pair_row, forgotten[:paired], log_u.size) + forgotten[paired:]
+    losses: FloatArray = (
+        floor + scale * np.exp(-exponent * np.log(now * pace)) + noise * np.exp(noise_peak_power * log_u) * felt
+    )
+    return losses
+
+
 def _intrinsic_time(path: IntrinsicPath, power: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Sum of z**power at the begin of every piece and over each row's part, each with its derivative by power."""
     ends, ends_by_power = _piece_time(path.length, path.log_z, power)
@@ -307,6 +328,10 @@ class FunctionalForm:
     def losses(self, prepared: IntrinsicPath, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the ten logs, (n, 10)."""
         return functional_losses(prepared, x, self.units)
+
+    def means(self, prepared: IntrinsicPath, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone."""
+        return functional_means(prepared, x, self.units)
 
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Centred where byte models and 124M-parameter models agree; amounts of loss scale with the least loss seen."""

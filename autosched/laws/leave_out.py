@@ -71,5 +71,5 @@ def spread(curve: Curve, most: int, first_share: float) -> Curve:
 def _residuals(form: LawForm[Any], fit: LawFit | None, curve: Curve) -> FloatArray:
     if fit is None:
         return np.full(curve.steps.size, np.inf)
-    losses, _ = form.losses(form.prepare([(curve.schedule, curve.steps)]), fit.logs)
+    losses = form.means(form.prepare([(curve.schedule, curve.steps)]), fit.logs)
     return np.log(curve.losses / losses)

@@ -71,7 +71,7 @@ class MultiPowerLaw:
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
         table = drop_table(schedule, steps, warmup_drops=self.warmup_drops)
-        return multi_power_losses(table, self.logs())[0]
+        return multi_power_means(table, self.logs())
 
     def logs(self) -> FloatArray:
         """Natural logs of the seven fields, in their order: what a fit moves."""
@@ -81,6 +81,14 @@ class MultiPowerLaw:
     def from_logs(cls, logs: FloatArray) -> MultiPowerLaw:
         """The law behind :meth:`logs`."""
         return cls(**dict(zip(_FIELDS, np.exp(logs).tolist(), strict=True)))
+
+
+def multi_power_means(table: DropTable, logs: FloatArray) -> FloatArray:
+    """Losses at the asked steps alone, shape (q,)."""
+    floor, scale, exponent, drop, speed, saturation, lr_power = np.exp(logs)
+    forgotten = -np.expm1(-saturation * np.log1p(speed * np.exp(-lr_power * table.log_lr) * table.since))
+    losses: FloatArray = floor + scale * table.area**-exponent - drop * table.sum_rows(table.size * forgotten)
+    return losses
 
 
 def multi_power_losses(table: DropTable, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -130,6 +138,10 @@ class MultiPowerForm:
     def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the seven logs, (n, 7)."""
         return multi_power_losses(prepared, x)
+
+    def means(self, prepared: DropTable, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone."""
+        return multi_power_means(prepared, x)
 
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Weak beliefs scaled to the curves' least loss, peak LR and area."""

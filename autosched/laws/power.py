@@ -77,6 +77,10 @@ class PowerForm:
         jacobian = np.column_stack([np.full(power.shape, floor), power, -exponent * prepared * power])
         return floor + power, jacobian
 
+    def means(self, prepared: FloatArray, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone."""
+        return self.losses(prepared, x)[0]
+
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Weak beliefs scaled to the curves' least loss and last logged step: a tenth of the loss is still to go."""
         least = min(float(curve.losses.min()) for curve in curves)

@@ -39,7 +39,7 @@ def stacked_mean(
     weighty = np.flatnonzero(weights > LEAST_WEIGHT).tolist()
     prepared = _prepared([forms[law] for law in weighty], asked)
     parts = [
-        weights[law] * forms[law].losses(seen, fits[law].logs)[0] for law, seen in zip(weighty, prepared, strict=True)
+        weights[law] * forms[law].means(seen, fits[law].logs) for law, seen in zip(weighty, prepared, strict=True)
     ]
     return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
 

@@ -55,7 +55,7 @@ def transient_options(options: FitOptions, power: float) -> FitOptions:
 def misfit_slope(form: LawForm[Prepared], fit: LawFit, curves: Sequence[Curve], first_share: float) -> float:
     """How steeply the misfit grows towards the start of the runs: slope of its log against ln(last step / step)."""
     used = [curve for curve in (fitted_part(curve, first_share) for curve in curves) if curve.steps.size]
-    losses, _ = form.losses(form.prepare([(curve.schedule, curve.steps) for curve in used]), fit.logs)
+    losses = form.means(form.prepare([(curve.schedule, curve.steps) for curve in used]), fit.logs)
     misfit = np.abs(np.log(np.concatenate([curve.losses for curve in used]) / losses))
     before = np.log(np.concatenate([curve.steps[-1] / curve.steps for curve in used]))
     before = before - before.mean()

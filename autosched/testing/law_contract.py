@@ -129,6 +129,11 @@ class LawContract(PredictionContract):
             high, low = form.losses(prepared, x + nudge)[0], form.losses(prepared, x - nudge)[0]
             np.testing.assert_allclose(analytic[:, column], (high - low) / 2e-5, rtol=1e-5, atol=1e-7)
 
+    def test_the_means_are_the_losses_without_their_derivatives(self, form: LawForm[Any], x: FloatArray) -> None:
+        steps = np.arange(1.0, 601.0, 7.0)
+        prepared = form.prepare([(wsd(), steps), (wsd(peak_lr=0.03, cooldown=1.0), steps)])
+        np.testing.assert_allclose(form.means(prepared, x), form.losses(prepared, x)[0], rtol=1e-12)
+
     def test_a_fit_predicts_curves_that_obey_the_law(self, form: LawForm[Any], x: FloatArray) -> None:
         truth = x + 0.1 * np.cos(np.arange(x.size))
         seen = curves_of(form, truth, [wsd(cooldown=0.2), wsd(cooldown=0.8), wsd(final=0.5), wsd(peak_lr=0.02)])
