@@ -38,9 +38,7 @@ def stacked_mean(
     """Mean losses (n,) alone; laws of no weight are not asked."""
     weighty = np.flatnonzero(weights > LEAST_WEIGHT).tolist()
     prepared = _prepared([forms[law] for law in weighty], asked)
-    parts = [
-        weights[law] * forms[law].means(seen, fits[law].logs) for law, seen in zip(weighty, prepared, strict=True)
-    ]
+    parts = [weights[law] * forms[law].means(seen, fits[law].logs) for law, seen in zip(weighty, prepared, strict=True)]
     return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
 
 
