@@ -12,6 +12,7 @@ import math
 from pathlib import Path
 
 from autosched.curves.curve import Curve
+from autosched.curves.gradient_norms import GradientNorms, norms_of_rows
 from autosched.curves.logged_rows import Row, curve_of_rows
 from autosched.curves.runs_table import RUNS_FILE, described_schedule
 from autosched.errors import CurveError
@@ -25,7 +26,17 @@ def read_curve(path: str | Path) -> Curve:
             loss that is not finite in the middle, unsorted steps, no rows, or one row and no ``runs.csv``.
     """
     file = Path(path)
-    return curve_of_rows(_rows(file), source=str(file), schedule=described_schedule(file))
+    return curve_of_rows(read_rows(file), source=str(file), schedule=described_schedule(file))
+
+
+def read_norms(path: str | Path, column: str = "grad_norm") -> GradientNorms:
+    """The gradient norms in one CSV file, which has ``step``, ``lr`` and `column`.
+
+    Raises:
+        CurveError: as for :func:`read_curve`, and what :func:`~autosched.curves.gradient_norms.norms_of_rows` refuses.
+    """
+    file = Path(path)
+    return norms_of_rows(read_rows(file, column), source=str(file), schedule=described_schedule(file))
 
 
 def read_curves(*paths: str | Path) -> tuple[Curve, ...]:
@@ -45,12 +56,17 @@ def read_curves(*paths: str | Path) -> tuple[Curve, ...]:
     return tuple(curves)
 
 
-def _rows(file: Path) -> list[Row]:
+def read_rows(file: Path, value: str = "loss") -> list[Row]:
+    """The logged rows of one CSV file, in its order, with the values of its column `value`.
+
+    Raises:
+        CurveError: with file and line: not readable, a column missing, a cell that is no number or negative, no rows.
+    """
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)
             header = [name.strip().lower() for name in next(reader, [])]
-            columns = _columns(header, file)
+            columns = _columns(header, value, file)
             rows = [_row(cells, columns, file, reader.line_num) for cells in reader if any(c.strip() for c in cells)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CurveError(f"cannot be read: {error}.", file=file) from None
@@ -59,12 +75,12 @@ def _rows(file: Path) -> list[Row]:
     return rows
 
 
-def _columns(header: list[str], file: Path) -> dict[str, int]:
-    missing = [name for name in ("step", "lr", "loss") if name not in header]
-    if missing:
+def _columns(header: list[str], value: str, file: Path) -> dict[str, int]:
+    wanted = ("step", "lr", value)
+    if any(name not in header for name in wanted):
         found = ",".join(header) or "nothing"
-        raise CurveError(f"the header must have step,lr,loss, but has {found}.", file=file, line=1)
-    return {name: header.index(name) for name in ("step", "lr", "loss")}
+        raise CurveError(f"the header must have {','.join(wanted)}, but has {found}.", file=file, line=1)
+    return {name: header.index(name) for name in wanted}
 
 
 def _row(cells: list[str], columns: dict[str, int], file: Path, line: int) -> Row:
@@ -79,4 +95,5 @@ def _row(cells: list[str], columns: dict[str, int], file: Path, line: int) -> Ro
         raise CurveError(f"step must be a whole number >= 0, but got {values['step']}.", file=file, line=line)
     if not (math.isfinite(values["lr"]) and values["lr"] >= 0):
         raise CurveError(f"lr must be finite and >= 0, but got {values['lr']}.", file=file, line=line)
-    return Row(line=line, step=int(values["step"]), lr=values["lr"], loss=values["loss"])
+    (value,) = (values[name] for name in columns if name not in ("step", "lr"))
+    return Row(line=line, step=int(values["step"]), lr=values["lr"], value=value)

@@ -70,11 +70,17 @@ def _lookup(table: Path, curve_file: Path) -> Schedule | None:
             raise CurveError("the header must have a column 'file'.", file=table, line=1)
         for row in reader:
             if (table.parent / row["file"]).resolve() == curve_file.resolve():
-                return _schedule(row, table, reader.line_num)
+                return row_schedule(row, table, reader.line_num)
     return None
 
 
-def _schedule(row: Mapping[str, str | None], table: Path, line: int) -> Schedule:
+def row_schedule(row: Mapping[str, str | None], table: Path, line: int) -> Schedule:
+    """The schedule of one row of the table.
+
+    Raises:
+        CurveError: a cell that is missing, no number, or not allowed.
+    """
+
     def number(name: str, default: float | None = None) -> float:
         text = (row.get(name) or "").strip()
         if not text and default is not None:
