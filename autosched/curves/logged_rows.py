@@ -18,11 +18,11 @@ MOST_LOST_TO_RESUMES = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One logged loss, in the order of logging; `line` is its place in the file, if it has one."""
+    """One logged value (a loss, a gradient norm), in the order of logging; `line` is its place in the file, if any."""
 
     step: int
     lr: float
-    loss: float
+    value: float
     line: int | None = None
 
 
@@ -38,23 +38,28 @@ def curve_of_rows(rows: Sequence[Row], *, source: str, schedule: Schedule | None
         CurveError: with `source` and the row's line: unsorted steps, a loss that is not finite in the middle or
             everywhere, a step past the schedule's end, or one row and no schedule.
     """
-    kept = _without_overwritten(rows, source)
-    finite = [row for row in kept if math.isfinite(row.loss)]
+    kept = without_overwritten(rows, source)
+    finite = [row for row in kept if math.isfinite(row.value)]
     if not finite:
         raise CurveError("no row has a finite loss.", file=source)
     for row in kept:
-        if not math.isfinite(row.loss) and row.step < finite[-1].step:
-            text = f"loss must be finite before the end of the run, but got {row.loss}."
+        if not math.isfinite(row.value) and row.step < finite[-1].step:
+            text = f"loss must be finite before the end of the run, but got {row.value}."
             raise CurveError(text, file=source, line=row.line)
-    planned = schedule or _interpolated(kept, source)
+    planned = schedule or interpolated_schedule(kept, source)
     for row in finite:
         if row.step > planned.steps:
             raise CurveError(f"step {row.step} lies past the horizon {planned.steps}.", file=source, line=row.line)
     steps = np.array([row.step for row in finite], dtype=np.float64)
-    return Curve(schedule=planned, steps=steps, losses=np.array([row.loss for row in finite]), name=source)
+    return Curve(schedule=planned, steps=steps, losses=np.array([row.value for row in finite]), name=source)
 
 
-def _without_overwritten(rows: Sequence[Row], source: str) -> list[Row]:
+def without_overwritten(rows: Sequence[Row], source: str) -> list[Row]:
+    """The rows without those that a resumed run logged again later.
+
+    Raises:
+        CurveError: that would be most of them; the steps are unsorted.
+    """
     kept: list[Row] = []
     for row in rows:
         while kept and kept[-1].step >= row.step:
@@ -66,7 +71,12 @@ def _without_overwritten(rows: Sequence[Row], source: str) -> list[Row]:
     return kept
 
 
-def _interpolated(rows: Sequence[Row], source: str) -> Schedule:
+def interpolated_schedule(rows: Sequence[Row], source: str) -> Schedule:
+    """The logged LRs with lines between them, a linear warmup to the first, up to the last row.
+
+    Raises:
+        CurveError: one row only.
+    """
     if len(rows) < 2:
         raise CurveError("one row does not show a schedule: add rows, or a runs.csv that describes it.", file=source)
     steps: FloatArray = np.array([row.step for row in rows], dtype=np.float64)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autosched.curves.curve import Curve
+from autosched.curves.gradient_norms import GradientNorms, norms_of_rows
 from autosched.curves.logged_rows import Row, curve_of_rows
 from autosched.errors import CurveError, ScheduleError, TrackingError
 from autosched.schedules.schedule import Schedule
@@ -39,14 +40,44 @@ class MlflowSource:
     lr: str = "lr"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedRun:
+    """What one run logged of a metric, in the order of logging, and its exact schedule when it is known."""
+
+    name: str
+    rows: tuple[Row, ...]
+    schedule: Schedule | None
+
+
 def read_mlflow_curves(source: MlflowSource) -> tuple[Curve, ...]:
     """A curve per run that logged a loss, oldest first; runs without one (a study's parent) are left out.
 
-    The schedule is exact when the run has an artifact ``schedule.json``; otherwise the LR metric is interpolated.
+    Raises:
+        CurveError, TrackingError: as for :func:`logged_runs`, and a fault in a curve.
+    """
+    runs = logged_runs(source, source.loss)
+    return tuple(curve_of_rows(run.rows, source=run.name, schedule=run.schedule) for run in runs)
+
+
+def read_mlflow_norms(source: MlflowSource, metric: str = "grad_norm") -> tuple[GradientNorms, ...]:
+    """The gradient norms of every run that logged `metric`, oldest first.
 
     Raises:
-        CurveError: no such database file or experiment, a filter that MLflow refuses, no run with a loss, or a fault
-            in a run.
+        CurveError, TrackingError: as for :func:`logged_runs`, and what
+            :func:`~autosched.curves.gradient_norms.norms_of_rows` refuses.
+    """
+    runs = logged_runs(source, metric)
+    return tuple(norms_of_rows(run.rows, source=run.name, schedule=run.schedule) for run in runs)
+
+
+def logged_runs(source: MlflowSource, metric: str) -> tuple[LoggedRun, ...]:
+    """Every run that logged `metric`, oldest first.
+
+    The schedule is exact when the run has an artifact ``schedule.json``; otherwise the LR metric must show it.
+
+    Raises:
+        CurveError: no such database file or experiment, a filter that MLflow refuses, no run with this metric, or a
+            run that shows no schedule.
         TrackingError: the store cannot be reached.
     """
     from mlflow import MlflowClient
@@ -64,10 +95,10 @@ def read_mlflow_curves(source: MlflowSource) -> tuple[Curve, ...]:
         runs = _all_runs(client, experiment.experiment_id, source.filter)
     except MlflowException as error:
         raise CurveError(f"filter {source.filter!r}: {error.message}", file=source.uri) from None
-    curves = tuple(_curve(client, run, source) for run in runs if source.loss in run.data.metrics)
-    if not curves:
-        raise CurveError(f"no run of {source.experiment!r} has a metric {source.loss!r}.", file=source.uri)
-    return curves
+    logged = tuple(_logged(client, run, source, metric) for run in runs if metric in run.data.metrics)
+    if not logged:
+        raise CurveError(f"no run of {source.experiment!r} has a metric {metric!r}.", file=source.uri)
+    return logged
 
 
 def _check_store(uri: str) -> None:
@@ -87,19 +118,19 @@ def _all_runs(client: MlflowClient, experiment: str, text: str) -> list[Run]:
             return runs
 
 
-def _curve(client: MlflowClient, run: Run, source: MlflowSource) -> Curve:
+def _logged(client: MlflowClient, run: Run, source: MlflowSource, metric: str) -> LoggedRun:
     name = f"{source.uri}#{run.info.run_name or run.info.run_id}"
-    losses = _history(client, run.info.run_id, source.loss)
-    lrs = {metric.step: metric.value for metric in _history(client, run.info.run_id, source.lr)}
+    values = _history(client, run.info.run_id, metric)
+    lrs = {point.step: point.value for point in _history(client, run.info.run_id, source.lr)}
     schedule = _schedule(client, run.info.run_id, name)
     if schedule is None and not lrs:
         raise CurveError(f"neither a metric {source.lr!r} nor {SCHEDULE_FILE} shows its schedule.", file=name)
-    rows = [
-        Row(step=int(metric.step), lr=lrs.get(metric.step, math.nan), loss=float(metric.value))
-        for metric in losses
-        if schedule is not None or metric.step in lrs
-    ]
-    return curve_of_rows(rows, source=name, schedule=schedule)
+    rows = tuple(
+        Row(step=int(point.step), lr=lrs.get(point.step, math.nan), value=float(point.value))
+        for point in values
+        if schedule is not None or point.step in lrs
+    )
+    return LoggedRun(name=name, rows=rows, schedule=schedule)
 
 
 def _history(client: MlflowClient, run_id: str, metric: str) -> list[Any]:
