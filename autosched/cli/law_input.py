@@ -60,7 +60,7 @@ def named_curves(paths: Sequence[str], *, text: str = "", uri: str | None = None
     found: list[NamedCurve] = []
     for path in paths:
         if path.startswith(MLFLOW):
-            found += _mlflow_curves(path, text, uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db")
+            found += _mlflow_curves(path, mlflow_source(path, text=text, uri=uri))
         elif Path(path).is_dir():
             found += [NamedCurve(name=f"{path.rstrip('/')}/{Path(c.name).name}", curve=c) for c in read_curves(path)]
         elif Path(path).exists():
@@ -70,7 +70,13 @@ def named_curves(paths: Sequence[str], *, text: str = "", uri: str | None = None
     return found
 
 
-def _mlflow_curves(path: str, text: str, uri: str) -> list[NamedCurve]:
+def mlflow_source(path: str, *, text: str = "", uri: str | None = None) -> MlflowSource:
+    """The runs that ``mlflow:EXPERIMENT`` means; see :func:`named_curves`.
+
+    Raises:
+        CurveError: no experiment's name, an address that is none, or a database file that is not there.
+    """
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     experiment = path.removeprefix(MLFLOW)
     if not experiment:
         raise CurveError("an experiment's name must follow, as in mlflow:wsd-demo.", file=path)
@@ -83,7 +89,11 @@ def _mlflow_curves(path: str, text: str, uri: str) -> list[NamedCurve]:
         raise CurveError(f"no MLflow database {database}: give --tracking-uri.", file=path)
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    curves = read_mlflow_curves(MlflowSource(uri=address.uri, experiment=experiment, filter=text))
+    return MlflowSource(uri=address.uri, experiment=experiment, filter=text)
+
+
+def _mlflow_curves(path: str, source: MlflowSource) -> list[NamedCurve]:
+    curves = read_mlflow_curves(source)
     named: dict[str, Curve] = {}
     for curve in curves:
         name, number = f"{path}/{curve.name.rpartition('#')[2]}", 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autosched.curves.curve import Curve
@@ -29,14 +30,17 @@ def read_curve(path: str | Path) -> Curve:
     return curve_of_rows(read_rows(file), source=str(file), schedule=described_schedule(file))
 
 
-def read_norms(path: str | Path, column: str = "grad_norm") -> GradientNorms:
-    """The gradient norms in one CSV file, which has ``step``, ``lr`` and `column`.
+def read_norms(path: str | Path, columns: Sequence[str] = ("grad_norm",)) -> GradientNorms:
+    """The gradient norms in one CSV file: those of the first of `columns` that it has, beside ``step`` and ``lr``.
 
     Raises:
         CurveError: as for :func:`read_curve`, and what :func:`~autosched.curves.gradient_norms.norms_of_rows` refuses.
     """
     file = Path(path)
-    return norms_of_rows(read_rows(file, column), source=str(file), schedule=described_schedule(file))
+    present = column_names(file)
+    metric = next((name for name in columns if name in present), columns[-1])
+    schedule = described_schedule(file)
+    return norms_of_rows(read_rows(file, metric), source=str(file), schedule=schedule, metric=metric)
 
 
 def read_curves(*paths: str | Path) -> tuple[Curve, ...]:
@@ -65,14 +69,30 @@ def read_rows(file: Path, value: str = "loss") -> list[Row]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)
-            header = [name.strip().lower() for name in next(reader, [])]
-            columns = _columns(header, value, file)
+            columns = _columns(_header(reader), value, file)
             rows = [_row(cells, columns, file, reader.line_num) for cells in reader if any(c.strip() for c in cells)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CurveError(f"cannot be read: {error}.", file=file) from None
     if not rows:
         raise CurveError("no rows below the header.", file=file)
     return rows
+
+
+def column_names(file: Path) -> list[str]:
+    """The header of a CSV file, in lower case; empty for an empty file.
+
+    Raises:
+        CurveError: it cannot be read.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            return _header(csv.reader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CurveError(f"cannot be read: {error}.", file=file) from None
+
+
+def _header(lines: Iterator[list[str]]) -> list[str]:
+    return [name.strip().lower() for name in next(lines, [])]
 
 
 def _columns(header: list[str], value: str, file: Path) -> dict[str, int]:

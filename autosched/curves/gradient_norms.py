@@ -27,6 +27,7 @@ class GradientNorms:
         steps: updates done at each logged norm, increasing, shape (n,), within 0..schedule.steps.
         norms: norm at, or mean norm over, the updates since the step before, finite and > 0, shape (n,).
         name: where they came from.
+        metric: what they were logged as.
 
     Raises:
         CurveError: vectors that do not fit, a norm that is not finite or not > 0, fewer than ten, or none from the last
@@ -37,6 +38,7 @@ class GradientNorms:
     steps: FloatArray
     norms: FloatArray
     name: str = ""
+    metric: str = "grad_norm"
 
     def __post_init__(self) -> None:
         steps, norms = np.array(self.steps, dtype=np.float64), np.array(self.norms, dtype=np.float64)
@@ -68,7 +70,9 @@ class GradientNorms:
         return np.interp((np.arange(steps) + 0.5) / steps, share, self.norms)
 
 
-def norms_of_rows(rows: Sequence[Row], *, source: str, schedule: Schedule | None) -> GradientNorms:
+def norms_of_rows(
+    rows: Sequence[Row], *, source: str, schedule: Schedule | None, metric: str = "grad_norm"
+) -> GradientNorms:
     """Gradient norms from rows in the order in which they were logged; a resumed run's later rows count.
 
     Raises:
@@ -83,7 +87,7 @@ def norms_of_rows(rows: Sequence[Row], *, source: str, schedule: Schedule | None
         if row.step > planned.steps:
             raise CurveError(f"step {row.step} lies past the horizon {planned.steps}.", file=source, line=row.line)
     steps, norms = np.array([row.step for row in kept], dtype=np.float64), np.array([row.value for row in kept])
-    return GradientNorms(schedule=planned, steps=steps, norms=norms, name=source)
+    return GradientNorms(schedule=planned, steps=steps, norms=norms, name=source, metric=metric)
 
 
 def _fault(norm: float, step: int) -> str:

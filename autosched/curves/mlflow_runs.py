@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class LoggedRun:
     """What one run logged of a metric, in the order of logging, and its exact schedule when it is known."""
 
     name: str
+    metric: str
     rows: tuple[Row, ...]
     schedule: Schedule | None
 
@@ -55,23 +57,23 @@ def read_mlflow_curves(source: MlflowSource) -> tuple[Curve, ...]:
     Raises:
         CurveError, TrackingError: as for :func:`logged_runs`, and a fault in a curve.
     """
-    runs = logged_runs(source, source.loss)
+    runs = logged_runs(source, (source.loss,))
     return tuple(curve_of_rows(run.rows, source=run.name, schedule=run.schedule) for run in runs)
 
 
-def read_mlflow_norms(source: MlflowSource, metric: str = "grad_norm") -> tuple[GradientNorms, ...]:
-    """The gradient norms of every run that logged `metric`, oldest first.
+def read_mlflow_norms(source: MlflowSource, metrics: Sequence[str] = ("grad_norm",)) -> tuple[GradientNorms, ...]:
+    """The gradient norms of every run that logged the first of `metrics` that any of them logged, oldest first.
 
     Raises:
         CurveError, TrackingError: as for :func:`logged_runs`, and what
             :func:`~autosched.curves.gradient_norms.norms_of_rows` refuses.
     """
-    runs = logged_runs(source, metric)
-    return tuple(norms_of_rows(run.rows, source=run.name, schedule=run.schedule) for run in runs)
+    runs = logged_runs(source, metrics)
+    return tuple(norms_of_rows(run.rows, source=run.name, schedule=run.schedule, metric=run.metric) for run in runs)
 
 
-def logged_runs(source: MlflowSource, metric: str) -> tuple[LoggedRun, ...]:
-    """Every run that logged `metric`, oldest first.
+def logged_runs(source: MlflowSource, metrics: Sequence[str]) -> tuple[LoggedRun, ...]:
+    """Every run that logged the first of `metrics` that any of them logged, oldest first.
 
     The schedule is exact when the run has an artifact ``schedule.json``; otherwise the LR metric must show it.
 
@@ -95,10 +97,11 @@ def logged_runs(source: MlflowSource, metric: str) -> tuple[LoggedRun, ...]:
         runs = _all_runs(client, experiment.experiment_id, source.filter)
     except MlflowException as error:
         raise CurveError(f"filter {source.filter!r}: {error.message}", file=source.uri) from None
-    logged = tuple(_logged(client, run, source, metric) for run in runs if metric in run.data.metrics)
-    if not logged:
-        raise CurveError(f"no run of {source.experiment!r} has a metric {metric!r}.", file=source.uri)
-    return logged
+    metric = next((name for name in metrics if any(name in run.data.metrics for run in runs)), None)
+    if metric is None:
+        text = " or ".join(map(repr, metrics))
+        raise CurveError(f"no run of {source.experiment!r} has a metric {text}.", file=source.uri)
+    return tuple(_logged(client, run, source, metric) for run in runs if metric in run.data.metrics)
 
 
 def _check_store(uri: str) -> None:
@@ -130,7 +133,7 @@ def _logged(client: MlflowClient, run: Run, source: MlflowSource, metric: str) -
         for point in values
         if schedule is not None or point.step in lrs
     )
-    return LoggedRun(name=name, rows=rows, schedule=schedule)
+    return LoggedRun(name=name, metric=metric, rows=rows, schedule=schedule)
 
 
 def _history(client: MlflowClient, run_id: str, metric: str) -> list[Any]:

@@ -35,7 +35,13 @@ def test_a_file_gives_steps_norms_and_the_schedule_they_were_seen_with(tmp_path)
 
 def test_another_column_may_hold_the_norms_and_the_loss_may_be_missing(tmp_path):
     file = write(tmp_path / "a.csv", [f"{i},0.1,{i / 2}" for i in range(1, 11)], header="step,lr,grad_norm_l1")
-    assert read_norms(file, "grad_norm_l1").norms[-1] == 5.0
+    found = read_norms(file, ("grad_norm_l1", "grad_norm"))
+    assert (found.metric, found.norms[-1]) == ("grad_norm_l1", 5.0)
+
+
+def test_of_two_columns_the_first_that_is_there_counts(tmp_path):
+    found = read_norms(write(tmp_path / "a.csv", rows(range(1, 11))), ("grad_norm_l1", "grad_norm"))
+    assert found.metric == "grad_norm"
 
 
 def test_norms_of_every_update_stay_as_they_are():
@@ -122,9 +128,9 @@ def test_runs_that_logged_norms_are_read_from_mlflow(tmp_path):
         client.log_batch(run.info.run_id, metrics=logged)
         client.log_text(run.info.run_id, schedule.to_json(), "schedule.json")
     source = MlflowSource(uri=uri, experiment="runs")
-    (found,) = read_mlflow_norms(source)
+    (found,) = read_mlflow_norms(source, ("grad_norm_l1", "grad_norm"))
     assert found.name.endswith("#with")
     assert found.schedule == schedule
     assert found.norms.tolist() == [1.0 + step for step in range(10, 121, 10)]
     with pytest.raises(CurveError, match="no run of 'runs' has a metric 'grad_norm_l1'"):
-        read_mlflow_norms(source, "grad_norm_l1")
+        read_mlflow_norms(source, ("grad_norm_l1",))
