@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from autosched.schedules.composition import composed
 from autosched.schedules.parameter import PEAK_LR, Params, float_of
-from autosched.schedules.parts import Body, Parts
+from autosched.schedules.parts import Body
 from autosched.schedules.schedule import FloatArray
 
 
@@ -15,6 +16,6 @@ def constant_lrs(params: Params, start: int, steps: int) -> FloatArray:
 
 
 CONSTANT_BODY = Body(parameters=(PEAK_LR,), lrs=constant_lrs, non_increasing=True)
-CONSTANT = Parts(body=CONSTANT_BODY).family(
-    "constant", summary="linear warmup, then the peak LR to the end", source="the baseline of every comparison"
+CONSTANT = composed(CONSTANT_BODY).family(
+    "constant", summary="warmup, then the peak LR to the end", source="the baseline of every comparison"
 )

@@ -13,8 +13,9 @@ the final LR (see :mod:`autosched.schedules.progress`).
 from __future__ import annotations
 
 from autosched.schedules import progress as shapes
+from autosched.schedules.composition import composed
 from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, float_of
-from autosched.schedules.parts import Body, Parts
+from autosched.schedules.parts import Body
 from autosched.schedules.progress import Progress, Shape, down_to
 from autosched.schedules.schedule import FloatArray
 
@@ -35,13 +36,13 @@ def decay_body(shape: Shape, *, final: Parameter = FINAL_LR_RATIO) -> Body:
     return Body(parameters=(PEAK_LR, final), lrs=lrs, non_increasing=True)
 
 
-LINEAR = Parts(body=decay_body(shapes.linear)).family(
+LINEAR = composed(decay_body(shapes.linear)).family(
     "linear",
-    summary="linear warmup, then a straight line to the final LR",
+    summary="warmup, then a straight line to the final LR",
     source="Defazio et al. 2023, arXiv:2310.07831; to exactly zero: Bergsma et al. 2025, arXiv:2502.15938",
 )
-COSINE = Parts(body=decay_body(shapes.cosine)).family(
+COSINE = composed(decay_body(shapes.cosine)).family(
     "cosine",
-    summary="linear warmup, then half a cosine to the final LR",
+    summary="warmup, then half a cosine to the final LR",
     source="Loshchilov and Hutter 2017, arXiv:1608.03983, one cycle",
 )

@@ -41,6 +41,8 @@ class Family:
     def complete(self, params: Params, *, steps: int) -> dict[str, ParameterValue]:
         """All parameters that exist here, checked, in canonical types and in the family's order, defaults filled in.
 
+        A parameter whose default goes without saying (:attr:`Parameter.implied`) is there only when it was given.
+
         Raises:
             ScheduleError: an unknown parameter, a missing one, one that does not exist beside the others, a value that
                 is not allowed, or values that contradict each other or `steps`.
@@ -50,10 +52,12 @@ class Family:
             raise ScheduleError(f"{self.name} has no parameter {unknown[0]!r}; it has {', '.join(self.parameters)}.")
         complete: dict[str, ParameterValue] = {}
         for name, parameter in self.parameters.items():
+            if name not in params and parameter.implied:
+                continue
             if parameter.exists(complete):
                 complete[name] = parameter.check(self._given(parameter, params), self.name)
             elif name in params:
-                raise ScheduleError(f"{self.name}.{name} exists only when {_condition(parameter, complete)}.")
+                raise ScheduleError(f"{self.name}.{name} exists only when {self._condition(parameter, complete)}.")
         fault = self.fault(complete, steps)
         if fault is not None:
             raise ScheduleError(f"{self.name}.{fault}")
@@ -66,9 +70,13 @@ class Family:
             raise ScheduleError(f"{self.name}.{parameter.name} is missing; it must be {parameter.rule}.")
         return parameter.default
 
+    def _condition(self, parameter: Parameter, params: Params) -> str:
+        """What `when` asks for and what there is, e.g. ``cooldown_shape is power, but cooldown_shape is linear``."""
 
-def _condition(parameter: Parameter, params: Params) -> str:
-    """What `when` asks for and what there is, e.g. ``cooldown_shape is power, but cooldown_shape is linear``."""
-    wanted = " and ".join(f"{name} is {' or '.join(map(str, values))}" for name, values in parameter.when.items())
-    got = " and ".join(f"{name} is {params.get(name, 'absent')}" for name in parameter.when)
-    return f"{wanted}, but {got}"
+        def found(name: str) -> object:
+            silent = self.parameters[name].default if self.parameters[name].implied else "absent"
+            return params.get(name, silent)
+
+        wanted = " and ".join(f"{name} is {' or '.join(map(str, values))}" for name, values in parameter.when.items())
+        got = " and ".join(f"{name} is {found(name)}" for name in parameter.when)
+        return f"{wanted}, but {got}"

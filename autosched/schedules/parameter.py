@@ -34,10 +34,14 @@ class Parameter:
         choices: the allowed values of a ``choice``.
         min_length: how many ``numbers`` there must be at least.
         default: the value used when none is given; None means that one must be given.
+        implied: whether the default goes without saying: a schedule's parameters and a space mention this one only
+            where it was given. What else depends on it (`when`) must not exist beside its default.
         when: another parameter's name -> the values it must have for this one to exist; empty means always.
         search_low: lower default search bound; None means that it is not searched unless a space says so.
         search_high: upper default search bound, given together with `search_low`.
         search_log: whether the default search is over the logarithm.
+        search_choices: the values of a choice that the default search is over; None means all of them, none at all
+            that it is not searched unless a space says so.
 
     Raises:
         ValueError: a record that contradicts itself (a default or a search bound outside the range, no choices, …).
@@ -62,16 +66,22 @@ class Parameter:
     choices: tuple[str, ...] = ()
     min_length: int = 1
     default: ParameterValue | None = None
+    implied: bool = False
     when: Mapping[str, tuple[ParameterValue, ...]] = field(default_factory=dict)
     search_low: float | None = None
     search_high: float | None = None
     search_log: bool = False
+    search_choices: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if (self.kind == "choice") != bool(self.choices):
             raise ValueError(f"{self.name}: choices belong to kind choice, which needs them.")
         if self.low > self.high:
             raise ValueError(f"{self.name}: low {self.low:g} is above high {self.high:g}.")
+        if not set(self.searched_choices) <= set(self.choices):
+            raise ValueError(f"{self.name}: search_choices must be among the choices.")
+        if self.implied and self.default is None:
+            raise ValueError(f"{self.name}: what goes without saying needs a default.")
         if (self.search_low is None) != (self.search_high is None):
             raise ValueError(f"{self.name}: give both search bounds or none.")
         if self.search_low is not None and self.search_high is not None:
@@ -88,6 +98,11 @@ class Parameter:
     def required(self) -> bool:
         """Whether a value must be given."""
         return self.default is None
+
+    @property
+    def searched_choices(self) -> tuple[str, ...]:
+        """The values of a choice that the default search is over."""
+        return self.choices if self.search_choices is None else self.search_choices
 
     @property
     def rule(self) -> str:
@@ -204,6 +219,11 @@ def text_of(params: Params, name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(_unchecked(name, value))
     return value
+
+
+def choice_of(params: Params, parameter: Parameter) -> str:
+    """The value of a choice whose default goes without saying; TypeError when the parameters were not checked."""
+    return str(parameter.default) if parameter.name not in params else text_of(params, parameter.name)
 
 
 def array_of(params: Params, name: str) -> FloatArray:

@@ -42,11 +42,13 @@ class Warmup:
         parameters: its parameters.
         steps: ``steps(params)`` -> its number of updates.
         rise: ``rise(params, updates)`` -> shape (updates,), LR over the LR of the first update after it.
+        fault: what is wrong with its parameters together, as in :class:`~autosched.schedules.family.Family`.
     """
 
     parameters: tuple[Parameter, ...]
     steps: Callable[[Params], int]
     rise: Callable[[Params, int], FloatArray]
+    fault: Callable[[Params, int], str | None] = _sound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ class Cooldown:
 
     Attributes:
         parameters: its parameters.
-        steps: ``steps(params, steps)`` -> its number of updates when the warmup leaves that many.
+        steps: ``steps(params, steps)`` -> its number of updates when the warmup leaves that many; 0 for none.
         fall: ``fall(params, updates)`` -> shape (updates,), LR over the LR at its start, beginning with exactly 1.
         fault: what is wrong with its parameters together.
     """
@@ -83,7 +85,8 @@ class Cooldown:
     fault: Callable[[Params, int], str | None] = _sound
 
 
-def _linear_rise(params: Params, updates: int) -> FloatArray:
+def linear_rise(params: Params, updates: int) -> FloatArray:
+    """``(i + 1) / updates``, shape (updates,)."""
     return np.arange(1, updates + 1, dtype=np.float64) / max(updates, 1)
 
 
@@ -93,11 +96,11 @@ WARMUP_STEPS = Parameter(
 LINEAR_WARMUP = Warmup(
     parameters=(WARMUP_STEPS,),
     steps=lambda params: int_of(params, "warmup_steps"),
-    rise=_linear_rise,
+    rise=linear_rise,
 )
 """``rise[i] = (i + 1) / W``: the first update already trains, update W - 1 has the full LR (Goyal et al. 2017)."""
 
-NO_WARMUP = Warmup(parameters=(), steps=lambda params: 0, rise=_linear_rise)
+NO_WARMUP = Warmup(parameters=(), steps=lambda params: 0, rise=linear_rise)
 NO_COOLDOWN = Cooldown(
     parameters=(), steps=lambda params, steps: 0, fall=lambda params, updates: np.ones(updates, dtype=np.float64)
 )
@@ -135,7 +138,7 @@ class Parts:
         warmup_steps = self.warmup.steps(params)
         if warmup_steps >= steps:
             return f"warmup_steps must be below the {steps} steps of the schedule, but got {warmup_steps}."
-        return self.body.fault(params, steps) or self.cooldown.fault(params, steps)
+        return self.warmup.fault(params, steps) or self.body.fault(params, steps) or self.cooldown.fault(params, steps)
 
     def family(self, name: str, *, summary: str, source: str) -> Family:
         """The parts as a family; its parameters are those of the body, then the warmup's, then the cooldown's.

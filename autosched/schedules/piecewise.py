@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from autosched.schedules.composition import composed
 from autosched.schedules.parameter import Parameter, Params, array_of
-from autosched.schedules.parts import Body, Parts
+from autosched.schedules.parts import Body
 from autosched.schedules.schedule import FloatArray
 
 
@@ -44,8 +45,8 @@ BOUNDARIES = Parameter(
     low=1,
     min_length=0,
 )
-PIECEWISE = Parts(body=Body(parameters=(VALUES, BOUNDARIES), lrs=piecewise_lrs, fault=_fault)).family(
+PIECEWISE = composed(Body(parameters=(VALUES, BOUNDARIES), lrs=piecewise_lrs, fault=_fault)).family(
     "piecewise",
-    summary="linear warmup, then one LR per stage",
+    summary="warmup, then one LR per stage",
     source="Jin et al. 2021 (AutoLRS), arXiv:2105.10762",
 )

@@ -63,6 +63,16 @@ def cosine(progress: Progress) -> FloatArray:
     return np.square(np.sin(np.pi / 2 * progress.left))
 
 
+def mirror_cosine(progress: Progress) -> FloatArray:
+    """``2 (1 - done) - (1 + cos(pi * done)) / 2``: the cosine mirrored at the straight line (Hägele et al. 2024)."""
+    return np.asarray(2 * progress.left - cosine(progress))
+
+
+def square(progress: Progress) -> FloatArray:
+    """``1 - done**2`` (Hägele et al. 2024, arXiv:2405.18392), as ``left * (1 + done)``."""
+    return np.asarray(progress.left * (1 + progress.done))
+
+
 def power(progress: Progress, exponent: float) -> FloatArray:
     """``(1 - done)**exponent``."""
     return np.asarray(progress.left**exponent)
@@ -71,6 +81,15 @@ def power(progress: Progress, exponent: float) -> FloatArray:
 def exponential(progress: Progress, final_ratio: float) -> FloatArray:
     """``final_ratio**done``: from 1 to `final_ratio` > 0, with no zero to be reached."""
     return np.asarray(final_ratio**progress.done)
+
+
+def inverse_proportional(progress: Progress, final_ratio: float) -> FloatArray:
+    """``1 / (1 + done * (1 / final_ratio - 1))``: 1 / LR rises in a straight line; from 1 to `final_ratio` > 0.
+
+    Written ``final_ratio / (final_ratio + done * (1 - final_ratio))``, which cannot overflow. Source: the cooldown of
+    WSD-S, Wen et al. 2024, arXiv:2410.05192.
+    """
+    return np.asarray(final_ratio / (final_ratio + progress.done * (1 - final_ratio)))
 
 
 def down_to(final_ratio: float, shape: FloatArray) -> FloatArray:

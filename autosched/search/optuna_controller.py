@@ -18,7 +18,7 @@ from autosched.randomness import key
 from autosched.schedules.schedule import ParameterValue
 from autosched.search.optuna_options import SAMPLER_OPTIONS, check_options
 from autosched.search.protocols import Proposal
-from autosched.space.membership import active_parameters, contains
+from autosched.space.membership import active_parameters, contains, stated
 from autosched.space.records import Choice, Component, FamilySpace, Fixed, Range, ScheduleSpec, Space
 
 if TYPE_CHECKING:
@@ -282,10 +282,12 @@ def locate(space: Space, spec: ScheduleSpec) -> tuple[dict[str, Any], dict[str, 
     distributions: dict[str, Any] = {}
     if len(names) > 1:
         params["family"], distributions["family"] = spec.family, CategoricalDistribution(names)
-    for name, parameter in active_parameters(space.family(spec.family), spec.params).items():
+    family = space.family(spec.family)
+    point = stated(family, spec.params)
+    for name, parameter in active_parameters(family, point).items():
         if not isinstance(parameter.domain, Fixed):
             label = f"{spec.family}.{name}"
-            params[label], distributions[label] = _coordinate(parameter.domain, spec.params[name])
+            params[label], distributions[label] = _coordinate(parameter.domain, point[name])
     return params, distributions
 
 

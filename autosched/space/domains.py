@@ -52,10 +52,10 @@ def default_domain(parameter: Parameter, *, searched: bool) -> Domain | None:
     """The domain of a parameter nobody wrote down; None when it must be written.
 
     Args:
-        searched: the family was listed by name alone: use its own search bounds, and all its choices.
+        searched: the family was listed by name alone: use its own search bounds and choices.
     """
-    if searched and parameter.kind == "choice":
-        return Choice(values=parameter.choices)
+    if searched and parameter.searched_choices:
+        return Choice(values=parameter.searched_choices)
     if searched and parameter.search_low is not None and parameter.search_high is not None:
         return Range(
             low=float(parameter.search_low),

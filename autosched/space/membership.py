@@ -27,9 +27,10 @@ def contains(space: Space, spec: ScheduleSpec) -> bool:
     family = _competing(space, spec)
     if family is None:
         return False
-    active = active_parameters(family, spec.params)
-    drawn = all(name in spec.params and domain_contains(p.domain, spec.params[name]) for name, p in active.items())
-    return drawn and all(_is_default(spec, name) for name in spec.params if name not in active)
+    params = stated(family, spec.params)
+    active = active_parameters(family, params)
+    drawn = all(name in params and domain_contains(p.domain, params[name]) for name, p in active.items())
+    return drawn and all(_is_default(family, params, name) for name in params if name not in active)
 
 
 def can_branch(space: Space, spec: ScheduleSpec, step: int) -> bool:
@@ -42,14 +43,22 @@ def can_branch(space: Space, spec: ScheduleSpec, step: int) -> bool:
     family = _competing(space, spec)
     if family is None or not 0 < step <= space.horizon_steps:
         return False
-    active = active_parameters(family, spec.params)
-    if all(_repeats(parameter, spec.params.get(name)) for name, parameter in active.items()):
+    params = stated(family, spec.params)
+    active = active_parameters(family, params)
+    if all(_repeats(parameter, params.get(name)) for name, parameter in active.items()):
         return True
     shape = schedules.get_family(spec.family)
     trunk = [name for name in shape.trunk_parameters if name in active]
-    complete = shape.complete(spec.params, steps=space.horizon_steps)  # with what a condition left to its default
+    complete = shape.complete(params, steps=space.horizon_steps)  # with what a condition left to its default
     within = step <= shape.trunk_steps(complete, space.horizon_steps)
-    return within and all(_repeats(active[name], spec.params.get(name)) for name in trunk)
+    return within and all(_repeats(active[name], params.get(name)) for name in trunk)
+
+
+def stated(family: FamilySpace, params: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
+    """`params` with the values that go without saying (:attr:`Parameter.implied`) of parameters this space has."""
+    known = schedules.get_family(family.family).parameters
+    silent = {name: known[name].default for name in family.parameters if name in known and known[name].implied}
+    return {name: value for name, value in silent.items() if value is not None} | dict(params)
 
 
 def active_parameters(family: FamilySpace, params: Mapping[str, ParameterValue]) -> dict[str, SearchParameter]:
@@ -78,14 +87,14 @@ def _competing(space: Space, spec: ScheduleSpec) -> FamilySpace | None:
     return next((family for family in space.schedule if family.family == spec.family), None)
 
 
-def _is_default(spec: ScheduleSpec, name: str) -> bool:
+def _is_default(family: FamilySpace, params: Mapping[str, ParameterValue], name: str) -> bool:
     """Whether the family itself would give this parameter this value."""
-    parameter = schedules.get_family(spec.family).parameters.get(name)
+    parameter = schedules.get_family(family.family).parameters.get(name)
     return (
         parameter is not None
         and parameter.default is not None
-        and parameter.exists(spec.params)
-        and _same(spec.params[name], parameter.default)
+        and parameter.exists(params)
+        and _same(params[name], parameter.default)
     )
 
 

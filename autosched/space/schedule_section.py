@@ -14,7 +14,7 @@ from autosched.schedules.schedule import ParameterValue
 from autosched.space.conditions import Conditions
 from autosched.space.document import KeyPath, shown
 from autosched.space.domains import default_domain, endpoints, read_domain, read_value
-from autosched.space.records import FamilySpace, ScheduleSpec, SearchParameter
+from autosched.space.records import FamilySpace, Fixed, ScheduleSpec, SearchParameter
 from autosched.space.section import Section, closest, dotted
 
 MOST_CORNERS = 4096
@@ -178,7 +178,7 @@ def _read_parameter(
     own = conditions.own(name)
     if name not in section.data:
         domain = default_domain(parameter, searched=searched)
-        if own is None:
+        if own is None or (parameter.implied and isinstance(domain, Fixed)):
             return None
         if domain is None:
             section.faults.missing(section.path, f"{dotted(path)} is missing; it must be {parameter.rule}, or bounds.")

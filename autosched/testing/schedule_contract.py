@@ -135,11 +135,15 @@ def assert_equal_curves_are_one(family: Family, params: Params, steps: int) -> N
 
 
 def assert_the_warmup_rises_to_the_peak(family: Family, params: Params, steps: int) -> None:
-    """``lrs[i] = lrs[W] * (i + 1) / W`` for i < W; no LR is above ``peak_lr``, and a falling family starts with it."""
+    """``lrs[i] = lrs[W] * (i + 1) / W`` for i < W unless another shape was asked for, which never falls either; no LR
+    is above ``peak_lr``, and a falling family starts with it.
+    """
     schedule = make(family, params, steps)
     lrs, warmup_steps = schedule.lrs, _warmup_steps(schedule)
-    rise = lrs[warmup_steps] * np.arange(1, warmup_steps + 1) / max(warmup_steps, 1)
-    np.testing.assert_allclose(lrs[:warmup_steps], rise, rtol=ROUNDING, atol=0)
+    if schedule.params.get("warmup_shape", "linear") == "linear":
+        rise = lrs[warmup_steps] * np.arange(1, warmup_steps + 1) / max(warmup_steps, 1)
+        np.testing.assert_allclose(lrs[:warmup_steps], rise, rtol=ROUNDING, atol=0)
+    assert (np.diff(lrs[: warmup_steps + 1]) >= 0).all()
     peak_lr = schedule.params.get("peak_lr")
     if isinstance(peak_lr, float):
         assert schedule.peak_lr <= peak_lr
@@ -147,16 +151,45 @@ def assert_the_warmup_rises_to_the_peak(family: Family, params: Params, steps: i
             assert lrs[warmup_steps] == peak_lr
 
 
-def assert_the_lr_falls_where_promised(family: Family, params: Params, steps: int) -> None:
-    """A family that promises it never rises after the warmup, and stays between the peak and the final LR."""
+def assert_the_joins_are_continuous(family: Family, params: Params, steps: int) -> None:
+    """The warmup ends within one update's rise of where the body starts; the cooldown starts with the body's LR."""
     schedule = make(family, params, steps)
+    lrs, warmup_steps = schedule.lrs, _warmup_steps(schedule)
+    if warmup_steps:
+        assert lrs[warmup_steps] - lrs[warmup_steps - 1] <= lrs[warmup_steps] * (1 / warmup_steps + ROUNDING)
+    start = family.trunk_steps(schedule.params, steps)
+    if "cooldown_fraction" in schedule.params and start < steps - 1:
+        shortest = make(family, {**schedule.params, "cooldown_fraction": 1e-9}, steps)
+        assert _bits(lrs[: start + 1]) == _bits(shortest.lrs[: start + 1])
+
+
+def assert_the_lr_falls_where_promised(family: Family, params: Params, steps: int) -> None:
+    """A family that promises it never rises after the warmup, and stays between the peak and the final LR; a cooldown
+    never rises, whatever it follows.
+    """
+    schedule = make(family, params, steps)
+    cooldown = (
+        schedule.lrs[family.trunk_steps(schedule.params, steps) :] if family.trunk_parameters else schedule.lrs[:0]
+    )
+    assert (cooldown[1:] <= cooldown[:-1] * (1 + ROUNDING)).all()
     after = schedule.lrs[_warmup_steps(schedule) :]
     if not family.non_increasing:
         return
     assert (after[1:] <= after[:-1] * (1 + ROUNDING)).all()
     ratio, peak_lr = schedule.params.get("final_lr_ratio"), schedule.params.get("peak_lr")
     if isinstance(ratio, float) and isinstance(peak_lr, float):
-        assert after[-1] >= ratio * peak_lr * (1 - ROUNDING)
+        further = schedule.params.get("cooldown_final_ratio", 1.0)
+        assert isinstance(further, float)
+        assert after[-1] >= ratio * further * peak_lr * (1 - ROUNDING)
+
+
+def assert_a_resumed_run_goes_on_the_same(family: Family, params: Params, steps: int) -> None:
+    """At any step, what is rebuilt from a file and its parameters is the schedule that was used so far and goes on."""
+    schedule = make(family, params, steps)
+    rebuilt = make(family, Schedule.from_json(schedule.to_json()).params, steps)
+    for step in {1, steps // 3 + 1, steps}:
+        assert rebuilt.prefix_fingerprint(step) == schedule.prefix_fingerprint(step)
+        assert _bits(np.concatenate([schedule.lrs[:step], rebuilt.lrs[step:]])) == _bits(schedule.lrs)
 
 
 def assert_the_trunk_ignores_the_cooldown(family: Family, params: Params, steps: int) -> None:
@@ -190,8 +223,10 @@ PROMISES: tuple[Promise, ...] = (
     assert_prefixes_are_consistent,
     assert_equal_curves_are_one,
     assert_the_warmup_rises_to_the_peak,
+    assert_the_joins_are_continuous,
     assert_the_lr_falls_where_promised,
     assert_the_trunk_ignores_the_cooldown,
+    assert_a_resumed_run_goes_on_the_same,
 )
 
 
@@ -203,7 +238,7 @@ class FamilyContract:
     examples: ClassVar[int] = 100
 
     def test_the_family_keeps_every_promise(self) -> None:
-        """Length, signs, completeness, JSON, prefixes, fingerprints, warmup, fall and trunk, over drawn inputs."""
+        """Length, signs, completeness, JSON, prefixes, fingerprints, warmup, joins, fall, trunk, over drawn inputs."""
         family = self.family
         inputs = family_inputs(family) if self.inputs is None else self.inputs
 
@@ -222,6 +257,9 @@ class FamilyContract:
             assert parameter.name == name
             assert parameter.meaning
             assert set(parameter.when) <= seen
+            for other, values in parameter.when.items():
+                asked = self.family.parameters[other]
+                assert not asked.implied or asked.default not in values, "absent, it must not bring others with it"
             seen.add(name)
         assert self.family.summary
         assert self.family.source

@@ -1,5 +1,6 @@
 """A parameter knows what is allowed, says so, and cannot contradict itself."""
 
+import itertools
 import math
 import pickle
 
@@ -87,6 +88,8 @@ def test_a_long_value_is_cut_short_in_the_text():
         ({"low": 0, "search_low": -1, "search_high": 1}, "search bounds"),
         ({"low": 0, "default": -1.0}, "default"),
         ({"kind": "numbers", "search_low": 0, "search_high": 1}, "only a float or an integer"),
+        ({"kind": "choice", "choices": ("a",), "search_choices": ("b",)}, "search_choices must be among the choices"),
+        ({"implied": True}, "needs a default"),
     ],
 )
 def test_a_parameter_that_contradicts_itself_cannot_be_made(changes, text):
@@ -120,11 +123,25 @@ def test_the_default_search_bounds_make_schedules(name):
     if needed:
         assert {p.kind for p in needed} == {"numbers"}
         return
-    shapes = family.parameters["cooldown_shape"].choices if "cooldown_shape" in family.parameters else (None,)
-    for shape in shapes:
+    choices = {name: p.searched_choices for name, p in family.parameters.items() if p.searched_choices and not p.when}
+    for chosen in itertools.product(*choices.values()):
         for end in ("search_low", "search_high"):
             params = {name: getattr(p, end) for name, p in searched.items()}
-            assert build(name, params | ({"cooldown_shape": shape} if shape else {}), steps=100).steps == 100
+            assert build(name, params | dict(zip(choices, chosen, strict=True)), steps=100).steps == 100
+
+
+def test_a_default_that_goes_without_saying_is_kept_only_where_it_was_given():
+    assert "warmup_shape" not in build("linear", {"peak_lr": 1}, steps=10).params
+    said = build("linear", {"peak_lr": 1, "warmup_shape": "linear", "cooldown_shape": "none"}, steps=10)
+    assert (said.params["warmup_shape"], said.params["cooldown_shape"]) == ("linear", "none")
+    assert said == build("linear", {"peak_lr": 1}, steps=10)
+
+
+def test_a_choice_may_be_searched_over_fewer_values_than_it_allows():
+    wsd, cosine = get_family("wsd").parameters["cooldown_shape"], get_family("cosine").parameters["cooldown_shape"]
+    assert set(wsd.searched_choices) < set(wsd.choices)
+    assert cosine.searched_choices == ()
+    assert parameter(kind="choice", choices=("a", "b")).searched_choices == ("a", "b")
 
 
 def test_a_parameter_travels_between_processes():

@@ -9,6 +9,7 @@ from autosched.errors import ScheduleError, UsageError
 from autosched.schedules import Schedule, build, get_family
 
 WSD = {"peak_lr": 0.1}
+SHAPES = "linear, sqrt, cosine, mirror_cosine, square, exponential, inverse_proportional, power"
 
 BAD_BUILDS = [
     ("cos", {}, 10, "family must be one of constant, linear, cosine, wsd, piecewise, table, but got 'cos'."),
@@ -43,15 +44,15 @@ BAD_BUILDS = [
     ),
     (
         "wsd",
-        {**WSD, "cooldown_shape": "square"},
+        {**WSD, "cooldown_shape": "root"},
         10,
-        "wsd.cooldown_shape must be one of linear, sqrt, cosine, exponential, power, but got 'square'.",
+        f"wsd.cooldown_shape must be one of {SHAPES}, but got 'root'.",
     ),
     (
         "wsd",
         {**WSD, "cooldown_shape": ["linear"]},
         10,
-        "wsd.cooldown_shape must be one of linear, sqrt, cosine, exponential, power, but got ['linear'].",
+        f"wsd.cooldown_shape must be one of {SHAPES}, but got ['linear'].",
     ),
     (
         "wsd",
@@ -66,10 +67,36 @@ BAD_BUILDS = [
         "wsd.final_lr_ratio must be > 0 for an exponential cooldown, which never reaches 0, but got 0; try 0.01.",
     ),
     (
+        "linear",
+        {**WSD, "cooldown_shape": "inverse_proportional"},
+        10,
+        "linear.cooldown_final_ratio must be > 0 for an inverse-proportional cooldown, which never reaches 0, "
+        "but got 0; try 0.01.",
+    ),
+    (
+        "cosine",
+        {**WSD, "warmup_steps": 4, "warmup_shape": "radam"},
+        10,
+        "cosine.warmup_steps must be 0 or >= 5 for a radam warmup with warmup_beta2 0.999, but got 4.",
+    ),
+    (
+        "cosine",
+        {**WSD, "warmup_start_ratio": 0.1},
+        10,
+        "cosine.warmup_start_ratio exists only when warmup_shape is ramp, but warmup_shape is linear.",
+    ),
+    (
         "cosine",
         {**WSD, "cooldown_fraction": 0.2},
         10,
-        "cosine has no parameter 'cooldown_fraction'; it has peak_lr, final_lr_ratio, warmup_steps.",
+        f"cosine.cooldown_fraction exists only when cooldown_shape is {SHAPES.replace(', ', ' or ')}, "
+        "but cooldown_shape is none.",
+    ),
+    (
+        "table",
+        {"lrs": [0.1] * 10, "peak_lr": 0.2},
+        10,
+        "table has no parameter 'peak_lr'; it has lrs.",
     ),
     ("piecewise", {"values": [0.1]}, 10, "piecewise.boundaries is missing; it must be a list of numbers >= 1."),
     (
