@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autosched.cli.options import LedgerOption, ledger_url, read_text, show, write_file
+from autosched.cli.options import JsonOption, LedgerOption, ledger_url, read_text, show, write_file
 from autosched.cli.study import space_of
 from autosched.errors import ScheduleError, StudyError, UsageError
 from autosched.ledger.store import Ledger
@@ -15,16 +15,10 @@ from autosched.randomness import generator
 from autosched.report.schedule_plot import schedule_plot
 from autosched.report.summary import winner
 from autosched.report.terminal_plot import terminal_plot
-from autosched.schedules.export import to_csv, to_torch_source
+from autosched.schedules.exports.targets import TARGETS, export_text
 from autosched.schedules.schedule import Schedule
 from autosched.space import build_schedule, draw, load_space
 from autosched.space.records import ScheduleSpec
-
-TARGETS = {
-    "json": lambda schedule: schedule.to_json(),
-    "csv": to_csv,
-    "torch": to_torch_source,
-}
 
 
 def load_schedule(path: Path) -> Schedule:
@@ -81,11 +75,16 @@ def plot(
 
 def export(
     source: Annotated[str, typer.Argument(help="A study's name, or a schedule file.", metavar="STUDY|FILE")],
-    to: Annotated[str, typer.Option("--to", help="torch (source that needs torch only), csv or json.")] = "json",
-    out: Annotated[Path | None, typer.Option("--out", help="Write to a file instead of stdout.")] = None,
+    to: Annotated[
+        str, typer.Option("--to", help=f"One of {', '.join(TARGETS)}; see docs/exports.md.", metavar="TARGET")
+    ] = "json",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to a file instead of stdout.")] = None,
     ledger: LedgerOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Take a schedule away in the form another program reads.
+
+    Python sources and arguments run without autosched.
 
     Example: autosched export wsd-demo --to torch --out schedule.py
     """
@@ -93,12 +92,17 @@ def export(
         raise UsageError(f"--to must be one of {', '.join(TARGETS)}, but got {to!r}.")
     path = Path(source)
     schedule = load_schedule(path) if path.suffix == ".json" or path.is_file() else best_schedule(source, ledger)
-    text = TARGETS[to](schedule)
-    if out is None:
-        show(False, None, [text.rstrip("\n")])
-        return
-    write_file(out, text.encode())
-    print(f"wrote {out}")
+    text = export_text(schedule, to)
+    if out is not None:
+        write_file(out, text.encode())
+    document = {
+        "target": to,
+        "steps": schedule.steps,
+        "fingerprint": schedule.fingerprint,
+        "out": None if out is None else str(out),
+        "text": text if out is None else None,
+    }
+    show(as_json, document, [text.rstrip("\n") if out is None else f"wrote {out}"])
 
 
 def register(app: typer.Typer) -> None:

@@ -1,6 +1,8 @@
-"""Learning-rate schedules: the `Schedule` value, its families with typed parameters, exports to torch and CSV."""
+"""Learning-rate schedules: the `Schedule` value, its families with typed parameters, exports to every framework."""
 
-from autosched.schedules.export import to_csv, to_function, to_lambda_lr, to_torch_source
+from autosched.schedules.exports.functions import to_csv, to_function
+from autosched.schedules.exports.targets import export_text
+from autosched.schedules.exports.torch_source import to_lambda_lr, to_torch_source
 from autosched.schedules.family import Family
 from autosched.schedules.parameter import Parameter
 from autosched.schedules.registry import build, family_names, get_family
@@ -11,6 +13,7 @@ __all__ = [
     "Parameter",
     "Schedule",
     "build",
+    "export_text",
     "family_names",
     "get_family",
     "to_csv",

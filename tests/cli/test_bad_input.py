@@ -167,7 +167,10 @@ def test_no_command_prints_the_help(folder: Path, capsys: Capture) -> None:
             ("show", "s", "first"),
             "'TRIAL': Input should be a valid integer, unable to parse string as an integer, but got 'first'.",
         ),
-        (("export", "s", "--to", "jax"), "--to must be one of json, csv, torch, but got 'jax'."),
+        (
+            ("export", "s", "--to", "jax"),
+            "csv, torch, huggingface, lightning, keras, optax, megatron, nemo, but got 'jax'.",
+        ),
         (
             ("export", "s", "--out", "absent/schedule.json"),
             "cannot write absent/schedule.json: No such file or directory.",

@@ -1,0 +1,61 @@
+"""What every exported Python source has in common: its head, and the LRs with equal ones in a row written once."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from autosched.errors import ScheduleError
+from autosched.schedules.schedule import Schedule
+
+SOURCE_WIDTH = 100
+
+
+def python_source(schedule: Schedule, *, usage: str, imports: str, code: str) -> str:
+    """A module: `usage` as its docstring, `imports`, the constants ``STEPS``, ``RUNS`` and ``LRS``, then `code`.
+
+    ``LRS`` holds the schedule's float64 LRs to the last bit. The source needs nothing of autosched.
+    """
+    runs = [f"({lr!r}, {len(list(group))})," for lr, group in itertools.groupby(schedule.lrs.tolist())]
+    # ascii() keeps a line break in a schedule file's texts from becoming a line of the program.
+    constants = [
+        f"# {ascii(schedule.describe())[1:-1]}",
+        f"# peak LR {schedule.peak_lr!r}, last LR {schedule.final_lr!r}",
+        f"# SHA-256 of the LRs (float64, little endian): {schedule.fingerprint}",
+        f"STEPS = {schedule.steps}",
+        "RUNS = [  # (LR, number of updates in a row that use it)",
+        *(f"    {line}" for line in _wrapped(runs)),
+        "]",
+        "LRS = [lr for lr, count in RUNS for _ in range(count)]",
+    ]
+    return "\n".join([f'"""{usage.strip()}\n"""', "", imports.strip(), "", *constants, "", "", code.strip(), ""])
+
+
+def check_float32(schedule: Schedule, target: str) -> None:
+    """Refuse LRs that a framework which counts in float32 would turn into infinity or zero.
+
+    Raises:
+        ScheduleError: an LR that is neither 0 nor a normal float32.
+    """
+    limits = np.finfo(np.float32)
+    bad = np.flatnonzero((schedule.lrs != 0) & ~((schedule.lrs >= limits.tiny) & (schedule.lrs <= limits.max)))
+    if bad.size:
+        step = int(bad[0])
+        allowed = f"0 or from {float(limits.tiny):.3g} to {float(limits.max):.3g}"
+        raise ScheduleError(
+            f"{target} computes LRs in float32, where they must be {allowed}, "
+            f"but update {step} has {float(schedule.lrs[step])!r}."
+        )
+
+
+def _wrapped(words: list[str]) -> list[str]:
+    """The words in lines of at most `SOURCE_WIDTH` characters."""
+    lines: list[str] = []
+    line = ""
+    for word in words:
+        if line and len(line) + len(word) >= SOURCE_WIDTH:
+            lines.append(line)
+            line = ""
+        line = f"{line} {word}" if line else word
+    return [*lines, line]
