@@ -194,7 +194,7 @@ class GptTrainer:
         return torch.optim.AdamW(model.parameters(), lr=0.0, betas=betas, weight_decay=decay)
 
     def train(self, lrs: FloatArray) -> Mapping[str, float]:
-        """Do ``len(lrs)`` updates; means of ``train_loss`` and ``grad_norm`` (before clipping)."""
+        """Do ``len(lrs)`` updates; means of ``train_loss``, and before clipping ``grad_norm`` and ``grad_norm_l1``."""
         return self._run.train(lrs, loss_of=self._training_loss, seed=self._seed)
 
     def evaluate(self) -> float:

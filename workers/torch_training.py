@@ -89,13 +89,14 @@ class TorchRun:
             seed: of the dropout, which is drawn anew for each update, so no random state needs to be stored.
 
         Returns:
-            Means of ``train_loss`` and ``grad_norm`` (before clipping) over these updates.
+            Means over these updates: ``train_loss``, and before clipping ``grad_norm`` (l2) and ``grad_norm_l1``, which
+            the refined schedules of SGD and of Adam are made from (:mod:`autosched.laws.refinement`).
 
         Raises:
             DivergedError, OutOfMemoryError: see :class:`autosched.engine.trainer.Trainer`.
         """
         model, optimizer = self._parts()
-        losses, norms = 0.0, 0.0
+        losses, norms, sums = 0.0, 0.0, torch.zeros((), dtype=torch.float64, device=self.device)
         model.train()
         with _memory_guard():
             for lr in lrs:
@@ -103,6 +104,8 @@ class TorchRun:
                     loss = loss_of(self.step)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
+                gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+                sums += nn.utils.get_total_norm(gradients, norm_type=1.0)
                 norm = nn.utils.clip_grad_norm_(model.parameters(), self._clip or torch.inf)
                 seen, length = loss.item(), norm.item()
                 self._watch.observe(self.step + 1, seen, length)
@@ -112,7 +115,7 @@ class TorchRun:
                 self.step += 1
                 losses, norms = losses + seen, norms + length
         count = max(1, len(lrs))
-        return {"train_loss": losses / count, "grad_norm": norms / count}
+        return {"train_loss": losses / count, "grad_norm": norms / count, "grad_norm_l1": sums.item() / count}
 
     @contextmanager
     def _seeded(self, seed: int) -> Iterator[None]:

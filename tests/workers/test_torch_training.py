@@ -9,11 +9,11 @@ from autosched.engine.trainer import DivergedError, OutOfMemoryError
 from workers.torch_training import TorchRun
 
 
-def linear_run(clip: float = 0.0) -> TorchRun:
-    """One weight at 1, trained by plain gradient descent."""
+def linear_run(clip: float = 0.0, inputs: int = 1) -> TorchRun:
+    """One weight at 1 for each input, trained by plain gradient descent."""
 
     def model() -> nn.Module:
-        layer = nn.Linear(1, 1, bias=False)
+        layer = nn.Linear(inputs, 1, bias=False)
         nn.init.ones_(layer.weight)
         return layer
 
@@ -46,8 +46,20 @@ def test_update_i_uses_lr_i():
 def test_a_long_gradient_is_shortened_to_the_clip_and_reported_in_full():
     run = linear_run(clip=2.0)
     means = run.train(np.array([0.1]), loss_of=output(run, slope=8.0), seed=0)
-    assert means == {"train_loss": 8.0, "grad_norm": 8.0}
+    assert means == {"train_loss": 8.0, "grad_norm": 8.0, "grad_norm_l1": 8.0}
     assert weight_of(run) == pytest.approx(1.0 - 0.1 * 2.0, rel=1e-5)
+
+
+def test_both_norms_of_the_gradient_are_means_over_the_updates():
+    run = linear_run(inputs=2)
+    slopes = [3.0, -4.0]
+
+    def loss_of(step):
+        return (step + 1) * run.forward(torch.tensor([slopes])).sum()
+
+    means = run.train(np.array([0.0, 0.0]), loss_of=loss_of, seed=0)
+    assert means["grad_norm"] == pytest.approx((5.0 + 10.0) / 2)
+    assert means["grad_norm_l1"] == pytest.approx((7.0 + 14.0) / 2)
 
 
 def test_a_short_gradient_is_left_as_it_is():
