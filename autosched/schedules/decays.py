@@ -1,16 +1,34 @@
-"""Families that decay over the whole run: linear and cosine.
+"""Families that decay over the whole run: linear, cosine, polynomial and exponential.
 
-With W = warmup_steps, n = steps - W and u = (t - W) / n, for t >= W::
+With W = warmup_steps, n = steps - W, u = (t - W) / n and r = final_lr_ratio, for t >= W::
 
-    lr[t] = peak_lr * (final_lr_ratio + (1 - final_lr_ratio) * g(u))
-    linear   g(u) = 1 - u
-    cosine   g(u) = (1 + cos(pi * u)) / 2
+    linear, cosine, polynomial:  lr[t] = peak_lr * (r + (1 - r) * g(u))
+
+    linear        g(u) = 1 - u                              to exactly 0 with r = 0 ("D2Z")
+    cosine        g(u) = (1 + cos(pi * u)) / 2
+    polynomial    g(u) = (1 - u)**decay_power
+    exponential   lr[t] = peak_lr * r**u                    r must be > 0; a factor of r**(1/n) for each update
 
 The first update after the warmup has the peak LR; the last update (t = steps - 1) has ``g(1 - 1/n)``, one update before
-the final LR (see :mod:`autosched.schedules.progress`).
+the final LR (see :mod:`autosched.schedules.progress`). Elsewhere: torch's ``LinearLR``, ``CosineAnnealingLR``,
+``PolynomialLR`` and ``ExponentialLR`` (``gamma = r**(1/n)``), transformers' linear and cosine schedules.
+
+Example:
+    >>> from autosched.schedules import build
+    >>> params = {"peak_lr": 1.0, "warmup_steps": 2}
+    >>> build("linear", params, steps=6).lrs.tolist()
+    [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
+    >>> build("cosine", {**params, "final_lr_ratio": 0.5}, steps=6).lrs.round(4).tolist()
+    [0.5, 1.0, 1.0, 0.9268, 0.75, 0.5732]
+    >>> build("polynomial", {**params, "decay_power": 2}, steps=6).lrs.tolist()
+    [0.5, 1.0, 1.0, 0.5625, 0.25, 0.0625]
+    >>> build("exponential", {**params, "final_lr_ratio": 0.0625}, steps=6).lrs.tolist()
+    [0.5, 1.0, 1.0, 0.5, 0.25, 0.125]
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from autosched.schedules import progress as shapes
 from autosched.schedules.composition import composed
@@ -36,6 +54,28 @@ def decay_body(shape: Shape, *, final: Parameter = FINAL_LR_RATIO) -> Body:
     return Body(parameters=(PEAK_LR, final), lrs=lrs, non_increasing=True)
 
 
+def _polynomial_lrs(params: Params, start: int, steps: int) -> FloatArray:
+    shape = shapes.power(Progress(steps - start), float_of(params, "decay_power"))
+    return float_of(params, "peak_lr") * down_to(float_of(params, "final_lr_ratio"), shape)
+
+
+def _exponential_lrs(params: Params, start: int, steps: int) -> FloatArray:
+    fall = shapes.exponential(Progress(steps - start), float_of(params, "final_lr_ratio"))
+    return float_of(params, "peak_lr") * fall
+
+
+DECAY_POWER = Parameter(
+    name="decay_power",
+    kind="float",
+    meaning="exponent of the decay; 1 is linear, above 1 drops early, below 1 late",
+    low=0,
+    low_open=True,
+    default=2.0,
+    search_low=0.5,
+    search_high=4,
+    search_log=True,
+)
+POSITIVE_FINAL_LR_RATIO = replace(FINAL_LR_RATIO, low_open=True, default=0.01)
 LINEAR = composed(decay_body(shapes.linear)).family(
     "linear",
     summary="warmup, then a straight line to the final LR",
@@ -45,4 +85,18 @@ COSINE = composed(decay_body(shapes.cosine)).family(
     "cosine",
     summary="warmup, then half a cosine to the final LR",
     source="Loshchilov and Hutter 2017, arXiv:1608.03983, one cycle",
+)
+POLYNOMIAL = composed(
+    Body(parameters=(PEAK_LR, DECAY_POWER, FINAL_LR_RATIO), lrs=_polynomial_lrs, non_increasing=True)
+).family(
+    "polynomial",
+    summary="warmup, then a power of what is left of the run, to the final LR",
+    source="Chen et al. 2017 (DeepLab), arXiv:1606.00915, the poly policy",
+)
+EXPONENTIAL = composed(
+    Body(parameters=(PEAK_LR, POSITIVE_FINAL_LR_RATIO), lrs=_exponential_lrs, non_increasing=True)
+).family(
+    "exponential",
+    summary="warmup, then the same factor for every update, to the final LR",
+    source="torch's ExponentialLR",
 )

@@ -6,11 +6,16 @@ from collections.abc import Mapping
 
 from autosched.errors import ScheduleError
 from autosched.schedules.constant import CONSTANT
-from autosched.schedules.decays import COSINE, LINEAR
+from autosched.schedules.cyclic import CYCLIC
+from autosched.schedules.decays import COSINE, EXPONENTIAL, LINEAR, POLYNOMIAL
 from autosched.schedules.family import Family
+from autosched.schedules.inverse_sqrt import INVERSE_SQRT
+from autosched.schedules.one_cycle import ONE_CYCLE
 from autosched.schedules.piecewise import PIECEWISE
 from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.schedules.stages import STEP_DECAY, TWO_STAGE
 from autosched.schedules.table import TABLE
+from autosched.schedules.warm_restarts import WARM_RESTARTS
 from autosched.schedules.wsd import WSD
 
 
@@ -18,8 +23,8 @@ def family_names() -> tuple[str, ...]:
     """Names of all families.
 
     Example:
-        >>> family_names()
-        ('constant', 'linear', 'cosine', 'wsd', 'piecewise', 'table')
+        >>> family_names()[:3]
+        ('constant', 'linear', 'cosine')
     """
     return tuple(FAMILIES)
 
@@ -69,4 +74,22 @@ def build(family: str, params: Mapping[str, ParameterValue], *, steps: int) -> S
     return Schedule(chosen.lrs(complete, steps), family, complete)
 
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (CONSTANT, LINEAR, COSINE, WSD, PIECEWISE, TABLE)}
+FAMILIES: dict[str, Family] = {
+    family.name: family
+    for family in (
+        CONSTANT,
+        LINEAR,
+        COSINE,
+        WSD,
+        POLYNOMIAL,
+        EXPONENTIAL,
+        INVERSE_SQRT,
+        STEP_DECAY,
+        TWO_STAGE,
+        ONE_CYCLE,
+        CYCLIC,
+        WARM_RESTARTS,
+        PIECEWISE,
+        TABLE,
+    )
+}

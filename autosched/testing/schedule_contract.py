@@ -74,7 +74,7 @@ def parameter_values(parameter: Parameter, steps: int) -> st.SearchStrategy[Any]
     low = parameter.low if math.isfinite(parameter.low) else -1e6
     high = parameter.high if math.isfinite(parameter.high) else 1e6
     if parameter.kind == "integer":
-        return st.integers(math.ceil(low), min(math.floor(high), steps - 1))
+        return st.integers(math.ceil(low), max(math.ceil(low), min(math.floor(high), steps - 1)))
     numbers = st.floats(
         low, high, exclude_min=parameter.low_open, exclude_max=parameter.high_open, allow_subnormal=False
     )

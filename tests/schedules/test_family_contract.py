@@ -5,11 +5,16 @@ from hypothesis import strategies as st
 
 from autosched.schedules import family_names
 from autosched.schedules.constant import CONSTANT
-from autosched.schedules.decays import COSINE, LINEAR
+from autosched.schedules.cyclic import CYCLIC
+from autosched.schedules.decays import COSINE, EXPONENTIAL, LINEAR, POLYNOMIAL
+from autosched.schedules.inverse_sqrt import INVERSE_SQRT
+from autosched.schedules.one_cycle import ONE_CYCLE
 from autosched.schedules.parameter import PEAK_LR
 from autosched.schedules.parts import Body, Parts
 from autosched.schedules.piecewise import PIECEWISE
+from autosched.schedules.stages import STEP_DECAY, TWO_STAGE
 from autosched.schedules.table import TABLE
+from autosched.schedules.warm_restarts import WARM_RESTARTS
 from autosched.schedules.wsd import COOLDOWN, WSD
 from autosched.testing.schedule_contract import FamilyContract
 
@@ -31,6 +36,38 @@ class TestCosine(FamilyContract):
 class TestWsd(FamilyContract):
     family = WSD
     examples = 300
+
+
+class TestPolynomial(FamilyContract):
+    family = POLYNOMIAL
+
+
+class TestExponential(FamilyContract):
+    family = EXPONENTIAL
+
+
+class TestInverseSqrt(FamilyContract):
+    family = INVERSE_SQRT
+
+
+class TestStepDecay(FamilyContract):
+    family = STEP_DECAY
+
+
+class TestTwoStage(FamilyContract):
+    family = TWO_STAGE
+
+
+class TestOneCycle(FamilyContract):
+    family = ONE_CYCLE
+
+
+class TestCyclic(FamilyContract):
+    family = CYCLIC
+
+
+class TestWarmRestarts(FamilyContract):
+    family = WARM_RESTARTS
 
 
 @st.composite

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from autosched.errors import ScheduleError, UsageError
-from autosched.schedules import Schedule, build, get_family
+from autosched.schedules import Schedule, build, family_names, get_family
 
 WSD = {"peak_lr": 0.1}
 SHAPES = "linear, sqrt, cosine, mirror_cosine, square, exponential, inverse_proportional, power"
 
 BAD_BUILDS = [
-    ("cos", {}, 10, "family must be one of constant, linear, cosine, wsd, piecewise, table, but got 'cos'."),
+    ("cos", {}, 10, f"family must be one of {', '.join(family_names())}, but got 'cos'."),
     ("wsd", WSD, 0, "steps must be a whole number >= 1, but got 0."),
     ("wsd", WSD, -3, "steps must be a whole number >= 1, but got -3."),
     ("wsd", WSD, 10.0, "steps must be a whole number >= 1, but got 10.0."),
