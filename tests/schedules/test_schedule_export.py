@@ -4,7 +4,6 @@ import copy
 import csv
 import io
 import json
-import struct
 import subprocess
 import sys
 
@@ -164,31 +163,6 @@ def test_the_source_s_scheduler_does_what_the_exported_one_does():
         exported.step()
     with pytest.raises(ValueError, match="already has a scheduler"):
         namespace_of(to_torch_source(schedule))["make_scheduler"](theirs)
-
-
-@pytest.mark.slow
-def test_the_source_runs_in_a_fresh_process_without_autosched(tmp_path):
-    schedule = SCHEDULES["wsd-sqrt"]
-    (tmp_path / "exported.py").write_text(to_torch_source(schedule))
-    (tmp_path / "training.py").write_text(
-        """
-import struct, sys
-import torch
-from exported import LRS, make_scheduler
-
-optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))], lr=1.0)
-scheduler = make_scheduler(optimizer)
-for _ in LRS:
-    print(struct.pack("<d", optimizer.param_groups[0]["lr"]).hex())
-    optimizer.step()
-    scheduler.step()
-assert "autosched" not in sys.modules
-"""
-    )
-    run = subprocess.run(
-        [sys.executable, "training.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
-    )
-    assert run.stdout.split() == [struct.pack("<d", lr).hex() for lr in schedule.lrs.tolist()]
 
 
 def test_the_source_writes_a_flat_stretch_once():
