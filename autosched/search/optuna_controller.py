@@ -16,6 +16,7 @@ from autosched.errors import SpaceError
 from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import key
 from autosched.schedules.schedule import ParameterValue
+from autosched.search.listed import Listed
 from autosched.search.optuna_options import SAMPLER_OPTIONS, check_options
 from autosched.search.protocols import Proposal
 from autosched.space.membership import active_parameters, contains, stated
@@ -88,6 +89,7 @@ class OptunaController:
 
     def __init__(self, space: Space, component: Component, *, remembered: int = REMEMBERED) -> None:
         self._space, self._component, self._remembered = space, component, remembered
+        self._listed = Listed(space)
         self._stateful = component.name in _STATEFUL
         self._sampler(0)  # options are checked before anything is trained
         self._restart()
@@ -102,14 +104,19 @@ class OptunaController:
         self._study = self._new_study()
 
     def ask(self, state: StudyState) -> Proposal | None:
-        """The sampler's choice for trial ``len(state.trials)``."""
+        """The sampler's choice for trial ``len(state.trials)``; None when a list of candidates has none left."""
         number = len(state.trials)
         if self._asked is not None and self._asked[0] == number and self._cursor == len(state.log):
             return self._asked[1]
         if self._asked is not None and not _taken_up(state, *self._asked):
             self._restart()
         self._catch_up(state)
+        left = self._listed.left(state)
+        if self._listed and not left:
+            return None
         proposal = self._sample(number)
+        if left:
+            proposal = self._settle_on_candidate(number, proposal, left)
         self._asked = (number, proposal)
         return proposal
 
@@ -133,6 +140,20 @@ class OptunaController:
         if not self._stateful:
             self._forget_draft(trial.number)
         return proposal
+
+    def _settle_on_candidate(self, number: int, wanted: Proposal, left: list[ScheduleSpec]) -> Proposal:
+        """The candidate to train instead; the Optuna study then has it in place of what the sampler wanted.
+
+        A sampler with a state keeps what it wanted, because asking it again must give the same.
+        """
+        from optuna.trial import TrialState as OptunaState
+
+        free = self._component.name == "random"
+        spec = left[0] if free else self._listed.nearest(wanted, left)
+        if not self._stateful:
+            self._study.tell(self._numbers.pop(number), state=OptunaState.FAIL)
+            self._insert(number, spec)
+        return Proposal(family=spec.family, params=spec.params)
 
     def _forget_draft(self, number: int) -> None:
         """Leave of an asked trial what a rebuilt study has: its parameters. Samplers also note parameters they would
@@ -167,21 +188,21 @@ class OptunaController:
         if self._stateful and trial.kind == "search":
             self._sample(trial.number)
             return
-        self._insert(trial)
+        self._insert(trial.number, ScheduleSpec(family=trial.family, params=trial.params))
 
-    def _insert(self, trial: TrialState) -> None:
+    def _insert(self, number: int, spec: ScheduleSpec) -> None:
         """Put a trial into the Optuna study as running; one outside the space (a user's default) is left out."""
         from optuna.distributions import BaseDistribution
         from optuna.trial import TrialState as OptunaState
         from optuna.trial import create_trial
 
-        located = locate(self._space, ScheduleSpec(family=trial.family, params=trial.params))
+        located = locate(self._space, spec)
         if located is None:
             return
         params, distributions = located
         typed: dict[str, BaseDistribution] = dict(distributions)
         self._study.add_trial(create_trial(state=OptunaState.RUNNING, params=dict(params), distributions=typed))
-        self._numbers[trial.number] = len(self._study.get_trials(deepcopy=False)) - 1
+        self._numbers[number] = len(self._study.get_trials(deepcopy=False)) - 1
 
     def _value(self, trial: TrialState) -> float | None:
         """The number the sampler is told for an ended trial; None when there is none."""

@@ -11,7 +11,9 @@ from autosched.space.records import Choice, Domain, Fixed, ScheduleSpec, Space
 
 
 def draw(space: Space, generator: np.random.Generator) -> ScheduleSpec:
-    """One point: a family uniformly, then its parameters in order, each uniform on its own scale."""
+    """One point: a family uniformly, then its parameters in order, each uniform on its own scale; or a candidate."""
+    if space.candidates:
+        return space.candidates[int(generator.integers(len(space.candidates)))]
     family = space.schedule[int(generator.integers(len(space.schedule)))]
     params: dict[str, ParameterValue] = {}
     for name, parameter in family.parameters.items():

@@ -26,7 +26,7 @@ def space_to_json(space: Space) -> dict[str, Any]:
         "horizon_steps": space.horizon_steps,
         "eval_every": space.eval_every,
         "checkpoint_every": space.checkpoint_every,
-        "schedule": [{family.family: _family(family)} for family in space.schedule],
+        **_schedules(space),
         "controller": _component(space.controller),
         "pruner": _component(space.pruner),
         "budget": _budget(space.budget),
@@ -72,6 +72,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _schedules(space: Space) -> dict[str, Any]:
+    """The listed candidates, from which the families follow, or else the families."""
+    if space.candidates:
+        return {"candidates": [{spec.family: _plain(spec.params)} for spec in space.candidates]}
+    return {"schedule": [{family.family: _family(family)} for family in space.schedule]}
 
 
 def _family(family: FamilySpace) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autosched import schedules
+from autosched.errors import ScheduleError
 from autosched.schedules.schedule import ParameterValue, Schedule
 from autosched.space.records import Choice, Domain, FamilySpace, Fixed, Range, ScheduleSpec, SearchParameter, Space
 
@@ -27,6 +28,8 @@ def contains(space: Space, spec: ScheduleSpec) -> bool:
     family = _competing(space, spec)
     if family is None:
         return False
+    if space.candidates:
+        return _is_listed(space, spec)
     params = stated(family, spec.params)
     active = active_parameters(family, params)
     drawn = all(name in params and domain_contains(p.domain, params[name]) for name, p in active.items())
@@ -81,6 +84,15 @@ def domain_contains(domain: Domain, value: ParameterValue | None) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return domain.low <= value <= domain.high and (not domain.integer or float(value).is_integer())
+
+
+def _is_listed(space: Space, spec: ScheduleSpec) -> bool:
+    """Whether the point is one of the space's candidates, which are complete."""
+    try:
+        params = schedules.get_family(spec.family).complete(spec.params, steps=space.horizon_steps)
+    except ScheduleError:
+        return False
+    return ScheduleSpec(family=spec.family, params=params) in space.candidates
 
 
 def _competing(space: Space, spec: ScheduleSpec) -> FamilySpace | None:

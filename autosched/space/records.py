@@ -147,6 +147,7 @@ class Space:
         eval_every: updates between evaluations.
         checkpoint_every: updates between checkpoints (pruning decisions and branch points), a multiple of `eval_every`.
         schedule: families that compete.
+        candidates: when not empty, the only schedules that may be proposed; `schedule` then has their values.
         default: what would have been used without tuning; trained first and the report's baseline.
     """
 
@@ -165,6 +166,7 @@ class Space:
     storage: Storage = Storage()
     tracking: Tracking = Tracking()
     confirm: Confirm = Confirm()
+    candidates: tuple[ScheduleSpec, ...] = ()
 
     def family(self, name: str) -> FamilySpace:
         """The space of one family; KeyError when it does not compete."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from autosched.errors import SpaceError, UsageError
 from autosched.space import names
+from autosched.space.candidates import families_of, read_candidates
 from autosched.space.document import Document, KeyPath, read_document, shown
 from autosched.space.records import (
     Budget,
@@ -85,7 +86,8 @@ def read_space(document: Document) -> Space:
     study, seed, trainer = _study(top), top.integer("seed", at_least=0, default=0), _trainer(top)
     horizon = _horizon(top)
     eval_every, checkpoint_every = _cadence(top, horizon)
-    families = read_families(top, horizon)
+    candidates = read_candidates(top, horizon)
+    families = families_of(candidates) if candidates else read_families(top, horizon)
     default = read_default(top, horizon)
     controller = _component(top, "controller", names.CONTROLLERS, Component(name="tpe"))
     pruner = _component(top, "pruner", names.PRUNERS, Component(name="law"))
@@ -110,6 +112,7 @@ def read_space(document: Document) -> Space:
         storage=storage,
         tracking=tracking,
         confirm=confirm,
+        candidates=candidates,
     )
 
 

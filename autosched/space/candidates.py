@@ -1,0 +1,125 @@
+"""The ``candidates`` key of a space file: listed schedules instead of domains, when only these are worth a run.
+
+    candidates:
+      - wsd: {peak_lr: 1e-3, warmup_steps: 30, cooldown_fraction: 0.2}
+      - cosine: {peak_lr: 2e-3, warmup_steps: 30}
+
+It stands instead of ``schedule``. The families' domains are the values that occur, so that controllers can learn from
+one candidate about others; combinations that are not listed are never proposed, and no candidate is proposed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autosched import schedules
+from autosched.errors import ScheduleError
+from autosched.schedules import Family
+from autosched.schedules.schedule import ParameterValue
+from autosched.space.document import KeyPath, shown
+from autosched.space.domains import read_value
+from autosched.space.records import Choice, Domain, FamilySpace, Fixed, ScheduleSpec, SearchParameter
+from autosched.space.section import Section, closest, dotted
+
+FORM = "a list of schedules, each one family with plain values, like [{wsd: {peak_lr: 1e-3, …}}, …]"
+
+
+def read_candidates(top: Section, horizon: int | None) -> tuple[ScheduleSpec, ...]:
+    """The listed schedules, complete with defaults; empty when there are none, or after a fault."""
+    specs: list[ScheduleSpec] = []
+    found: dict[str, int] = {}
+    for index, entry in enumerate(_listed(top)):
+        spec = None if horizon is None else _read_candidate(top, ("candidates", index), entry, horizon)
+        if spec is None or horizon is None:
+            return ()
+        fingerprint = schedules.build(spec.family, spec.params, steps=horizon).fingerprint
+        first = found.setdefault(fingerprint, index)
+        if first != index:
+            message = f"candidates[{index}] is the schedule of candidates[{first}] again; candidates must differ."
+            top.faults.add(("candidates", index), message)
+            return ()
+        specs.append(spec)
+    return tuple(specs)
+
+
+def families_of(candidates: Sequence[ScheduleSpec]) -> tuple[FamilySpace, ...]:
+    """The families of listed schedules, with the values that occur as domains."""
+    names = list(dict.fromkeys(spec.family for spec in candidates))
+    return tuple(_family_space(name, [spec.params for spec in candidates if spec.family == name]) for name in names)
+
+
+def _listed(top: Section) -> list[Any]:
+    """What is written below ``candidates``; empty when there is nothing, or after a fault."""
+    if not top.has("candidates"):
+        return []
+    listed = top.raw("candidates")
+    if not isinstance(listed, list) or not listed:
+        top.fault("candidates", f"must be {FORM}, but {'is empty' if listed == [] else f'got {shown(listed)}'}.")
+        return []
+    if top.has("schedule"):
+        top.fault("candidates", "stand instead of schedule; keep one of the two.", related=["schedule"])
+        return []
+    return listed
+
+
+def _read_candidate(top: Section, path: KeyPath, entry: Any, horizon: int) -> ScheduleSpec | None:
+    if not isinstance(entry, dict) or len(entry) != 1:
+        message = f"{dotted(path)} must be one family with plain values, like {{wsd: {{…}}}}, but got {shown(entry)}."
+        top.faults.add(path, message)
+        return None
+    name, given = next(iter(entry.items()))
+    names, here = schedules.family_names(), (*path, name)
+    if name not in names:
+        hint = closest(name, names) or "."
+        message = f"family must be one of {', '.join(names)}, but got {shown(name)}{hint}"
+        top.faults.add(here, message, at_key=True)
+        return None
+    if not isinstance(given, dict):
+        top.faults.add(here, f"{dotted(here)} must be a mapping of parameters to values, but got {shown(given)}.")
+        return None
+    params = _read_params(top, schedules.get_family(name), here, given, horizon)
+    return None if params is None else ScheduleSpec(family=name, params=params)
+
+
+def _read_params(
+    top: Section, family: Family, path: KeyPath, given: Mapping[str, Any], horizon: int
+) -> dict[str, ParameterValue] | None:
+    checked: dict[str, ParameterValue] = {}
+    for key, value in given.items():
+        if key not in family.parameters:
+            hint = closest(key, family.parameters) or "."
+            message = f"{family.name} has no parameter {key!r}; it has {', '.join(family.parameters)}{hint}"
+            top.faults.add((*path, key), message, at_key=True)
+            return None
+        known = read_value(family.parameters[key], family.name, value, (*path, key), top.faults)
+        if known is None:
+            return None
+        checked[key] = known
+    try:
+        return family.complete(checked, steps=horizon)
+    except ScheduleError as error:
+        top.faults.add(path, f"{dotted(path[:-1])}.{error}", related=[("horizon_steps",)])
+        return None
+
+
+def _family_space(name: str, points: Sequence[Mapping[str, ParameterValue]]) -> FamilySpace:
+    """Domains of the parameters that occur, in the family's order, each under the family's own condition."""
+    parameters: dict[str, SearchParameter] = {}
+    for key, parameter in schedules.get_family(name).parameters.items():
+        silent = [parameter.default] if parameter.implied and parameter.default is not None else []
+        values = [point[key] for point in points if key in point]
+        if values:
+            values += silent if len(values) < len(points) else []
+            parameters[key] = SearchParameter(domain=_domain(values), when=dict(parameter.when))
+    return FamilySpace(family=name, parameters=parameters)
+
+
+def _domain(values: Sequence[ParameterValue]) -> Domain:
+    """One value or, numbers in order, several."""
+    distinct = [value for index, value in enumerate(values) if value not in values[:index]]
+    if len(distinct) == 1:
+        return Fixed(value=distinct[0])
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in distinct):
+        distinct = sorted(distinct, key=lambda value: float(str(value)))
+    return Choice(values=tuple(distinct))
