@@ -11,7 +11,14 @@ import typer
 from pydantic import ValidationError
 from typer.exceptions import TyperException
 
-from autosched.cli import inspect_commands, law_commands, schedule_commands, server_commands, study_commands
+from autosched.cli import (
+    inspect_commands,
+    law_commands,
+    refine_command,
+    schedule_commands,
+    server_commands,
+    study_commands,
+)
 from autosched.errors import AutoschedError
 
 app = typer.Typer(
@@ -24,6 +31,7 @@ study_commands.register(app)
 inspect_commands.register(app)
 schedule_commands.register(app)
 law_commands.register(app)
+refine_command.register(app)
 server_commands.register(app)
 
 
