@@ -29,11 +29,11 @@ from autosched.laws.fit import FitFailure, FitOptions, LawFit, fit_law
 from autosched.laws.form import LawForm
 from autosched.laws.functional import FunctionalForm, Units
 from autosched.laws.grid import interpolated, telling_steps
-from autosched.laws.leave_out import LeftOut, leave_out, spread
+from autosched.laws.leave_out import LeftOut, leave_out, seen_share, spread
 from autosched.laws.multi_power import MultiPowerForm
 from autosched.laws.residual import TRANSIENT_RUNS, WHOLE_RUNS, ResidualKernel, ResidualProcess, learned, run_points
 from autosched.laws.robust import Robustness
-from autosched.laws.stack import stacked, stacked_mean
+from autosched.laws.stack import Stack, one_peak, stacked, stacked_mean
 from autosched.laws.transient import TRANSIENT_POWER, late_power, novelty, transient_options
 from autosched.schedules.schedule import FloatArray, Schedule
 
@@ -71,7 +71,7 @@ class AutoOptions:
 
     @property
     def process_share(self) -> float:
-        """Share of a horizon before which the process keeps no points."""
+        """Share of what was seen of a curve before which the process keeps no points."""
         return float(self.least_weight ** (1 / max(self.fit.late_power, 1.0)))
 
 
@@ -113,12 +113,18 @@ class AutoLaw:
     names: tuple[str, ...]
     late_power: float = 1.0
 
+    @property
+    def stack(self) -> Stack:
+        """The laws without the process."""
+        peaks = np.exp(self.process.points.features[:, 0])
+        return Stack(forms=self.forms, fits=self.fits, weights=self.weights, peak_lr=one_peak(peaks.tolist()))
+
     def predict(self, schedule: Schedule) -> FloatArray:
         """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
         steps = telling_steps(schedule)
         few = np.append(steps[:-1:RESIDUAL_STRIDE], steps[-1])  # the residual bends less than the loss
         residual = np.interp(np.log(steps), np.log(few), self.process.mean(run_points([(schedule, few)], first_run=-1)))
-        losses = stacked_mean(self.forms, self.fits, self.weights, [(schedule, steps)])
+        losses = stacked_mean(self.stack, [(schedule, steps)])
         return interpolated(schedule, steps, losses * np.exp(residual))
 
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
@@ -133,7 +139,7 @@ class AutoLaw:
                 run that was not fitted.
         """
         steps = np.asarray(steps, dtype=np.float64)
-        mean, law_variance = stacked(self.forms, self.fits, self.weights, [(schedule, steps)])
+        mean, law_variance = stacked(self.stack, [(schedule, steps)])
         at = run_points([(schedule, steps)], first_run=-1 if run is None else run)
         residual, sd = self.process.conditioned(None, at)
         spread = np.hypot(self.inflation * np.sqrt(sd**2 + law_variance), self.extrapolation(schedule, steps))
@@ -166,15 +172,15 @@ def fit_auto(
     if not kept:
         return next(fit for fit in found if isinstance(fit, FitFailure))
     if warm is not None and len(kept) == len(forms):
-        return _assembled(kept, curves, options, _Stack(warm.weights, warm.loo, warm.process.kernel, warm.inflation))
+        return _assembled(kept, curves, options, _Decided(warm.weights, warm.loo, warm.process.kernel, warm.inflation))
     held = leave_out(kept, curves, options.fit, options.folds)
     loo = held.errors()
-    law = _assembled(kept, curves, options, _Stack(_weights([form.name for form, _ in kept], loo, len(curves)), loo))
+    law = _assembled(kept, curves, options, _Decided(_weights([form.name for form, _ in kept], loo, len(curves)), loo))
     return replace(law, inflation=_inflation(law, held, curves, options))
 
 
 @dataclass(frozen=True, slots=True)
-class _Stack:
+class _Decided:
     """What a fit decides beyond the laws' parameters; a None kernel is learned."""
 
     weights: FloatArray
@@ -190,32 +196,35 @@ def _forms(curves: Sequence[Curve]) -> tuple[LawForm[Any], ...]:
 
 def _weights(names: Sequence[str], loo: FloatArray, curves: int) -> FloatArray:
     weights: FloatArray = np.array([PRIOR_WEIGHTS[name] for name in names])
-    if not np.any(np.isnan(loo)):
+    if not np.any(np.isnan(loo)) and np.any(np.isfinite(loo)):  # else the folds tell nothing
         resolution = RESOLUTION * math.sqrt(3 / curves)
         weights = weights * np.exp(-0.5 * (loo**2 - loo.min() ** 2) / resolution**2)
     return weights / float(weights.sum())
 
 
 def _assembled(
-    kept: Sequence[tuple[LawForm[Any], LawFit]], curves: Sequence[Curve], options: AutoOptions, stack: _Stack
+    kept: Sequence[tuple[LawForm[Any], LawFit]], curves: Sequence[Curve], options: AutoOptions, decided: _Decided
 ) -> AutoLaw:
     """The stacked law with the process over what it leaves unexplained."""
     forms, fits = tuple(form for form, _ in kept), tuple(fit for _, fit in kept)
     each = int(np.clip(options.process_points // max(len(curves), 1), 6, 40))
-    used = [spread(curve, each, options.process_share) for curve in curves]
+    used = [spread(curve, each, options.process_share * seen_share(curve)) for curve in curves]
     asked = [(curve.schedule, curve.steps) for curve in used]
-    mean = stacked_mean(forms, fits, stack.weights, asked)
+    laws = Stack(
+        forms=forms, fits=fits, weights=decided.weights, peak_lr=one_peak([c.schedule.peak_lr for c in curves])
+    )
+    mean = stacked_mean(laws, asked)
     residuals = np.log(np.concatenate([curve.losses for curve in used]) / mean)
     points = run_points(asked)
     belief = TRANSIENT_RUNS if options.fit.late_power > TRANSIENT_POWER else WHOLE_RUNS
-    kernel = stack.kernel or learned(points, residuals, belief)
+    kernel = decided.kernel or learned(points, residuals, belief)
     return AutoLaw(
         forms=forms,
         fits=fits,
-        weights=stack.weights,
-        loo=stack.loo,
+        weights=decided.weights,
+        loo=decided.loo,
         process=ResidualProcess.of(points, residuals, kernel),
-        inflation=stack.inflation,
+        inflation=decided.inflation,
         names=tuple(curve.name for curve in curves),
         late_power=options.fit.late_power,
     )
@@ -224,13 +233,13 @@ def _assembled(
 def _inflation(law: AutoLaw, held: LeftOut, curves: Sequence[Curve], options: AutoOptions) -> float:
     """Root mean square of error / sd at the ends of left-out curves, shrunk towards 1."""
     squares = []
-    stack = _Stack(law.weights, law.loo, law.process.kernel)
+    decided = _Decided(law.weights, law.loo, law.process.kernel)
     for fold, fits in zip(held.folds, held.fits, strict=True):
         if any(fit is None for fit in fits):
             continue
         kept = [(form, fit) for form, fit in zip(law.forms, fits, strict=True) if fit is not None]
         rest = [curve for i, curve in enumerate(curves) if i not in fold]
-        part = _assembled(kept, rest, options, stack)
+        part = _assembled(kept, rest, options, decided)
         for i in fold:
             end = part.forecast(curves[i].schedule, curves[i].steps[-1:])
             squares.append(float((np.log(curves[i].losses[-1] / end.mean[0]) / end.sd[0]) ** 2))

@@ -18,7 +18,7 @@ from autosched.laws.auto import AutoLaw
 from autosched.laws.protocol import LossLaw
 from autosched.laws.residual import covariance, run_points
 from autosched.laws.single import SingleLaw
-from autosched.laws.stack import LEAST_WEIGHT
+from autosched.laws.stack import stacked_jointly
 from autosched.schedules.schedule import FloatArray, Schedule
 
 Z90 = float(ndtri(0.95))
@@ -86,22 +86,9 @@ def predicted_ends(law: LossLaw | SingleLaw | AutoLaw, schedules: Sequence[Sched
 
 
 def _law_ends(law: SingleLaw | AutoLaw, asked: list[tuple[Schedule, FloatArray]]) -> Ends:
-    """The stacked laws' mean, their weighted disagreement and their parameters' covariance."""
-    if isinstance(law, SingleLaw):
-        parts = [(1.0, law.form, law.fit)]
-    else:
-        stack = zip(law.weights.tolist(), law.forms, law.fits, strict=True)
-        parts = [part for part in stack if part[0] > LEAST_WEIGHT]
-    weights = np.array([weight for weight, _, _ in parts])
-    logs, shared = [], np.zeros((len(asked), len(asked)))
-    for weight, form, fit in parts:
-        losses, jacobian = form.losses(form.prepare(asked), fit.logs)
-        relative = jacobian / losses[:, None]
-        shared += weight**2 * relative @ fit.covariance @ relative.T
-        logs.append(_logs(losses))
-    mean = np.log(weights @ np.exp(logs))
-    gaps = np.array(logs) - mean
-    return Ends(log_mean=mean, covariance=shared + (gaps.T * weights) @ gaps)
+    """The laws' mean, their weighted disagreement and their parameters' covariance."""
+    mean, shared = stacked_jointly(law.stack, asked)
+    return Ends(log_mean=_logs(mean), covariance=shared)
 
 
 def _residual_ends(law: AutoLaw, asked: list[tuple[Schedule, FloatArray]]) -> tuple[FloatArray, FloatArray]:

@@ -24,7 +24,7 @@ class LeftOut:
     Attributes:
         folds: numbers of the curves left out together.
         fits: per fold, per law, the fit without them; None where it failed.
-        residuals: per law, log residuals on all left-out curves; NaN when any of its fits failed.
+        residuals: per law, log residuals on all left-out curves; infinite where its fit failed or predicts a loss <= 0.
     """
 
     folds: tuple[tuple[int, ...], ...]
@@ -68,8 +68,13 @@ def spread(curve: Curve, most: int, first_share: float) -> Curve:
     return Curve(schedule=part.schedule, steps=part.steps[rows], losses=part.losses[rows], name=part.name)
 
 
+def seen_share(curve: Curve) -> float:
+    """Share of its horizon that a curve has reached; 0 without points."""
+    return float(curve.steps[-1]) / curve.schedule.steps if curve.steps.size else 0.0
+
+
 def _residuals(form: LawForm[Any], fit: LawFit | None, curve: Curve) -> FloatArray:
     if fit is None:
         return np.full(curve.steps.size, np.inf)
     losses = form.means(form.prepare([(curve.schedule, curve.steps)]), fit.logs)
-    return np.log(curve.losses / losses)
+    return np.log(curve.losses / losses) if np.all(losses > 0) else np.full(curve.steps.size, np.inf)

@@ -13,7 +13,7 @@ from autosched.laws.auto import AutoOptions, Prediction
 from autosched.laws.fit import FitFailure, LawFit, fit_law
 from autosched.laws.form import LawForm
 from autosched.laws.leave_out import leave_out
-from autosched.laws.stack import stacked
+from autosched.laws.stack import Stack, stacked
 from autosched.schedules.schedule import FloatArray, Schedule
 
 
@@ -38,6 +38,11 @@ class SingleLaw:
         return self.form.name
 
     @property
+    def stack(self) -> Stack:
+        """The law as a stack of one."""
+        return Stack(forms=(self.form,), fits=(self.fit,), weights=np.ones(1))
+
+    @property
     def unexplained(self) -> float:
         """Standard deviation of the log loss that the parameters do not account for."""
         return float(np.nanmax([self.fit.residual_sd, self.loo]))
@@ -53,7 +58,7 @@ class SingleLaw:
     def forecast(self, schedule: Schedule, steps: FloatArray, *, run: int | None = None) -> Prediction:
         """Mean and standard deviation after each of `steps` updates; the law knows no single runs, so `run` is moot."""
         steps = np.asarray(steps, dtype=np.float64)
-        mean, variance = stacked([self.form], [self.fit], np.ones(1), [(schedule, steps)])
+        mean, variance = stacked(self.stack, [(schedule, steps)])
         return Prediction(steps=steps, mean=mean, sd=np.sqrt(variance + self.unexplained**2))
 
 

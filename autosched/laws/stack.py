@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autosched.laws.annealing import AnnealingForm
 from autosched.laws.fit import LawFit
@@ -14,36 +16,101 @@ from autosched.laws.multi_power import MultiPowerForm
 from autosched.schedules.schedule import FloatArray
 
 LEAST_WEIGHT = 1e-6
+SAME_PEAK = 0.01
 
 
-def stacked(
-    forms: Sequence[LawForm[Any]], fits: Sequence[LawFit], weights: FloatArray, asked: Asked
-) -> tuple[FloatArray, FloatArray]:
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Stack:
+    """Several fitted laws and how much each counts.
+
+    Attributes:
+        forms, fits, weights: in one order; weights sum to 1.
+        peak_lr: the one peak LR of the fitted runs; None when they have several.
+    """
+
+    forms: Sequence[LawForm[Any]]
+    fits: Sequence[LawFit]
+    weights: FloatArray
+    peak_lr: float | None = None
+
+    def voices(self, asked: Asked, losses: FloatArray) -> FloatArray:
+        """Weights of the laws at each asked step, given what they predict there, both shape (k, n).
+
+        A law that predicts a loss <= 0 has no say, and one that does not know the peak LR has none at another peak
+        than that of the fitted runs, unless it is the only kind there is. NaN where no law has a say.
+        """
+        blind = np.array([isinstance(form, MultiPowerForm | AnnealingForm) for form in self.forms])
+        here = np.ones(losses.shape[1], dtype=np.bool_) if blind.all() else self._at_fitted_peak(asked)
+        heard = (losses > 0) & (here | ~blind[:, None])
+        shares = self.weights[:, None] * heard
+        total = shares.sum(axis=0)
+        voices: FloatArray = shares / np.where(total > 0, total, np.nan)
+        return voices
+
+    def _at_fitted_peak(self, asked: Asked) -> NDArray[np.bool_]:
+        known = [
+            self.peak_lr is not None and abs(schedule.peak_lr / self.peak_lr - 1) < SAME_PEAK for schedule, _ in asked
+        ]
+        return np.repeat(np.array(known), [len(steps) for _, steps in asked])
+
+    def weighty(self) -> Stack:
+        """Without the laws of no weight."""
+        kept = np.flatnonzero(self.weights > LEAST_WEIGHT).tolist()
+        return replace(
+            self,
+            forms=[self.forms[law] for law in kept],
+            fits=[self.fits[law] for law in kept],
+            weights=self.weights[kept],
+        )
+
+    def prepared(self, asked: Asked) -> list[Any]:
+        """What each law needs to know of the schedules; laws of LR drops share one table, which is dear to make."""
+        by_drops = [isinstance(form, MultiPowerForm | AnnealingForm) for form in self.forms]
+        drops = self.forms[by_drops.index(True)].prepare(asked) if any(by_drops) else None
+        return [drops if shared else form.prepare(asked) for form, shared in zip(self.forms, by_drops, strict=True)]
+
+
+def one_peak(peaks: Sequence[float]) -> float | None:
+    """The peak LR all these share (to 1%), their geometric mean; None when they differ."""
+    logs = np.log(np.maximum(peaks, 1e-300))
+    return float(np.exp(logs.mean())) if np.ptp(logs) < SAME_PEAK else None
+
+
+def stacked(stack: Stack, asked: Asked) -> tuple[FloatArray, FloatArray]:
     """Mean losses (n,) and their relative variance (n,): weighted disagreement plus the parameters' own uncertainty."""
     losses, variances = [], []
-    for form, fit, prepared in zip(forms, fits, _prepared(forms, asked), strict=True):
+    for form, fit, prepared in zip(stack.forms, stack.fits, stack.prepared(asked), strict=True):
         values, jacobian = form.losses(prepared, fit.logs)
         relative = jacobian / values[:, None]
         losses.append(values)
         variances.append(np.einsum("ij,jk,ik->i", relative, fit.covariance, relative))
     table = np.array(losses)
-    mean = weights @ table
-    disagreement = weights @ (np.log(table / mean) ** 2)
-    return mean, disagreement + weights**2 @ np.array(variances)
+    voices = stack.voices(asked, table)
+    mean = np.sum(voices * table, axis=0)
+    gaps = np.log(np.where(voices > 0, table, mean) / mean)
+    return mean, np.sum(voices * gaps**2 + voices**2 * np.array(variances), axis=0)
 
 
-def stacked_mean(
-    forms: Sequence[LawForm[Any]], fits: Sequence[LawFit], weights: FloatArray, asked: Asked
-) -> FloatArray:
+def stacked_mean(stack: Stack, asked: Asked) -> FloatArray:
     """Mean losses (n,) alone; laws of no weight are not asked."""
-    weighty = np.flatnonzero(weights > LEAST_WEIGHT).tolist()
-    prepared = _prepared([forms[law] for law in weighty], asked)
-    parts = [weights[law] * forms[law].means(seen, fits[law].logs) for law, seen in zip(weighty, prepared, strict=True)]
-    return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
+    stack = stack.weighty()
+    parts = zip(stack.forms, stack.fits, stack.prepared(asked), strict=True)
+    table = np.array([form.means(prepared, fit.logs) for form, fit, prepared in parts])
+    mean: FloatArray = np.sum(stack.voices(asked, table) * table, axis=0)
+    return mean
 
 
-def _prepared(forms: Sequence[LawForm[Any]], asked: Asked) -> list[Any]:
-    """What each law needs to know of the schedules; laws of LR drops share one table, which is dear to make."""
-    by_drops = [isinstance(form, MultiPowerForm | AnnealingForm) for form in forms]
-    drops = forms[by_drops.index(True)].prepare(asked) if any(by_drops) else None
-    return [drops if shared else form.prepare(asked) for form, shared in zip(forms, by_drops, strict=True)]
+def stacked_jointly(stack: Stack, asked: Asked) -> tuple[FloatArray, FloatArray]:
+    """Mean losses (n,) and their joint relative covariance (n, n)."""
+    stack = stack.weighty()
+    parts = zip(stack.forms, stack.fits, stack.prepared(asked), strict=True)
+    found = [form.losses(prepared, fit.logs) for form, fit, prepared in parts]
+    table = np.array([losses for losses, _ in found])
+    voices = stack.voices(asked, table)
+    mean = np.sum(voices * table, axis=0)
+    shared = np.zeros((mean.size, mean.size))
+    for voice, (losses, jacobian), fit in zip(voices, found, stack.fits, strict=True):
+        relative = np.where(voice > 0, voice / np.where(voice > 0, losses, 1.0), 0.0)[:, None] * jacobian
+        shared += relative @ fit.covariance @ relative.T
+    gaps = np.sqrt(voices) * np.log(np.where(voices > 0, table, mean) / mean)
+    return mean, shared + gaps.T @ gaps

@@ -67,8 +67,8 @@ def novelty(points: RunPoints, log_peak: float, steps: FloatArray, transient: fl
     """How far forecasts are out of what was fitted, shape of `steps`; a law's own error counts in this proportion.
 
     Its square is a sum of two: the squared distance in log peak LR to the range of the peaks that were seen about this
-    long (a step beyond all runs is compared with the longest), and, for transient runs, the share of the steps that
-    lies beyond the longest run: in its regime a law has shown how it goes on in time, in a transient it has not.
+    long (a step beyond all runs is compared with the longest), and, for transient runs, the distance in log step to the
+    longest run: in its regime a law has shown how it goes on in time, in a transient it has not.
 
     Args:
         points: what was fitted.
@@ -83,6 +83,6 @@ def novelty(points: RunPoints, log_peak: float, steps: FloatArray, transient: fl
     high = np.where(told, peaks, -np.inf).max(axis=1)
     low = np.where(told, peaks, np.inf).min(axis=1)
     beyond = np.maximum(np.maximum(log_peak - high, low - log_peak), 0.0)
-    later = transient * (1 - np.exp(np.minimum(longest - asked, 0.0)))
+    later = transient * np.maximum(asked - longest, 0.0)
     distance: FloatArray = np.sqrt(beyond**2 + later)
     return distance

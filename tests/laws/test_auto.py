@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
+from autosched.laws.annealing import AnnealingForm
 from autosched.laws.auto import AutoLaw, fit_auto
+from autosched.laws.ends import predicted_ends
 from autosched.laws.fit import FitFailure
+from autosched.laws.functional import FunctionalForm, Units
+from autosched.laws.multi_power import MultiPowerForm
+from autosched.laws.stack import Stack
+from autosched.schedules.schedule import Schedule
 from autosched.testing.published_curves import published_curve, published_group
 
 FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
@@ -86,3 +92,31 @@ def test_one_curve_alone_gives_wide_intervals():
     alone, three = fitted(curves[:1]), fitted(curves)
     schedule = published_curve("gpt25m/wsd_20000_24000").schedule
     assert alone.forecast(schedule, steps).sd[0] > three.forecast(schedule, steps).sd[0]
+
+
+def beginnings(share, count, first):
+    """`count` Llama runs of 25,000 steps up to a share of their steps."""
+    curves = [curve for curve in published_group("llama124m") if curve.schedule.steps == 25_000]
+    return [curve.until(share * curve.schedule.steps) for curve in curves[first : first + count]]
+
+
+@pytest.mark.parametrize(("count", "first"), [(2, 3), (2, 21), (3, 0), (3, 3)])
+def test_the_first_third_of_a_few_runs_forecasts_any_peak_lr(count, first):
+    law = fitted(beginnings(0.3, count, first))
+    for other in beginnings(1.0, 36, 0)[::5]:
+        end = law.forecast(other.schedule, other.steps[-1:])
+        joint = predicted_ends(law, [other.schedule]).forecast(0)
+        for mean, sd in ((end.mean[0], end.sd[0]), (joint.mean, joint.sd)):
+            assert 2.0 < mean < 6.0
+            assert 0.0 < sd < np.inf
+
+
+def test_a_law_has_no_say_where_it_predicts_a_loss_below_zero_or_knows_no_other_peak_lr():
+    forms = (FunctionalForm(units=Units(lr=1e-3, steps=1e3)), MultiPowerForm(), AnnealingForm())
+    stack = Stack(forms=forms, fits=(), weights=np.array([0.5, 0.3, 0.2]), peak_lr=1e-3)
+    steps = np.array([10.0, 20.0])
+    asked = [(Schedule([1e-3] * 20), steps), (Schedule([2e-3] * 20), steps)]
+    losses = np.array([[3.0, -1.0, 3.0, 3.0], [2.0, 3.0, 2.0, 2.0], [1.0, 0.0, 1.0, 1.0]])
+    np.testing.assert_allclose(
+        stack.voices(asked, losses), [[0.5, 0.0, 1.0, 1.0], [0.3, 1.0, 0.0, 0.0], [0.2, 0.0, 0.0, 0.0]]
+    )
