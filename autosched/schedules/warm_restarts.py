@@ -58,25 +58,26 @@ def cycle_edges(params: Params, updates: int) -> NDArray[np.int64]:
     """
     growth, first = float_of(params, "cycle_growth"), int_of(params, "first_cycle_steps")
     if first == 0:
-        cycles = int_of(params, "cycles")
-        edges = updates * _geometric_shares(cycles, growth)
+        passed = _passed(int_of(params, "cycles"), growth)
+        edges = updates * passed / passed[-1]
     elif growth == 1:
-        edges = first * np.arange(math.ceil(updates / first) + 1, dtype=np.float64)
+        edges = first * _passed(math.ceil(updates / first), growth)
     else:
-        cycles = math.floor(math.log1p(updates * (growth - 1) / first) / math.log(growth)) + 1
-        edges = first * np.expm1(np.arange(cycles + 1) * math.log(growth)) / (growth - 1)
+        edges = first * _passed(math.floor(math.log1p(updates * (growth - 1) / first) / math.log(growth)) + 1, growth)
     whole = np.floor(edges + 0.5).astype(np.int64)
     return np.asarray(whole[np.append(True, np.diff(whole) > 0)])
 
 
-def _geometric_shares(cycles: int, growth: float) -> FloatArray:
-    """``(g**k - 1) / (g**cycles - 1)`` for k = 0..cycles, or ``k / cycles`` for g = 1; exactly 0 and 1 at the ends."""
-    k = np.arange(cycles + 1, dtype=np.float64)
-    if growth == 1:
-        return k / cycles
-    # multiplied with g**-cycles above and below, so that many cycles do not overflow
-    rate = math.log(growth)
-    return np.asarray(np.exp((k - cycles) * rate) * np.expm1(-k * rate) / np.expm1(-cycles * rate))
+def _passed(cycles: int, growth: float) -> FloatArray:
+    """Lengths of the first k cycles together over that of the first one, ``(g**k - 1) / (g - 1)`` for k = 0..cycles.
+
+    Summed, not by that quotient: exact for a whole growth (so that no edge depends on a machine's rounding) and good
+    for one near 1. Of very many cycles only the last ones, 1e260 times as long as the others, are kept.
+    """
+    if growth > 1:
+        cycles = min(cycles, math.floor(600 / math.log(growth)))
+    lengths = np.cumprod(np.append(1.0, np.full(cycles - 1, growth)))
+    return np.append(0.0, np.cumsum(lengths))
 
 
 FIRST_CYCLE_STEPS = Parameter(
