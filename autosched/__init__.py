@@ -8,7 +8,7 @@ Example:
     'wsd(peak_lr=0.01, warmup_steps=30, cooldown_fraction=0.2, cooldown_shape=linear, final_lr_ratio=0)'
 """
 
-from autosched.curves import Curve, read_curve, read_curves
+from autosched.curves import Curve, read_curve, read_curves, read_lrs
 from autosched.errors import (
     AutoschedError,
     BackendError,
@@ -31,6 +31,7 @@ from autosched.schedules import (
     build,
     export_text,
     family_names,
+    from_torch,
     get_family,
     to_csv,
     to_function,
@@ -61,10 +62,12 @@ __all__ = [
     "build",
     "export_text",
     "family_names",
+    "from_torch",
     "get_family",
     "load_space",
     "read_curve",
     "read_curves",
+    "read_lrs",
     "to_csv",
     "to_function",
     "to_lambda_lr",

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from autosched.cli import (
+    import_command,
     inspect_commands,
     law_commands,
     refine_command,
@@ -30,6 +31,7 @@ app = typer.Typer(
 study_commands.register(app)
 inspect_commands.register(app)
 schedule_commands.register(app)
+import_command.register(app)
 law_commands.register(app)
 refine_command.register(app)
 server_commands.register(app)

@@ -60,8 +60,8 @@ def read_curves(*paths: str | Path) -> tuple[Curve, ...]:
     return tuple(curves)
 
 
-def read_rows(file: Path, value: str = "loss") -> list[Row]:
-    """The logged rows of one CSV file, in its order, with the values of its column `value`.
+def read_rows(file: Path, value: str = "loss", *, lr: str = "lr") -> list[Row]:
+    """The logged rows of one CSV file, in its order, with the LRs of its column `lr` and the values of `value`.
 
     Raises:
         CurveError: with file and line: not readable, a column missing, a cell that is no number or negative, no rows.
@@ -69,7 +69,7 @@ def read_rows(file: Path, value: str = "loss") -> list[Row]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)
-            columns = _columns(_header(reader), value, file)
+            columns = _columns(_header(reader), ("step", lr.lower(), value.lower()), file)
             rows = [_row(cells, columns, file, reader.line_num) for cells in reader if any(c.strip() for c in cells)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CurveError(f"cannot be read: {error}.", file=file) from None
@@ -95,25 +95,25 @@ def _header(lines: Iterator[list[str]]) -> list[str]:
     return [name.strip().lower() for name in next(lines, [])]
 
 
-def _columns(header: list[str], value: str, file: Path) -> dict[str, int]:
-    wanted = ("step", "lr", value)
+def _columns(header: list[str], wanted: tuple[str, str, str], file: Path) -> tuple[tuple[str, int], ...]:
+    """Name and place of the step, of the LR and of the value, which may be the LR."""
     if any(name not in header for name in wanted):
-        found = ",".join(header) or "nothing"
-        raise CurveError(f"the header must have {','.join(wanted)}, but has {found}.", file=file, line=1)
-    return {name: header.index(name) for name in wanted}
+        needed, found = ",".join(dict.fromkeys(wanted)), ",".join(header) or "nothing"
+        raise CurveError(f"the header must have {needed}, but has {found}.", file=file, line=1)
+    return tuple((name, header.index(name)) for name in wanted)
 
 
-def _row(cells: list[str], columns: dict[str, int], file: Path, line: int) -> Row:
-    values: dict[str, float] = {}
-    for name, column in columns.items():
+def _row(cells: list[str], columns: tuple[tuple[str, int], ...], file: Path, line: int) -> Row:
+    numbers: list[float] = []
+    for name, column in columns:
         text = cells[column].strip() if column < len(cells) else ""
         try:
-            values[name] = float(text)
+            numbers.append(float(text))
         except ValueError:
             raise CurveError(f"{name} must be a number, but got {text!r}.", file=file, line=line) from None
-    if not (values["step"] >= 0 and values["step"] == math.floor(values["step"]) and math.isfinite(values["step"])):
-        raise CurveError(f"step must be a whole number >= 0, but got {values['step']}.", file=file, line=line)
-    if not (math.isfinite(values["lr"]) and values["lr"] >= 0):
-        raise CurveError(f"lr must be finite and >= 0, but got {values['lr']}.", file=file, line=line)
-    (value,) = (values[name] for name in columns if name not in ("step", "lr"))
-    return Row(line=line, step=int(values["step"]), lr=values["lr"], value=value)
+    step, lr, value = numbers
+    if not (math.isfinite(step) and step >= 0 and step == math.floor(step)):
+        raise CurveError(f"step must be a whole number >= 0, but got {step}.", file=file, line=line)
+    if not (math.isfinite(lr) and lr >= 0):
+        raise CurveError(f"{columns[1][0]} must be finite and >= 0, but got {lr}.", file=file, line=line)
+    return Row(line=line, step=int(step), lr=lr, value=value)

@@ -4,6 +4,7 @@ from autosched.schedules.exports.functions import to_csv, to_function
 from autosched.schedules.exports.targets import export_text
 from autosched.schedules.exports.torch_source import to_lambda_lr, to_torch_source
 from autosched.schedules.family import Family
+from autosched.schedules.from_torch import from_torch
 from autosched.schedules.parameter import Parameter
 from autosched.schedules.registry import build, family_names, get_family
 from autosched.schedules.schedule import Schedule
@@ -15,6 +16,7 @@ __all__ = [
     "build",
     "export_text",
     "family_names",
+    "from_torch",
     "get_family",
     "to_csv",
     "to_function",

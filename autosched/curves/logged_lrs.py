@@ -1,0 +1,104 @@
+"""A schedule from the LRs that a run logged, in a CSV file or in MLflow.
+
+Logs number their updates in two ways, and nothing in a log says which. `first_update` does:
+
+* 0: `step` is the number of the update that uses the LR, from 0, as :func:`autosched.schedules.to_csv` writes.
+* 1: `step` counts updates done, the LR is that of the update that ended there, as in the curves of this package, in
+  Hugging Face's logs, and in MLflow. A row of step 0 then belongs to no update and is left out.
+
+A schedule needs the LR of every update. A log that has not every one is refused, or, when asked for, interpolated:
+straight lines between the logged LRs, and a line from 0 to the first, as for curves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from autosched.curves.csv_files import column_names, read_rows
+from autosched.curves.logged_rows import Row, interpolated_schedule, without_overwritten
+from autosched.curves.mlflow_runs import MlflowSource, logged_runs
+from autosched.errors import CurveError
+from autosched.schedules.schedule import Schedule
+
+
+def read_lrs(
+    path: str | Path, *, column: str = "lr", first_update: int | None = None, interpolate: bool = False
+) -> Schedule:
+    """The schedule in a CSV file with the columns ``step`` and `column`; others are ignored.
+
+    Args:
+        path: the file; `step` must rise from row to row.
+        column: what the LR is called; capital letters make no difference.
+        first_update: 0 or 1, see the module. Without it, a file with a column ``loss`` is a log of updates done, and a
+            file without one numbers its updates from its own first step, 0 or 1.
+        interpolate: whether updates that are not in the file get an LR on the line between their neighbours.
+
+    Raises:
+        CurveError: with file and line: not readable, a column missing, a cell that is no number, a negative or
+            non-finite LR, steps that repeat, go back or leave updates out, or a log that begins with step 0 without
+            `first_update`.
+    """
+    file = Path(path)
+    rows = read_rows(file, column, lr=column)
+    for before, row in itertools.pairwise(rows):
+        if row.step <= before.step:
+            fault = "was given in the row before" if row.step == before.step else f"comes after step {before.step}"
+            raise CurveError(f"step {row.step} {fault}: each update once, in order.", file=file, line=row.line)
+    if first_update is None and "loss" not in column_names(file):
+        first_update = 0 if rows[0].step == 0 else 1
+    return schedule_of_lrs(rows, source=str(file), first_update=first_update, interpolate=interpolate)
+
+
+def read_mlflow_lrs(source: MlflowSource, *, first_update: int | None = None, interpolate: bool = False) -> Schedule:
+    """The schedule of the one run that `source` names: its artifact ``schedule.json``, else its LR metric.
+
+    Of what a resumed run logged twice, the later counts.
+
+    Raises:
+        CurveError: no such run, several runs, or LRs that :func:`read_lrs` would refuse.
+        TrackingError: the store cannot be reached.
+    """
+    runs = logged_runs(source, (source.lr, source.loss))
+    if len(runs) > 1:
+        choice = "choose one, e.g. with the filter \"attributes.run_name = 'NAME'\""
+        raise CurveError(f"{len(runs)} runs of {source.experiment!r} match: {choice}.", file=source.uri)
+    (run,) = runs
+    if run.schedule is not None:
+        return run.schedule
+    rows = without_overwritten(run.rows, run.name)
+    return schedule_of_lrs(rows, source=run.name, first_update=first_update, interpolate=interpolate)
+
+
+def schedule_of_lrs(rows: Sequence[Row], *, source: str, first_update: int | None, interpolate: bool) -> Schedule:
+    """The schedule of rows in rising order of their steps; see the module.
+
+    Raises:
+        CurveError: no `first_update` although there is a step 0, an LR that is negative or not finite, updates left
+            out, or one row to interpolate.
+    """
+    if first_update not in (None, 0, 1):
+        raise CurveError(f"the first update must be 0 or 1, but got {first_update}.", file=source)
+    if first_update is None and rows[0].step == 0:
+        text = "step 0 is the first update, or the state before it: say that the first update is 0, or that it is 1."
+        raise CurveError(text, file=source, line=rows[0].line)
+    done = [dataclasses.replace(row, step=row.step + (first_update == 0)) for row in rows]
+    for row in done:
+        if not 0 <= row.lr < float("inf"):
+            raise CurveError(f"the LR must be finite and >= 0, but got {row.lr}.", file=source, line=row.line)
+    if interpolate:
+        return interpolated_schedule(done, source)
+    updates = [row for row in done if row.step > 0]
+    if not updates:
+        raise CurveError("no row belongs to an update.", file=source)
+    for before, row in zip([None, *updates], updates, strict=False):
+        missing = row.step - 1 - (before.step if before else 0)
+        if missing:
+            where = "before the first row" if before is None else "between this row and the one before"
+            text = f"no LR for {missing} update{'s' * (missing > 1)} {where}: log every update, or interpolate."
+            raise CurveError(text, file=source, line=row.line)
+    return Schedule(np.array([row.lr for row in updates]))
