@@ -11,6 +11,7 @@ from autosched.testing import schedule_contract as contract
 
 PARAMS = {"peak_lr": 0.1, "warmup_steps": 4}
 COOLING = {**PARAMS, "cooldown_fraction": 0.5}
+RAMP = {"warmup_shape": "ramp"}
 
 
 def constant_with(lrs):
@@ -26,6 +27,22 @@ def faulty(change):
     return constant_with(lrs)
 
 
+def cooled_by(change):
+    """WSD, which promises nothing about its body here, with something done to its cooldown."""
+
+    def lrs(params, steps):
+        made = WSD.lrs(params, steps).copy()
+        start = WSD.trunk_steps(params, steps)
+        made[start:] = change(made[start:])
+        return made
+
+    return replace(WSD, lrs=lrs, non_increasing=False)
+
+
+def jump_after_the_warmup(lrs):
+    return np.where(np.arange(lrs.size) < 4, lrs, 3 * lrs)
+
+
 @pytest.mark.parametrize(
     ("promise", "family", "params"),
     [
@@ -35,7 +52,11 @@ def faulty(change):
         (contract.assert_every_update_has_a_sound_lr, faulty(lambda lrs: lrs.astype(np.float32)), PARAMS),
         (contract.assert_the_warmup_rises_to_the_peak, faulty(np.square), PARAMS),
         (contract.assert_the_warmup_rises_to_the_peak, faulty(lambda lrs: np.repeat(lrs[-1], lrs.size)), PARAMS),
+        (contract.assert_the_warmup_rises_to_the_peak, faulty(lambda lrs: lrs[::-1].copy()), {**PARAMS, **RAMP}),
+        (contract.assert_the_joins_are_continuous, faulty(jump_after_the_warmup), PARAMS),
+        (contract.assert_the_joins_are_continuous, cooled_by(lambda lrs: 0.5 * lrs), COOLING),
         (contract.assert_the_lr_falls_where_promised, faulty(lambda lrs: lrs + np.arange(lrs.size)), PARAMS),
+        (contract.assert_the_lr_falls_where_promised, cooled_by(lambda lrs: lrs[::-1]), COOLING),
         (
             contract.assert_the_trunk_ignores_the_cooldown,
             replace(WSD, trunk_steps=lambda params, steps: steps),
@@ -53,8 +74,11 @@ def test_a_broken_promise_is_noticed(promise, family, params):
         promise(family, params, 20)
 
 
-def test_a_family_that_gives_another_curve_each_time_is_noticed():
+@pytest.mark.parametrize(
+    "promise", [contract.assert_the_parameters_say_it_all, contract.assert_a_resumed_run_goes_on_the_same]
+)
+def test_a_family_that_gives_another_curve_each_time_is_noticed(promise):
     counter = iter(range(1, 100))
     restless = constant_with(lambda params, steps: np.full(steps, float(next(counter))))
     with pytest.raises(AssertionError):
-        contract.assert_the_parameters_say_it_all(restless, PARAMS, 20)
+        promise(restless, PARAMS, 20)
