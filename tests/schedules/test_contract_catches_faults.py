@@ -39,6 +39,10 @@ def cooled_by(change):
     return replace(WSD, lrs=lrs, non_increasing=False)
 
 
+def first_lr_too_high(lrs):
+    return np.where(np.arange(lrs.size) == 0, 0.09, lrs)
+
+
 def jump_after_the_warmup(lrs):
     return np.where(np.arange(lrs.size) < 4, lrs, 3 * lrs)
 
@@ -52,7 +56,7 @@ def jump_after_the_warmup(lrs):
         (contract.assert_every_update_has_a_sound_lr, faulty(lambda lrs: lrs.astype(np.float32)), PARAMS),
         (contract.assert_the_warmup_rises_to_the_peak, faulty(np.square), PARAMS),
         (contract.assert_the_warmup_rises_to_the_peak, faulty(lambda lrs: np.repeat(lrs[-1], lrs.size)), PARAMS),
-        (contract.assert_the_warmup_rises_to_the_peak, faulty(lambda lrs: lrs[::-1].copy()), {**PARAMS, **RAMP}),
+        (contract.assert_the_warmup_rises_to_the_peak, faulty(first_lr_too_high), {**PARAMS, **RAMP}),
         (contract.assert_the_joins_are_continuous, faulty(jump_after_the_warmup), PARAMS),
         (contract.assert_the_joins_are_continuous, cooled_by(lambda lrs: 0.5 * lrs), COOLING),
         (contract.assert_the_lr_falls_where_promised, faulty(lambda lrs: lrs + np.arange(lrs.size)), PARAMS),
