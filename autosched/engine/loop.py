@@ -278,4 +278,4 @@ class Loop:
     def _reason(self) -> str:
         state = self._journal.state
         over = budget.spent(self._space, state, seconds=self._seconds()) or budget.closed(self._space, state)
-        return over or "nothing is left to try"
+        return over or "nothing is left to try: what is drawn anew was tried before"

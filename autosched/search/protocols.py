@@ -35,7 +35,10 @@ class Controller(Protocol):
     """Decides what to train next."""
 
     def ask(self, state: StudyState) -> Proposal | None:
-        """The next proposal, as trial ``len(state.trials)``; None when nothing is left to try."""
+        """The next proposal, as trial ``len(state.trials)``; None when nothing is left to try.
+
+        Its schedule is none of an earlier trial's: parameters that give the same curve are one point.
+        """
 
 
 class Pruner(Protocol):
