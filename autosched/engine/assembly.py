@@ -13,7 +13,7 @@ from autosched.engine.loop import Loop
 from autosched.engine.plan import Plans
 from autosched.engine.retention import Retention
 from autosched.ledger.store import Ledger
-from autosched.search.select import make_controller, make_pruner
+from autosched.search.select import make_search
 from autosched.space.records import Space
 
 
@@ -39,10 +39,5 @@ def make_loop(
     store = CheckpointStore(space.storage.checkpoints)
     dispatcher = Dispatcher(space=space, ledger=ledger, journal=journal, backend=backend, store=store, reuse=reuse)
     retention = Retention(space=space, store=store, dispatcher=dispatcher, plans=Plans(space))
-    return Loop(
-        dispatcher=dispatcher,
-        retention=retention,
-        controller=make_controller(space),
-        pruner=make_pruner(space),
-        now=now,
-    )
+    controller, pruner = make_search(space)
+    return Loop(dispatcher=dispatcher, retention=retention, controller=controller, pruner=pruner, now=now)

@@ -8,18 +8,15 @@ ids    identity of the model's state at each cut (content address)
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from autosched.ledger.records import segment_preamble
 from autosched.ledger.state import TrialState
-from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.schedules.schedule import Schedule
+from autosched.search.prefixes import PrefixPlan
 from autosched.space import Space, build_schedule
 from autosched.space.records import ScheduleSpec
-from autosched.space.trainer_spec import TrainerSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,37 +43,13 @@ class TrialPlan:
         return [cut for cut in reversed(self.cuts) if cut <= step]
 
 
-def cut_points(steps: int, *, every: int) -> tuple[int, ...]:
-    """Multiples of `every`, and the end.
-
-    A grid that does not depend on the schedule: schedules with equal first LRs then have equal first segments, whole
-    ones, and what one of them saw in a segment is all that another needs to know of it.
-
-    Args:
-        steps: the horizon.
-        every: updates between checkpoints.
-    """
-    return (*range(every, steps, every), steps)
-
-
-def segment_ids(
-    trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray, cuts: Sequence[int]
-) -> dict[int, str]:
-    """Identity at every cut, in one pass over the LRs; equal to :func:`autosched.ledger.records.segment_id` at each."""
-    digest = hashlib.sha256(segment_preamble(trainer, seed=seed, eval_every=eval_every))
-    ids, done = {}, 0
-    for cut in cuts:
-        digest.update(np.ascontiguousarray(lrs[done:cut], dtype="<f8").tobytes())
-        ids[cut], done = digest.copy().hexdigest()[:40], cut
-    return ids
-
-
 def plan_trial(space: Space, spec: ScheduleSpec, seed: int) -> TrialPlan:
     """The plan of a schedule of `space` trained with `seed`."""
     schedule = build_schedule(space, spec)
-    cuts = cut_points(schedule.steps, every=space.checkpoint_every)
-    ids = segment_ids(space.trainer, seed=seed, eval_every=space.eval_every, lrs=schedule.lrs, cuts=cuts)
-    return TrialPlan(spec=spec, schedule=schedule, seed=seed, cuts=cuts, ids=ids)
+    preamble = segment_preamble(space.trainer, seed=seed, eval_every=space.eval_every)
+    prefix = PrefixPlan.of(preamble, schedule.lrs, every=space.checkpoint_every)
+    ids = dict(zip(prefix.cuts, prefix.ids, strict=True))
+    return TrialPlan(spec=spec, schedule=schedule, seed=seed, cuts=prefix.cuts, ids=ids)
 
 
 class Plans:

@@ -46,7 +46,7 @@ class Cost:
         trained: updates that workers computed.
         retrained: of these, computed again because a checkpoint was lost.
         reused: updates trials stand on that were not computed for them, because a prefix was shared.
-        saved_by_pruning: updates pruned trials had left.
+        saved_by_pruning: updates pruned and paused trials had left.
         saved_by_divergence: updates diverged trials had left.
         not_trained: updates that failed, stopped and running trials have left.
     """
@@ -85,7 +85,7 @@ def trial_costs(state: StudyState, *, horizon: int) -> list[TrialCost]:
 def study_cost(state: StudyState, *, horizon: int) -> Cost:
     """The cost of the whole study so far."""
     costs = trial_costs(state, horizon=horizon)
-    pruned, diverged = _rest(costs, "pruned"), _rest(costs, "diverged")
+    pruned, diverged = _rest(costs, "pruned") + _rest(costs, "paused"), _rest(costs, "diverged")
     return Cost(
         horizon=horizon,
         full_cost=len(costs) * horizon,

@@ -25,10 +25,12 @@ from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import uniform
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
+from autosched.search.protocols import Thaw
 from autosched.space.records import Space
 
 LAW = "functional"
 _RECENT_TRIALS = 512
+_MOST_RECONSIDERED = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ class LawPruner:
         self._seed = space.seed
         self._options = LawPrunerOptions.of(options)
         self._schedules: dict[int, Schedule] = {}
+        self._second_looks: dict[tuple[int, int, int, int | None], str | None] = {}
 
     def decide(self, state: StudyState, trial: int) -> Decision:
         """Stop when even the low end of the forecast cannot beat the best complete trial."""
@@ -110,6 +113,46 @@ class LawPruner:
         if not (math.isfinite(found.log_mean) and found.law_sd <= self._options.worst_fit):
             return _keep(f"the law misses the curves by {found.law_sd:.1%}, more than {self._options.worst_fit:.0%}")
         return self._judge(self._record(found, judged), best.value, trial)
+
+    def thaw(self, state: StudyState) -> Thaw | None:
+        """A stopped trial that could win after all: runs that ended since have changed the law's mind."""
+        stopped = [t for t in state.trials if t.status == "pruned" and t.forecast is not None]
+        stopped.sort(key=lambda trial: (trial.forecast.mean if trial.forecast else math.inf, trial.number))
+        for trial in stopped[:_MOST_RECONSIDERED]:
+            decision = self._reconsidered(state, trial)
+            if decision is not None:
+                return Thaw(trial=trial.number, reason=decision)
+        return None
+
+    def _reconsidered(self, state: StudyState, trial: TrialState) -> str | None:
+        """Why a stopped trial should go on; asked once per complete trial, as only these change much."""
+        complete = sum(other.status == "complete" for other in state.trials[-_RECENT_TRIALS:])
+        asked = (trial.number, trial.step, complete, state.best)
+        if asked not in self._second_looks:
+            self._second_looks[asked] = self._second_look(state, trial)
+        return self._second_looks[asked]
+
+    def _second_look(self, state: StudyState, trial: TrialState) -> str | None:
+        best = state.best_trial()
+        decision = self._weigh(state, trial)
+        if decision is None or best is None or best.value is None or trial.forecast is None:
+            return None
+        # Half-way from the interval's end to its middle: a trial that may just beat the best would come and go.
+        hopeful = math.sqrt(decision.low * decision.mean)
+        if hopeful > best.value:
+            return None
+        return f"its forecast is {decision.low:.4f} to {decision.high:.4f} now, and may beat {best.value:.4f}"
+
+    def _weigh(self, state: StudyState, judged: TrialState) -> Forecast | None:
+        """The forecast of a trial's end; None when there is too little to make one that counts."""
+        curve = thinned(self._curve(judged), most=self._options.points_per_curve)
+        others = self._relevant(state, judged)
+        complete = sum(other.steps[-1] == self._horizon for other in others)
+        if self._too_early(judged, curve, state.best_trial()) or complete < self._options.min_complete:
+            return None
+        found = forecast_horizon(curve, others, sd_floor=self._options.sd_floor)
+        sound = math.isfinite(found.log_mean) and found.law_sd <= self._options.worst_fit
+        return self._record(found, judged) if sound else None
 
     def _too_early(self, judged: TrialState, curve: Curve, best: TrialState | None) -> str | None:
         start = self._options.min_fraction * self._horizon

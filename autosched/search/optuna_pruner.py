@@ -60,6 +60,9 @@ class NoPruner:
         """Keep."""
         return KEEP
 
+    def thaw(self, state: StudyState) -> None:
+        """Nothing was stopped."""
+
 
 class OptunaPruner:
     """Asks an Optuna pruner, on an in-memory study rebuilt from the ledger."""
@@ -90,9 +93,12 @@ class OptunaPruner:
             return Decision(action="stop", reason=f"{seen} is among the worse at that update")
         return Decision(action="keep", reason=f"{seen} is good enough at that update")
 
+    def thaw(self, state: StudyState) -> None:
+        """What these pruners stop stays stopped."""
+
     def _catch_up(self, state: StudyState) -> None:
         """Read the log from the cursor; asking again is part of it, since some pruners note rungs when asked."""
-        for kind, number, step in state.log[self._cursor :]:
+        for kind, number, step, *_ in state.log[self._cursor :]:
             trial = state.trials[number]
             if trial.kind == "confirm":
                 continue
