@@ -18,6 +18,7 @@ LAYERS: dict[str, int] = {
     "autosched.laws": 3,
     "autosched.space": 3,
     "autosched.ledger": 4,
+    "autosched.transfer": 4,
     "autosched.search": 5,
     "autosched.engine": 6,
     "autosched.tracking": 6,

@@ -19,6 +19,7 @@ from autosched.cli import (
     schedule_commands,
     server_commands,
     study_commands,
+    transfer_command,
 )
 from autosched.errors import AutoschedError
 
@@ -34,6 +35,7 @@ schedule_commands.register(app)
 import_command.register(app)
 law_commands.register(app)
 refine_command.register(app)
+transfer_command.register(app)
 server_commands.register(app)
 
 

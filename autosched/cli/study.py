@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from autosched.cli.progress import BarProgress, PlainProgress
-from autosched.engine.assembly import make_loop
+from autosched.engine import assembly
 from autosched.engine.backend import Backend
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.journal import Journal, Listener
@@ -31,6 +31,7 @@ from autosched.report.summary import summarise, winner
 from autosched.schedules.schedule import Schedule
 from autosched.search.select import make_controller, make_pruner
 from autosched.space import build_schedule, space_from_json, space_to_json
+from autosched.space.auto_bounds import with_bounds
 from autosched.space.records import ScheduleSpec, Space
 from autosched.tracking.mirror import Mirror
 from autosched.tracking.select import make_tracker
@@ -95,8 +96,9 @@ def create_study(ledger: Ledger, space: Space) -> Space:
 
 
 def space_of(state: StudyState) -> Space:
-    """The space a study was created with."""
-    return space_from_json(dict(state.space))
+    """The space a study was created with, with the bounds its range test found."""
+    space, tested = space_from_json(dict(state.space)), state.range_test
+    return space if tested is None or tested.bounds is None else with_bounds(space, *tested.bounds)
 
 
 def make_backend(space: Space, options: RunOptions) -> Backend:
@@ -222,14 +224,14 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: PlainPro
                 mirror.interrupt()
                 mirror.close(SYNC_SECONDS / 4)
             raise
-        return _finish(journal.state, space, mirror)
+        return _finish(journal.state, space_of(journal.state), mirror)
 
 
 def _train(ledger: Ledger, journal: Journal, space: Space, options: RunOptions) -> None:
     with ExitStack() as stack:
         backend = make_backend(space, options)
         stack.callback(backend.close)
-        make_loop(space, ledger, journal, backend, reuse=options.reuse).run()
+        assembly.run_study(space, ledger, journal, backend, reuse=options.reuse)
 
 
 def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:

@@ -1,4 +1,4 @@
-"""From a space, a ledger and a backend to a loop that is ready to run."""
+"""From a space, a ledger and a backend to a study that runs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,50 @@ from autosched.engine.dispatcher import Dispatcher
 from autosched.engine.journal import Journal
 from autosched.engine.loop import Loop
 from autosched.engine.plan import Plans
+from autosched.engine.range_test import find_bounds, swept_space
 from autosched.engine.retention import Retention
+from autosched.errors import SpaceError
+from autosched.ledger.events import SessionStarted, StudyFinished
 from autosched.ledger.store import Ledger
 from autosched.search.select import make_search
+from autosched.space.auto_bounds import auto_bounds, has_auto_bounds, with_bounds
 from autosched.space.records import Space
+
+
+def run_study(
+    space: Space,
+    ledger: Ledger,
+    journal: Journal,
+    backend: Backend,
+    *,
+    reuse: bool = True,
+    now: Callable[[], float] = time.time,
+) -> None:
+    """Run one study from where it is to its end: the range test if bounds are ``auto``, then the loop.
+
+    A range test that finds no bounds ends the study, with its reason.
+
+    Args:
+        journal: of a study that was created in `ledger` from `space`.
+        reuse: take segments that other studies of the ledger have finished.
+        now: wall-clock in seconds.
+
+    Raises:
+        SpaceError: the controller or the pruner has a fault.
+        WorkError: the ledger, the checkpoints or the workers failed; resume when that is mended.
+    """
+    tested = journal.state.range_test
+    if tested is None and has_auto_bounds(space):
+        journal.commit(SessionStarted(backend=backend.name, workers=backend.workers))
+        tested = find_bounds(space, _dispatcher(swept_space(space), ledger, journal, backend, reuse=reuse))
+        if tested.bounds is None:
+            failed = f"the range test found no bounds: {tested.reason}"
+            journal.commit(tested, StudyFinished(reason=failed))
+            return
+        journal.commit(tested)
+    if tested is not None and tested.bounds is not None:
+        space = with_bounds(space, *tested.bounds)
+    make_loop(space, ledger, journal, backend, reuse=reuse, now=now).run()
 
 
 def make_loop(
@@ -26,7 +66,7 @@ def make_loop(
     reuse: bool = True,
     now: Callable[[], float] = time.time,
 ) -> Loop:
-    """The loop of one study.
+    """The loop of one study whose bounds are all known.
 
     Args:
         journal: of a study that was created in `ledger` from `space`.
@@ -34,10 +74,16 @@ def make_loop(
         now: wall-clock in seconds.
 
     Raises:
-        SpaceError: the controller or the pruner has a fault.
+        SpaceError: the controller or the pruner has a fault, or a bound is still ``auto``.
     """
-    store = CheckpointStore(space.storage.checkpoints)
-    dispatcher = Dispatcher(space=space, ledger=ledger, journal=journal, backend=backend, store=store, reuse=reuse)
-    retention = Retention(space=space, store=store, dispatcher=dispatcher, plans=Plans(space))
+    for family, _ in auto_bounds(space):
+        raise SpaceError(f"the bounds of {family}.peak_lr are auto: a range test must find them first.")
+    dispatcher = _dispatcher(space, ledger, journal, backend, reuse=reuse)
+    retention = Retention(space=space, store=dispatcher.store, dispatcher=dispatcher, plans=Plans(space))
     controller, pruner = make_search(space)
     return Loop(dispatcher=dispatcher, retention=retention, controller=controller, pruner=pruner, now=now)
+
+
+def _dispatcher(space: Space, ledger: Ledger, journal: Journal, backend: Backend, *, reuse: bool) -> Dispatcher:
+    store = CheckpointStore(space.storage.checkpoints)
+    return Dispatcher(space=space, ledger=ledger, journal=journal, backend=backend, store=store, reuse=reuse)

@@ -160,6 +160,7 @@ class Dispatcher:
                 save_uri=self.store.uri(identity),
                 load_uri=None if load_id is None else self.store.uri(load_id),
                 load_id=load_id,
+                validate=plan.validate,
             )
         )
 

@@ -148,9 +148,10 @@ def _train(trainer: Trainer, segment: Segment) -> tuple[list[Point], Divergence 
             done = stop
             if stop <= segment.report_from or not segment.is_evaluated(stop):
                 continue
-            loss = float(trainer.evaluate())
+            loss = float(trainer.evaluate() if segment.validate else means["train_loss"])
             if not math.isfinite(loss):
-                divergence = Divergence(step=stop, loss=loss, reason=f"the validation loss is {loss}.")
+                what = "validation" if segment.validate else "training"
+                divergence = Divergence(step=stop, loss=loss, reason=f"the {what} loss is {loss}.")
                 return points, divergence, done - segment.start
             metrics = {name: float(value) for name, value in means.items()}
             points.append(Point(step=stop, loss=loss, metrics=metrics))

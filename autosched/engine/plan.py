@@ -26,6 +26,7 @@ class TrialPlan:
     Attributes:
         cuts: increasing, the last is the horizon.
         ids: identity at each cut.
+        validate: see :class:`autosched.ledger.records.Segment`.
     """
 
     spec: ScheduleSpec
@@ -33,6 +34,7 @@ class TrialPlan:
     seed: int
     cuts: tuple[int, ...]
     ids: Mapping[int, str]
+    validate: bool = True
 
     def next_cut(self, step: int) -> int:
         """The first cut after `step`."""

@@ -37,6 +37,33 @@ class SessionStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RangeTested:
+    """The LR range test that a space with ``auto`` bounds begins with.
+
+    Attributes:
+        segment: identity of the sweep, whose observation has the training loss of every update.
+        steps: updates it took, fewer than were planned when it diverged.
+        at: virtual time when it was done.
+        low, high: the bounds found for ``peak_lr``; None when the test failed.
+        divergence_lr: where training becomes unstable; None when the sweep did not get there.
+        reason: why the test failed, or why there is no `divergence_lr`; empty when neither.
+    """
+
+    segment: str
+    steps: int
+    at: int
+    low: float | None = None
+    high: float | None = None
+    divergence_lr: float | None = None
+    reason: str = ""
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The bounds found; None when the test failed."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialProposed:
     """A schedule to train.
 
@@ -173,6 +200,7 @@ class StudyFinished:
 Event = (
     StudyCreated
     | SessionStarted
+    | RangeTested
     | TrialProposed
     | SegmentScheduled
     | SegmentFinished
@@ -187,6 +215,7 @@ Event = (
 EVENT_TYPES: Mapping[str, type[Event]] = {
     "study_created": StudyCreated,
     "session_started": SessionStarted,
+    "range_tested": RangeTested,
     "trial_proposed": TrialProposed,
     "segment_scheduled": SegmentScheduled,
     "segment_finished": SegmentFinished,

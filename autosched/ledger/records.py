@@ -55,6 +55,8 @@ class Segment:
         load_uri: checkpoint to start from; None means a fresh model (then ``start == 0``).
         load_id: identity of the state at `start`; None at update 0. A worker that still holds it need not load.
         save_uri: where to store the state at `stop`.
+        validate: measure the validation loss. Otherwise a point's loss is the mean training loss since the last point:
+            a range test looks at every update, and validating each would cost more than training it.
     """
 
     id: str
@@ -69,6 +71,7 @@ class Segment:
     save_uri: str
     load_uri: str | None = None
     load_id: str | None = None
+    validate: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.stop <= self.horizon:
@@ -94,7 +97,7 @@ class Point:
 
     Attributes:
         step: updates done.
-        loss: validation loss; the number schedules are judged by.
+        loss: validation loss, the number schedules are judged by (the training loss in a range test).
         metrics: further numbers, e.g. ``train_loss`` and ``grad_norm`` (means since the last point).
     """
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from autosched.errors import LedgerError
 from autosched.ledger.events import (
     Event,
+    RangeTested,
     SegmentFailed,
     SegmentFinished,
     SegmentScheduled,
@@ -120,6 +121,7 @@ class StudyState:
         kinds: how many trials of each kind were proposed.
         active: numbers of running trials.
         best: number of the complete search or default trial with the lowest value.
+        range_test: what found bounds that were ``auto``; None before, and in a space without such bounds.
     """
 
     name: str
@@ -143,6 +145,7 @@ class StudyState:
     sessions: list[list[float]] = field(default_factory=list)
     backend: str = ""
     workers: int = 0
+    range_test: RangeTested | None = None
     finished: StudyFinished | None = None
 
     @property
@@ -172,6 +175,12 @@ def _created(state: StudyState, event: StudyCreated, time: float) -> None:
 def _session(state: StudyState, event: SessionStarted, time: float) -> None:
     state.sessions.append([time, time])
     state.backend, state.workers = event.backend, event.workers
+
+
+def _range_tested(state: StudyState, event: RangeTested, time: float) -> None:
+    state.range_test = event
+    state.steps_scheduled += event.steps
+    state.clock = max(state.clock, event.at)
 
 
 def _proposed(state: StudyState, event: TrialProposed, time: float) -> None:
@@ -277,6 +286,7 @@ def _finished(state: StudyState, event: StudyFinished, time: float) -> None:
 _HANDLERS: Mapping[type[Event], Any] = {
     StudyCreated: _created,
     SessionStarted: _session,
+    RangeTested: _range_tested,
     TrialProposed: _proposed,
     SegmentScheduled: _scheduled,
     SegmentFinished: _finished_segment,

@@ -1,4 +1,7 @@
-"""Domains of single parameters: a plain value fixes, a list is a choice, a mapping with bounds is a range."""
+"""Domains of single parameters: a plain value fixes, a list is a choice, a mapping with bounds is a range.
+
+The bounds of a peak LR may be ``auto``, see :mod:`autosched.space.auto_bounds`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 from autosched.errors import ScheduleError
 from autosched.schedules import Parameter
 from autosched.schedules.schedule import ParameterValue
+from autosched.space.auto_bounds import AUTO, auto_range, may_be_auto, refuse_auto
 from autosched.space.document import KeyPath, shown
 from autosched.space.records import Choice, Domain, Fixed, Range
 from autosched.space.section import Faults, Section, closest, dotted, is_number
@@ -32,6 +36,11 @@ def read_domain(parameter: Parameter, family: str, value: Any, path: KeyPath, fa
     """The domain someone wrote for a parameter; None after a fault. ``when`` in a mapping is left to the caller."""
     if isinstance(value, dict):
         return _read_mapping(parameter, family, value, path, faults)
+    if value == AUTO and may_be_auto(parameter):
+        return auto_range(parameter, low=None, high=None)
+    if value == AUTO and parameter.kind != "choice":
+        refuse_auto(parameter, path, faults)
+        return None
     if isinstance(value, list) and parameter.kind != "numbers":
         return _read_choices(parameter, family, value, path, faults)
     if value is None:
@@ -97,7 +106,8 @@ def _read_mapping(
 def _read_range(parameter: Parameter, family: str, section: Section) -> Domain | None:
     path, faults = section.path, section.faults
     given = [section.has(key) for key in ("low", "high")]
-    scale = section.raw("scale") if section.has("scale") else "linear"
+    automatic = AUTO in (section.raw("low"), section.raw("high"))
+    scale = section.raw("scale") if section.has("scale") else "log" if automatic else "linear"
     section.close()
     if parameter.kind not in {"float", "integer"}:
         faults.add(
@@ -111,11 +121,31 @@ def _read_range(parameter: Parameter, family: str, section: Section) -> Domain |
     if scale not in SCALES:
         section.fault("scale", f"must be one of {', '.join(SCALES)}, but got {shown(scale)}.")
         return None
+    if automatic:
+        return _read_auto(parameter, family, section, log=scale == "log")
     low = read_value(parameter, family, section.data["low"], (*path, "low"), faults)
     high = read_value(parameter, family, section.data["high"], (*path, "high"), faults)
     if not is_number(low) or not is_number(high):
         return None
     return _bounded(parameter, section, float(low), float(high), log=scale == "log")  # type: ignore[arg-type]
+
+
+def _read_auto(parameter: Parameter, family: str, section: Section, *, log: bool) -> Domain | None:
+    """A range with at least one bound that a range test finds; it spans decades, so its scale is the logarithm."""
+    keys = [key for key in ("low", "high") if section.data[key] == AUTO]
+    if not may_be_auto(parameter):
+        refuse_auto(parameter, (*section.path, keys[0]), section.faults)
+        return None
+    if not log:
+        section.fault("scale", f"must be log, or left out, where a bound is {AUTO}.")
+        return None
+    bounds: dict[str, float | None] = {"low": None, "high": None}
+    for key in set(bounds) - set(keys):
+        known = read_value(parameter, family, section.data[key], (*section.path, key), section.faults)
+        if not isinstance(known, int | float):
+            return None
+        bounds[key] = float(known)
+    return auto_range(parameter, low=bounds["low"], high=bounds["high"])
 
 
 def _bounded(parameter: Parameter, section: Section, low: float, high: float, *, log: bool) -> Domain | None:

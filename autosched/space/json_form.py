@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autosched.errors import SpaceError
+from autosched.space.auto_bounds import AUTO, has_auto_bounds
 from autosched.space.document import Document
 from autosched.space.records import Budget, Choice, Component, FamilySpace, Fixed, SearchParameter, Space
 from autosched.space.yaml_file import read_space
@@ -45,6 +46,9 @@ def space_to_json(space: Space) -> dict[str, Any]:
         "tracking": {"uri": space.tracking.uri, "experiment": space.tracking.experiment},
         "confirm": {"finalists": space.confirm.finalists, "seeds": space.confirm.seeds},
     }
+    if has_auto_bounds(space):
+        sweep = space.range_test
+        result["range_test"] = {"low": sweep.low, "high": sweep.high, "steps": sweep.steps}
     if space.default is not None:
         result["default"] = {space.default.family: _plain(space.default.params)}
     return result
@@ -93,7 +97,11 @@ def _parameter(parameter: SearchParameter) -> dict[str, Any]:
     elif isinstance(domain, Choice):
         result = {"choices": _plain(domain.values)}
     else:
-        result = {"low": domain.low, "high": domain.high, "scale": "log" if domain.log else "linear"}
+        result = {
+            "low": AUTO if domain.auto_low else domain.low,
+            "high": AUTO if domain.auto_high else domain.high,
+            "scale": "log" if domain.log else "linear",
+        }
     if parameter.when:
         result["when"] = _plain(parameter.when)
     return result

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from autosched.curves.range_test import Sweep
 from autosched.schedules.schedule import ParameterValue
 from autosched.space.trainer_spec import TrainerSpec
 
@@ -23,12 +24,21 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """A number between `low` and `high`, both included; `log` searches its logarithm; `integer` only whole numbers."""
+    """A number between `low` and `high`, both included.
+
+    Attributes:
+        log: search the logarithm.
+        integer: only whole numbers.
+        auto_low, auto_high: an LR range test finds this bound when the study starts; until then the family's own search
+            bound stands in its place, see :mod:`autosched.space.auto_bounds`.
+    """
 
     low: float
     high: float
     log: bool = False
     integer: bool = False
+    auto_low: bool = False
+    auto_high: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +159,7 @@ class Space:
         schedule: families that compete.
         candidates: when not empty, the only schedules that may be proposed; `schedule` then has their values.
         default: what would have been used without tuning; trained first and the report's baseline.
+        range_test: the sweep that finds bounds that are ``auto``; not run when none is.
     """
 
     study: str
@@ -167,6 +178,7 @@ class Space:
     tracking: Tracking = Tracking()
     confirm: Confirm = Confirm()
     candidates: tuple[ScheduleSpec, ...] = ()
+    range_test: Sweep = field(default_factory=Sweep)
 
     def family(self, name: str) -> FamilySpace:
         """The space of one family; KeyError when it does not compete."""

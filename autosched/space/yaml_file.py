@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from autosched.errors import SpaceError, UsageError
 from autosched.space import names
+from autosched.space.auto_bounds import check_use, read_sweep
 from autosched.space.candidates import families_of, read_candidates
 from autosched.space.document import Document, KeyPath, read_document, shown
 from autosched.space.records import (
@@ -60,14 +62,23 @@ def load_space(path: str | Path, overrides: Sequence[str] = (), checks: Mapping[
     document = read_document(path).with_overrides(overrides)
     space = read_space(document)
     for key, check in (checks or {}).items():
-        try:
-            check(space)
-        except UsageError as error:
-            place = document.place(_named(document, key, str(error)))
-            if place is None:
-                raise
-            raise SpaceError(str(error), file=place.file, line=place.line) from None
+        run_check(document, key, partial(check, space))
     return space
+
+
+def run_check(document: Document, key: str, check: Callable[[], object]) -> None:
+    """Make a check that knows no lines; what it raises is reported where the top-level `key` was written.
+
+    Raises:
+        SpaceError: the check raised a UsageError; the line is that of the option below `key` that the text names.
+    """
+    try:
+        check()
+    except UsageError as error:
+        place = document.place(_named(document, key, str(error)))
+        if place is None:
+            raise
+        raise SpaceError(str(error), file=place.file, line=place.line) from None
 
 
 def _named(document: Document, key: str, message: str) -> KeyPath:
@@ -83,7 +94,7 @@ def read_space(document: Document) -> Space:
     """Turn a document into a space, see :func:`load_space`."""
     faults = Faults(document)
     top = Section(dict(document.data), (), faults)
-    study, seed, trainer = _study(top), top.integer("seed", at_least=0, default=0), _trainer(top)
+    study, seed, trainer = _study(top), read_seed(top), read_trainer(top)
     horizon = _horizon(top)
     eval_every, checkpoint_every = _cadence(top, horizon)
     candidates = read_candidates(top, horizon)
@@ -92,11 +103,11 @@ def read_space(document: Document) -> Space:
     controller = _component(top, "controller", names.CONTROLLERS, Component(name="tpe"))
     pruner = _component(top, "pruner", names.PRUNERS, Component(name="law"))
     budget, resources, storage = _budget(top, horizon), _resources(top), _storage(top)
-    tracking, confirm = _tracking(top), _confirm(top)
+    tracking, confirm, sweep = _tracking(top), _confirm(top), read_sweep(top)
     top.close()
     if faults or study is None or trainer is None or horizon is None:
         raise faults.first()
-    return Space(
+    space = Space(
         study=study,
         seed=seed,
         trainer=trainer,
@@ -113,7 +124,12 @@ def read_space(document: Document) -> Space:
         tracking=tracking,
         confirm=confirm,
         candidates=candidates,
+        range_test=sweep,
     )
+    check_use(space, top)
+    if faults:
+        raise faults.first()
+    return space
 
 
 def _study(top: Section) -> str | None:
@@ -127,7 +143,13 @@ def _study(top: Section) -> str | None:
     return None
 
 
-def _trainer(top: Section) -> TrainerSpec | None:
+def read_seed(top: Section) -> int:
+    """The ``seed`` key."""
+    return top.integer("seed", at_least=0, default=0)
+
+
+def read_trainer(top: Section) -> TrainerSpec | None:
+    """The ``trainer`` key; None after a fault."""
     known = ", ".join(names.TRAINERS)
     form = f"a mapping like {{use: {names.TRAINERS[0]}}}"
     if not top.require("trainer", form):

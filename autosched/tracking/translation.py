@@ -2,6 +2,7 @@
 
     event            written
     StudyCreated     the parent run (:func:`study_run`) and ``space.json``
+    RangeTested      ``range_test_low``, ``range_test_high`` and ``range_test_divergence`` on the parent
     TrialProposed    the trial's run, and the whole planned LR curve as ``lr_plan`` (at most 200 points)
     TrialAdvanced    ``loss``, ``lr`` (of the last update done) and the trainer's metrics at every new evaluation
     TrialJudged      ``forecast``, ``forecast_low``, ``forecast_high``; ``audit`` when a condemned trial is kept
@@ -25,6 +26,7 @@ import numpy as np
 
 from autosched.errors import LedgerError
 from autosched.ledger.events import (
+    RangeTested,
     StageAdvanced,
     Stamped,
     StudyCreated,
@@ -141,6 +143,8 @@ class Translator:
             case StudyCreated() as event:
                 data = json.dumps(event.space, indent=2).encode()
                 writes = [Artifact(run=STUDY, name="space.json", data=data)]
+            case RangeTested() as event:
+                writes = self._range_tested(event)
             case TrialProposed() as event:
                 writes = [self._trial_run(event.trial), self._plan(event)]
             case TrialAdvanced() as event:
@@ -210,6 +214,11 @@ class Translator:
             },
             time=trial.proposed_time,
         )
+
+    def _range_tested(self, event: RangeTested) -> list[Write]:
+        seen = {"low": event.low, "high": event.high, "divergence": event.divergence_lr}
+        values = {f"range_test_{name}": value for name, value in seen.items() if value is not None}
+        return [self._metrics(STUDY, event.at, values)] if values else []
 
     def _plan(self, event: TrialProposed) -> MetricBatch:
         lrs = self._schedule(event.trial).lrs

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autosched.engine.assembly import make_loop
+from autosched.engine.assembly import run_study
 from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
@@ -106,9 +106,8 @@ class Study:
         journal = Journal(ledger, self.space.study, [dying])
         backend = self.backend(self.space)
         clock = {} if self.now is None else {"now": self.now}
-        loop = make_loop(self.space, ledger, journal, backend, reuse=self.reuse, **clock)
         try:
-            loop.run()
+            run_study(self.space, ledger, journal, backend, reuse=self.reuse, **clock)
         finally:
             backend.close()
             ledger.close()

@@ -1,11 +1,10 @@
 """The convex bound against its double loop, closed forms and the values its authors' code gives; and the law of it."""
 
-import time
-
 import numpy as np
 import pytest
 from literal_laws import convex, convex_terms
 from scipy.optimize import minimize
+from scipy.special import digamma
 from scipy.stats import spearmanr
 
 from autosched.curves.curve import Curve
@@ -100,12 +99,11 @@ def test_gradient_norms_matter_where_the_lr_is_high():
     assert convex_bound(lrs, grad_norms=np.ones(3)).total == plain
 
 
-def test_a_million_updates_take_less_than_a_second():
-    lrs = shape("linear", 1_000_000, final_lr_ratio=0.0)
-    began = time.process_time()
-    bound = convex_bound(lrs)
-    assert time.process_time() - began < 1.0
-    assert np.isfinite(bound.total)
+def test_a_million_updates_have_their_closed_form_too():
+    """A sum over pairs of updates would never end; `benchmarks/transfer.py` has the time."""
+    steps, lr = 1_000_000, 0.001
+    harmonic = digamma(steps) + np.euler_gamma
+    assert convex_bound(np.full(steps, lr)).last == pytest.approx(lr / 2 * harmonic, rel=1e-10)
 
 
 def test_small_tails_of_long_decays_keep_their_digits():

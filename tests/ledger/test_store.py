@@ -13,6 +13,7 @@ from autosched.errors import LedgerError, StudyError, UsageError
 from autosched.ledger.events import (
     EVENT_TYPES,
     Event,
+    RangeTested,
     SegmentFailed,
     SegmentFinished,
     SegmentScheduled,
@@ -44,6 +45,7 @@ SEEN = Observation(
 EVENTS: list[Event] = [
     StudyCreated(space={"study": "s", "nested": {"a": [1, 2.5, None]}}, versions={"torch": "2"}),
     SessionStarted(backend="ray", workers=2),
+    RangeTested(segment="b" * 40, steps=171, at=171, low=2e-3, high=0.1 + 0.2, divergence_lr=None, reason="go on"),
     TrialProposed(trial=0, kind="search", family="wsd", params={"peak_lr": 0.1}, seed=3, fingerprint="f", at=0),
     SegmentScheduled(trial=0, segment="a" * 40, start=0, stop=40, due=40),
     SegmentFailed(failure=Failure(segment="a" * 40, kind="worker_died", reason="gone"), attempt=1),

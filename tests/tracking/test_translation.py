@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autosched.errors import LedgerError
-from autosched.ledger.events import SessionStarted, Stamped, StudyCreated, TrialProposed
+from autosched.ledger.events import RangeTested, SessionStarted, Stamped, StudyCreated, TrialProposed
 from autosched.schedules.schedule import Schedule
 from autosched.tracking.memory_tracker import MemoryTracker
 from autosched.tracking.tracker import STUDY, Metric, TrialRun
@@ -153,3 +153,18 @@ def test_merging_joins_metrics_and_keeps_the_order_within_a_run():
     joined = [(w.run, [m.step for m in w.metrics]) if isinstance(w, MetricBatch) else w for w in merged]
     assert joined == [start, (0, [1, 2]), file, end, (1, [1, 2]), (0, [3])]
     assert merge(merged) == merged
+
+
+def test_the_parent_shows_the_bounds_a_range_test_found(story):
+    translator = Translator("demo", lambda event: Schedule([0.1]))
+    translator.skip(story[0])
+    event = RangeTested(segment="s", steps=150, at=150, low=2e-3, high=0.2, divergence_lr=0.9)
+    (batch,) = translator.translate(Stamped(number=1, time=1.0, event=event))
+    assert batch.run == STUDY
+    assert {metric.key: (metric.value, metric.step) for metric in batch.metrics} == {
+        "range_test_low": (2e-3, 150),
+        "range_test_high": (0.2, 150),
+        "range_test_divergence": (0.9, 150),
+    }
+    failed = RangeTested(segment="s", steps=150, at=150, reason="never fell")
+    assert translator.translate(Stamped(number=2, time=2.0, event=failed)) == []

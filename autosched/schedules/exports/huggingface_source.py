@@ -35,7 +35,7 @@ def _native(schedule: Schedule) -> str:
         *(f"# {line}" for line in settings),
     ]
     if found.arguments.warmup_steps and found.step < found.arguments.warmup_steps:
-        comment.append("# Trainer's warmup uses t / warmup_steps at update t and so begins with an LR of 0.")
+        comment.append("# Trainer's warmup is t / warmup_steps at update t, which autosched calls warmup_shape: ramp.")
     return "\n".join([*comment, "NATIVE = None"])
 
 

@@ -15,8 +15,8 @@ With t the number of the update, T = max_steps, W = warmup_steps and ``u = (t - 
     cosine_warmup_with_min_lr    w + (1 - w) * t / (W - 1) in the warmup, w = warmup_lr_rate;
                                  then r + (1 - r) * cosine at u = (t - W + 1) / (T - W)
 
-``t / W`` starts at an LR of 0. This package's own linear warmup, ``(t + 1) / W``, does not, so only a few schedules
-with a warmup are among them.
+``t / W`` starts at an LR of 0; this package calls it ``warmup_shape: ramp``. Of its other linear warmup,
+``(t + 1) / W``, only a few schedules are among them.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from autosched.schedules import Schedule, build
+from autosched.schedules import Schedule, build, family_names, get_family
 from autosched.schedules.exports.trainer_arguments import TrainerArguments, trainer_arguments
 from autosched.schedules.schedule import FloatArray
 
@@ -94,6 +94,10 @@ def test_a_native_schedule_is_recognised_by_its_lrs_alone(name: str) -> None:
         ("cosine", {"warmup_steps": 10, "final_lr_ratio": 0.1}, "warmup_stable_decay"),  # ratio and 1/W agree
         ("wsd", {"cooldown_shape": "power", "cooldown_power": 1.5, "cooldown_fraction": 1.0}, "polynomial"),
         ("linear", {"final_lr_ratio": 0.1}, "polynomial"),
+        ("linear", {"warmup_steps": 9, "warmup_shape": "ramp"}, "linear"),
+        ("cosine", {"warmup_steps": 9, "warmup_shape": "ramp", "final_lr_ratio": 0.1}, "cosine_with_min_lr"),
+        ("inverse_sqrt", {"warmup_steps": 9, "warmup_shape": "ramp", "timescale_steps": 9}, "inverse_sqrt"),
+        ("wsd", {"warmup_steps": 9, "warmup_shape": "ramp", "cooldown_shape": "sqrt"}, "warmup_stable_decay"),
     ],
 )
 def test_a_schedule_of_ours_that_trainer_has_under_another_name_is_found(
@@ -105,6 +109,28 @@ def test_a_schedule_of_ours_that_trainer_has_under_another_name_is_found(
     assert found.equal
     assert found.arguments.lr_scheduler_type == kind
     assert_same_to_float32(found.arguments.lrs(), schedule)
+
+
+PLAIN = [
+    name
+    for name in family_names()
+    if all(item.name == "peak_lr" or item.default is not None for item in get_family(name).parameters.values())
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("warmup", [{}, {"warmup_steps": 6}, {"warmup_steps": 6, "warmup_shape": "ramp"}])
+def test_no_family_is_taken_for_native_when_transformers_gives_other_lrs(warmup: dict[str, Any]) -> None:
+    native = []
+    for name in PLAIN:
+        if set(warmup) <= set(get_family(name).parameters):
+            schedule = build(name, {"peak_lr": 3e-3, **warmup}, steps=120)
+            found = trainer_arguments(schedule)
+            if found is not None and found.equal:
+                native.append(name)
+                assert_same_to_float32(np.asarray(transformers_lrs(found.arguments)), schedule)
+    assert "constant" in native
+    assert "one_cycle" not in native
 
 
 def test_our_linear_warmup_is_not_trainer_s_and_the_difference_is_said() -> None:

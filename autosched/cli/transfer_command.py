@@ -1,0 +1,235 @@
+"""`transfer`: a tuned schedule for another horizon, cooldown, batch size or width."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from autosched.cli.options import JsonOption, show, write_file
+from autosched.cli.schedule_commands import load_schedule
+from autosched.errors import UsageError
+from autosched.report.schedule_plot import schedule_plot
+from autosched.report.terminal_plot import terminal_plot
+from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.transfer import (
+    DEFAULTS,
+    Change,
+    NoExtension,
+    NoTransfer,
+    Setting,
+    Transfer,
+    TransferRule,
+    carried,
+    extend_wsd,
+    get_rule,
+    peak_lr_prior,
+    transferred,
+)
+from autosched.transfer.carry import is_family
+from autosched.transfer.extension import WSD_EXTENSION
+from autosched.transfer.power_rules import PowerRule
+from autosched.transfer.rule import Axis
+
+AXIS_OPTIONS = {"horizon": "--to-steps", "shape": "--to-cooldown", "batch": "--to-batch", "width": "--to-width"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A schedule carried over.
+
+    Attributes:
+        change: from what to what.
+        rules: the rules that were asked.
+        transfer: what they say together.
+        schedule: the new schedule.
+        trunk_steps: of an extension, the update of the checkpoint to go on from.
+    """
+
+    change: Change
+    rules: tuple[TransferRule, ...]
+    transfer: Transfer
+    schedule: Schedule
+    trunk_steps: int | None = None
+
+
+def transfer(
+    file: Annotated[Path, typer.Argument(help="The tuned schedule (JSON).", metavar="SCHEDULE")],
+    from_steps: Annotated[
+        int | None, typer.Option("--from-steps", help="Its updates, as a check; they are in the file.")
+    ] = None,
+    to_steps: Annotated[int | None, typer.Option("--to-steps", min=1, help="The new horizon, updates.")] = None,
+    to_cooldown: Annotated[float | None, typer.Option("--to-cooldown", help="The new cooldown_fraction.")] = None,
+    from_batch: Annotated[float | None, typer.Option("--from-batch", help="Batch size it was tuned with.")] = None,
+    to_batch: Annotated[float | None, typer.Option("--to-batch", help="The new batch size, same unit.")] = None,
+    critical_batch: Annotated[
+        float | None, typer.Option("--critical-batch", help="Critical batch size, same unit, if it is known.")
+    ] = None,
+    from_width: Annotated[float | None, typer.Option("--from-width", help="Hidden width it was tuned with.")] = None,
+    to_width: Annotated[float | None, typer.Option("--to-width", help="The new hidden width.")] = None,
+    rule: Annotated[
+        list[str] | None, typer.Option("--rule", help="A rule to use instead of the default; may be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the schedule (JSON).", metavar="FILE")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw old and new.", metavar="PNG")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Carry a tuned schedule over to another horizon, cooldown, batch size or width, by published rules.
+
+    Example: autosched transfer schedule.json --from-steps 5000 --to-steps 50000 -o longer.json
+    """
+    schedule = load_schedule(file)
+    if from_steps is not None and from_steps != schedule.steps:
+        raise UsageError(f"--from-steps must be the {schedule.steps} updates of {file}, but got {from_steps}.")
+    changes: dict[str, ParameterValue] = {} if to_cooldown is None else {"cooldown_fraction": to_cooldown}
+    target = carried(schedule, steps=to_steps or schedule.steps, changes=changes)
+    change = Change(
+        old=Setting(schedule=schedule, batch=from_batch, width=from_width),
+        new=Setting(schedule=target, batch=to_batch, width=to_width),
+    )
+    axes = changed_axes(change, shape=to_cooldown is not None)
+    rules = choose_rules([get_rule(name) for name in rule or []], axes, critical_batch)
+    outcome = carry_over(change, rules, changes)
+    if out is not None:
+        write_file(out, outcome.schedule.to_json().encode())
+    if plot is not None:
+        write_file(plot, schedule_plot([schedule, outcome.schedule], ["tuned", "carried over"]))
+    show(as_json, _document(outcome), _lines(outcome, out, plot))
+
+
+def changed_axes(change: Change, *, shape: bool) -> tuple[Axis, ...]:
+    """What changes; the horizon counts in tokens when batches are given.
+
+    Raises:
+        UsageError: nothing does.
+    """
+    ratios: dict[Axis, float | None] = {
+        "horizon": change.ratio("tokens"),
+        "shape": 0.0 if shape else None,
+        "batch": change.ratio("batch"),
+        "width": change.ratio("width"),
+    }
+    axes = tuple(axis for axis, ratio in ratios.items() if ratio not in (None, 1.0))
+    if not axes:
+        raise UsageError(f"nothing changes: give {', '.join(AXIS_OPTIONS.values())}.")
+    return axes
+
+
+def choose_rules(
+    named: Sequence[TransferRule], axes: Sequence[Axis], critical_batch: float | None
+) -> tuple[TransferRule, ...]:
+    """The named rules, and for every axis that changes and none of them covers the default.
+
+    Raises:
+        UsageError: a named rule that covers nothing that changes, or a critical batch size without a batch rule.
+    """
+    for rule in named:
+        if not rule.axes & set(axes):
+            covers = " and the ".join(sorted(rule.axes))
+            options = " or ".join(AXIS_OPTIONS[axis] for axis in sorted(rule.axes))
+            raise UsageError(f"--rule {rule.name} covers the {covers}, which does not change: give {options}.")
+    covered = {axis for rule in named for axis in rule.axes}
+    rules = [*named, *(DEFAULTS[axis] for axis in axes if axis not in covered)]
+    if critical_batch is None:
+        return tuple(rules)
+    if not 0 < critical_batch < float("inf"):
+        raise UsageError(f"--critical-batch must be finite and > 0, but got {critical_batch:g}.")
+    if not any(rule.axes == {"batch"} for rule in rules):
+        raise UsageError("--critical-batch belongs to batch-sqrt and batch-linear: give --from-batch and --to-batch.")
+    return tuple(
+        dataclasses.replace(rule, critical_batch=critical_batch)
+        if isinstance(rule, PowerRule) and rule.axes == {"batch"}
+        else rule
+        for rule in rules
+    )
+
+
+def carry_over(change: Change, rules: tuple[TransferRule, ...], changes: dict[str, ParameterValue]) -> Outcome:
+    """The new schedule.
+
+    Raises:
+        UsageError: a rule has nothing to say of this change; the line is its reason.
+    """
+    said = transferred(change, rules)
+    if isinstance(said, NoTransfer):
+        raise UsageError(said.reason)
+    old, steps = change.old.schedule, change.new.schedule.steps
+    if WSD_EXTENSION not in rules:
+        if not is_family(old) and steps != old.steps:
+            text = "a table is stretched as a whole, warmup included."
+            said = dataclasses.replace(said, warnings=(*said.warnings, text))
+        schedule = carried(old, steps=steps, factor=said.factor, changes=changes)
+        return Outcome(change=change, rules=rules, transfer=said, schedule=schedule)
+    if changes:
+        raise UsageError(f"{WSD_EXTENSION.name} keeps the cooldown's share of the run: leave out --to-cooldown.")
+    longer = extend_wsd(old, steps)
+    if isinstance(longer, NoExtension):
+        raise UsageError(longer.reason)
+    return Outcome(change=change, rules=rules, transfer=said, schedule=longer.schedule, trunk_steps=longer.trunk_steps)
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    old, new, said = outcome.change.old, outcome.change.new, outcome.transfer
+    low, high = said.interval(old.schedule.peak_lr)
+    prior = peak_lr_prior(old.schedule.peak_lr, said)
+    return {
+        "old": {"steps": old.schedule.steps, "peak_lr": old.schedule.peak_lr, "batch": old.batch, "width": old.width},
+        "new": {
+            "steps": new.schedule.steps,
+            "peak_lr": old.schedule.peak_lr * said.factor,
+            "low": low,
+            "high": high,
+            "batch": new.batch,
+            "width": new.width,
+        },
+        "rules": [_rule_document(rule, outcome.change) for rule in outcome.rules],
+        "factor": said.factor,
+        "log_sd": said.log_sd,
+        "prior": {"mean": prior.mean, "sd": prior.sd},
+        "warnings": list(said.warnings),
+        "trunk_steps": outcome.trunk_steps,
+        "schedule": json.loads(outcome.schedule.to_json()),
+    }
+
+
+def _rule_document(rule: TransferRule, change: Change) -> dict[str, Any]:
+    alone = rule.apply(change)
+    numbers = {} if isinstance(alone, NoTransfer) else {"factor": alone.factor, "log_sd": alone.log_sd}
+    return {
+        "name": rule.name,
+        **numbers,
+        "formula": rule.formula,
+        "validity": rule.validity,
+        "source": rule.source,
+    }
+
+
+def _lines(outcome: Outcome, out: Path | None, plot: Path | None) -> list[str]:
+    old, said, extended = outcome.change.old.schedule, outcome.transfer, outcome.trunk_steps is not None
+    low, high = said.interval(old.peak_lr)
+    lines = []
+    for rule in outcome.rules:
+        numbers = _rule_document(rule, outcome.change)
+        lines.append(f"rule        {rule.name}: {rule.formula}; times {numbers['factor']:.4g}")
+        lines.append(f"            holds for {rule.validity} ({rule.source})")
+    what = "2nd stage" if extended else "peak LR"
+    lines.append(
+        f"{what:<11} {old.peak_lr:.4g} -> {old.peak_lr * said.factor:.4g}, 90% interval {low:.3g} to {high:.3g} "
+        "if the old one was the best"
+    )
+    if extended:
+        lines.append(f"trunk       unchanged: go on from the checkpoint at update {outcome.trunk_steps}")
+    lines += [f"warning     {warning}" for warning in said.warnings]
+    lines.append(f"schedule    {outcome.schedule.describe()}, {outcome.schedule.steps} updates")
+    drawn = [] if plot is not None else [terminal_plot([outcome.schedule], ["learning rate"])]
+    return [*lines, *drawn, *(f"wrote {path}" for path in (out, plot) if path is not None)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's command."""
+    app.command()(transfer)

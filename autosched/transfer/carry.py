@@ -1,0 +1,83 @@
+"""A schedule written again for another horizon, peak LR or cooldown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from autosched.errors import ScheduleError
+from autosched.schedules.parameter import Parameter
+from autosched.schedules.registry import build, family_names, get_family
+from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.schedules.table import TABLE
+
+_WARMUP = "warmup_steps"
+
+
+def carried(
+    schedule: Schedule, *, steps: int, factor: float = 1.0, changes: Mapping[str, ParameterValue] | None = None
+) -> Schedule:
+    """The same kind of schedule with `steps` updates and `factor` times the peak LR.
+
+    A family's schedule is built again: LRs times `factor`, counts of updates times the ratio of the horizons, rounded;
+    only the warmup keeps its number of updates, since it lasts as long as the optimizer's statistics need. A table, or
+    a schedule whose LRs are not those of its parameters, is stretched as a whole, warmup included, by interpolation.
+
+    Args:
+        changes: parameters of the family to give another value.
+
+    Raises:
+        ScheduleError: the parameters do not fit the new horizon, or `changes` for a table.
+
+    Example:
+        >>> old = build("wsd", {"peak_lr": 0.01, "warmup_steps": 2, "cooldown_fraction": 0.5}, steps=8)
+        >>> carried(old, steps=16, factor=0.5).lrs.tolist()[:4]
+        [0.0025, 0.005, 0.005, 0.005]
+        >>> carried(Schedule([4.0, 2.0]), steps=4).lrs.tolist()
+        [4.0, 3.5, 2.5, 2.0]
+    """
+    if is_family(schedule):
+        parameters = get_family(schedule.family).parameters
+        ratio = steps / schedule.steps
+        params = {name: _scaled(parameters[name], value, factor, ratio) for name, value in schedule.params.items()}
+        return build(schedule.family, {**params, **(changes or {})}, steps=steps)
+    if changes:
+        raise ScheduleError(f"a table has no {', '.join(changes)}: only a family's schedule can be changed so.")
+    shares = (np.arange(schedule.steps) + 0.5) / schedule.steps
+    stretched = np.interp((np.arange(steps) + 0.5) / steps, shares, schedule.lrs)
+    return Schedule(factor * stretched, "table", schedule.params)
+
+
+def is_family(schedule: Schedule) -> bool:
+    """Whether the schedule is its family's for its parameters, so that it can be built for another horizon."""
+    if schedule.family not in family_names() or schedule.family == TABLE.name:
+        return False
+    try:
+        return build(schedule.family, schedule.params, steps=schedule.steps) == schedule
+    except ScheduleError:
+        return False
+
+
+def _scaled(parameter: Parameter, value: ParameterValue, factor: float, ratio: float) -> ParameterValue:
+    if parameter.unit == "LR":
+        scale = factor
+    elif parameter.unit == "updates" and parameter.name != _WARMUP:
+        scale = ratio
+    else:
+        return value
+    if isinstance(value, list):
+        return [_times(number, scale, whole=parameter.unit == "updates") for number in value]
+    if isinstance(value, bool | str):
+        return value
+    return _times(value, scale, whole=parameter.kind == "integer")
+
+
+def _times(number: float, scale: float, *, whole: bool) -> float | int:
+    if scale == 1:
+        return number
+    if not whole:
+        return number * scale
+    rounded = math.floor(number * scale + 0.5)
+    return max(rounded, 1) if number > 0 else rounded
