@@ -32,6 +32,7 @@ from autosched.ledger.events import (
 from autosched.ledger.records import Failure
 from autosched.ledger.state import TrialState
 from autosched.schedules.schedule import Schedule
+from autosched.search.prefixes import scheduled_steps
 from autosched.search.protocols import Controller, Proposal, Pruner, Thaw
 from autosched.space import build_schedule
 from autosched.space.records import ScheduleSpec
@@ -86,6 +87,7 @@ class Loop:
         self._judge_unjudged()
         while self._step():
             pass
+        self._retention.finished(self._journal.state)
         stats = dict(self._dispatcher.meter.stats(backend.workers))
         self._journal.commit(StudyFinished(reason=self._reason(), stats=stats))
 
@@ -180,8 +182,7 @@ class Loop:
         """Updates a proposal would have to train: those that no trial of the study has scheduled."""
         spec = ScheduleSpec(family=proposal.family, params=proposal.params)
         plan = plan_trial(self._space, spec, self._space.seed)
-        known = [cut for cut in plan.cuts if plan.ids[cut] in self._journal.state.scheduled]
-        return self._space.horizon_steps - max(known, default=0)
+        return self._space.horizon_steps - scheduled_steps(plan.ids, self._journal.state)
 
     def _thaw(self, thaw: Thaw) -> bool:
         """Let a stopped trial go on, if the budget has what it still needs."""

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autosched.ledger.records import segment_preamble
 from autosched.ledger.state import TrialState
 from autosched.schedules.schedule import Schedule
-from autosched.search.prefixes import PrefixPlan
+from autosched.search.prefixes import cut_points, segment_ids
 from autosched.space import Space, build_schedule
 from autosched.space.records import ScheduleSpec
 
@@ -48,10 +47,9 @@ class TrialPlan:
 def plan_trial(space: Space, spec: ScheduleSpec, seed: int) -> TrialPlan:
     """The plan of a schedule of `space` trained with `seed`."""
     schedule = build_schedule(space, spec)
-    preamble = segment_preamble(space.trainer, seed=seed, eval_every=space.eval_every)
-    prefix = PrefixPlan.of(preamble, schedule.lrs, every=space.checkpoint_every)
-    ids = dict(zip(prefix.cuts, prefix.ids, strict=True))
-    return TrialPlan(spec=spec, schedule=schedule, seed=seed, cuts=prefix.cuts, ids=ids)
+    cuts = cut_points(schedule.steps, every=space.checkpoint_every)
+    ids = segment_ids(space.trainer, seed=seed, eval_every=space.eval_every, lrs=schedule.lrs, cuts=cuts)
+    return TrialPlan(spec=spec, schedule=schedule, seed=seed, cuts=cuts, ids=ids)
 
 
 class Plans:

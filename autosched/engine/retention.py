@@ -31,6 +31,7 @@ class Retention:
     plans: Plans
     _held: dict[int, list[str]] = field(default_factory=dict)
     _branchable: dict[str, int] = field(default_factory=dict)
+    _stopped: dict[str, int] = field(default_factory=dict)
     _best: str = ""
 
     def restore(self, state: StudyState) -> None:
@@ -44,16 +45,17 @@ class Retention:
                 ours.add(identity)
         best = state.best_trial()
         self._best = best.segments[-1] if best is not None else ""
-        kept = {*self._branchable, *self._standing(state), self._best}
+        kept = {*self._branchable, *self._stopped, *self._standing(state), self._best}
         for identity in sorted(ours - kept):
             self._delete(state, identity)
 
     def _learn(self, trial: TrialState) -> None:
         plan = self.plans.of(trial)
         for cut in plan.previous_cuts(trial.step)[::-1]:
-            left = trial.status in THAWABLE and cut == trial.step
-            if left or (self._can_branch(plan, cut) and trial.kind != "confirm"):
+            if self._can_branch(plan, cut) and trial.kind != "confirm":
                 self._branchable[plan.ids[cut]] = trial.number
+            elif trial.status in THAWABLE and cut == trial.step:
+                self._stopped[plan.ids[cut]] = trial.number
             elif trial.status == "running":
                 self._held.setdefault(trial.number, []).append(plan.ids[cut])
         if trial.status != "running":
@@ -85,7 +87,7 @@ class Retention:
         if trial.status == "complete":
             held.append(trial.segments[-1])
         elif trial.status in THAWABLE and held:  # it may go on from there
-            self._branchable[held.pop()] = trial.number
+            self._stopped[held.pop()] = trial.number
         if held and state.best == trial.number:
             last = held.pop()
             if self._best not in ("", last):
@@ -112,10 +114,18 @@ class Retention:
         limit = self.space.storage.checkpoints_gib * 2**30
         sizes = self.store.sizes()
         total = sum(sizes.values())
-        for identity in list(self._branchable):
-            if total <= limit:
-                return
-            if identity not in self._standing(state):
-                total -= sizes.get(self.store.uri(identity), 0)
-                del self._branchable[identity]
+        for held in (self._stopped, self._branchable):
+            for identity in list(held):
+                if total <= limit:
+                    return
+                if identity not in self._standing(state):
+                    total -= sizes.get(self.store.uri(identity), 0)
+                    del held[identity]
+                    self._delete(state, identity)
+
+    def finished(self, state: StudyState) -> None:
+        """The study is over: nothing is thawed any more."""
+        for identity in self._stopped:
+            if identity not in self._branchable:
                 self._delete(state, identity)
+        self._stopped.clear()

@@ -7,18 +7,17 @@ needs   updates a candidate still has to train: those no trial of the study has 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from autosched.laws.ends import AskedEnds
-from autosched.ledger.records import segment_preamble
 from autosched.ledger.state import THAWABLE, StudyState, TrialState
 from autosched.randomness import generator
 from autosched.schedules.registry import get_family
 from autosched.schedules.schedule import ParameterValue, Schedule
-from autosched.search.prefixes import PrefixPlan
+from autosched.search.prefixes import cut_points, scheduled_steps, segment_ids
 from autosched.space import build_schedule, draw
 from autosched.space.membership import active_parameters, stated
 from autosched.space.records import Choice, Fixed, Range, ScheduleSpec, Space
@@ -32,18 +31,18 @@ class Candidate:
     """A schedule that may be trained, or trained on.
 
     Attributes:
-        plan: the identities of its segments.
+        ids: identity of the model's state at every cut, in order.
         trial: the stopped or running trial that it is; None for a new one.
     """
 
     spec: ScheduleSpec
     schedule: Schedule
-    plan: PrefixPlan
+    ids: Mapping[int, str]
     trial: int | None = None
 
     def needs(self, state: StudyState) -> int:
         """Updates that no trial of the study has scheduled."""
-        return self.plan.missing(state)
+        return self.schedule.steps - scheduled_steps(self.ids, state)
 
 
 class Candidates:
@@ -101,9 +100,9 @@ class Candidates:
 
     def _made(self, spec: ScheduleSpec, schedule: Schedule, trial: int | None) -> Candidate:
         space = self._space
-        preamble = segment_preamble(space.trainer, seed=space.seed, eval_every=space.eval_every)
-        plan = PrefixPlan.of(preamble, schedule.lrs, every=space.checkpoint_every)
-        return Candidate(spec=spec, schedule=schedule, plan=plan, trial=trial)
+        cuts = cut_points(schedule.steps, every=space.checkpoint_every)
+        ids = segment_ids(space.trainer, seed=space.seed, eval_every=space.eval_every, lrs=schedule.lrs, cuts=cuts)
+        return Candidate(spec=spec, schedule=schedule, ids=ids, trial=trial)
 
     def _nudged(self, origin: ScheduleSpec, generator_: np.random.Generator) -> ScheduleSpec | None:
         """The origin with its numbers moved by about `NEAR` of their ranges, a choice now and then drawn again."""

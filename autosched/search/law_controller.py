@@ -24,8 +24,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from autosched.laws.auto import AutoLaw
 from autosched.laws.ends import AskedEnds, Ends, joint_ends
-from autosched.ledger.records import Decision
+from autosched.ledger.records import Decision, Forecast
 from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import generator
 from autosched.schedules.schedule import FloatArray
@@ -37,6 +38,7 @@ from autosched.search.room import room_for
 from autosched.space.records import Space
 
 MOST_STOPPED = 24
+INTERVAL = 0.9
 ORIGINS = 6
 _JITTER = 1e-10
 
@@ -93,6 +95,19 @@ class LawController:
         if chosen.trial is None:
             return Proposal(family=chosen.spec.family, params=chosen.spec.params)
         return Thaw(trial=chosen.trial, reason=f"its chance of being the best is {scores.chance[number]:.0%} again")
+
+    def forecast(self, state: StudyState, trial: int) -> Forecast | None:
+        """What the law says of a running trial's final loss; None while there is no law."""
+        fitted = self._belief.at(state)
+        if not isinstance(fitted, Fitted):
+            return None
+        schedule = self._belief.schedule(state.trials[trial])
+        end = fitted.law.forecast(schedule, np.array([float(schedule.steps)]), run=fitted.runs.get(trial))
+        low, high = end.interval(INTERVAL)
+        if not (np.isfinite(high[0]) and low[0] > 0):
+            return None
+        step = state.trials[trial].step
+        return Forecast(mean=float(end.mean[0]), low=float(low[0]), high=float(high[0]), law=AutoLaw.name, step=step)
 
     def pause(self, state: StudyState, trial: int) -> Decision | None:
         """Whether a running trial should wait, because another candidate promises more per update; None to go on."""
@@ -234,20 +249,3 @@ def _correlated(covariance: FloatArray, normal: NDArray[np.float64]) -> FloatArr
     values, vectors = np.linalg.eigh(covariance + _JITTER * np.eye(len(covariance)))
     roots: FloatArray = vectors * np.sqrt(np.maximum(values, 0.0))
     return normal @ roots.T
-
-
-class PausingPruner:
-    """A pruner whose verdict stands when it stops a trial; when it keeps one, the law controller may pause it."""
-
-    def __init__(self, inner: Any, controller: LawController) -> None:
-        self._inner, self._controller = inner, controller
-
-    def decide(self, state: StudyState, trial: int) -> Decision:
-        """The inner pruner's decision, or a pause."""
-        decision: Decision = self._inner.decide(state, trial)
-        if decision.action != "keep":
-            return decision
-        return self._controller.pause(state, trial) or decision
-
-    def thaw(self, state: StudyState) -> None:
-        """The controller thaws, weighing stopped trials against new ones."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from autosched.ledger.records import segment_preamble
 from autosched.ledger.state import StudyState
 from autosched.schedules.schedule import FloatArray
+from autosched.space.trainer_spec import TrainerSpec
 
 
 def cut_points(steps: int, *, every: int) -> tuple[int, ...]:
@@ -24,39 +26,27 @@ def cut_points(steps: int, *, every: int) -> tuple[int, ...]:
     return (*range(every, steps, every), steps)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrefixPlan:
-    """Segment identities of a schedule, as :func:`autosched.ledger.records.segment_id` makes them, at every cut.
+def segment_ids(
+    trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray, cuts: Sequence[int]
+) -> dict[int, str]:
+    """Identity at every cut, in one pass over the LRs; equal to :func:`autosched.ledger.records.segment_id` at each."""
+    digest = hashlib.sha256(segment_preamble(trainer, seed=seed, eval_every=eval_every))
+    ids, done = {}, 0
+    for cut in cuts:
+        digest.update(np.ascontiguousarray(lrs[done:cut], dtype="<f8").tobytes())
+        ids[cut], done = digest.copy().hexdigest()[:40], cut
+    return ids
 
-    Attributes:
-        cuts: updates after which a checkpoint is written; the last is the horizon.
-        ids: identity at each cut.
+
+def scheduled_steps(ids: Mapping[int, str], state: StudyState) -> int:
+    """The longest prefix that some trial of the study has trained or ordered, in updates.
+
+    Args:
+        ids: a schedule's identity at every cut, in order.
     """
-
-    cuts: tuple[int, ...]
-    ids: tuple[str, ...]
-
-    @classmethod
-    def of(cls, preamble: bytes, lrs: FloatArray, *, every: int) -> PrefixPlan:
-        """One pass over the LRs; `preamble` is what identifies a run besides them."""
-        digest = hashlib.sha256(preamble)
-        cuts = cut_points(lrs.size, every=every)
-        ids, done = [], 0
-        for cut in cuts:
-            digest.update(np.ascontiguousarray(lrs[done:cut], dtype="<f8").tobytes())
-            ids.append(digest.copy().hexdigest()[:40])
-            done = cut
-        return cls(cuts=cuts, ids=tuple(ids))
-
-    def scheduled(self, state: StudyState) -> int:
-        """The longest prefix that some trial of the study has trained or ordered, in updates."""
-        reached = 0
-        for cut, identity in zip(self.cuts, self.ids, strict=True):
-            if identity not in state.scheduled:
-                break
-            reached = cut
-        return reached
-
-    def missing(self, state: StudyState) -> int:
-        """Updates of the schedule that nobody has trained or ordered."""
-        return self.cuts[-1] - self.scheduled(state)
+    reached = 0
+    for cut, identity in ids.items():
+        if identity not in state.scheduled:
+            break
+        reached = cut
+    return reached

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from autosched.errors import SpaceError
-from autosched.search.law_controller import LawController, PausingPruner
+from autosched.search.law_controller import LawController
+from autosched.search.law_judge import JudgeOptions, LawJudge, PausingPruner
 from autosched.search.law_pruner import LawPruner
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.optuna_pruner import NoPruner, OptunaPruner
@@ -34,7 +35,11 @@ def make_search(space: Space) -> tuple[Controller, Pruner]:
         SpaceError: an unknown name, or an option it does not have.
     """
     controller, pruner = make_controller(space), make_pruner(space)
-    return controller, PausingPruner(pruner, controller) if isinstance(controller, LawController) else pruner
+    if not isinstance(controller, LawController):
+        return controller, pruner
+    if isinstance(pruner, LawPruner):
+        return controller, LawJudge(space, controller, JudgeOptions.of(space.pruner.options))
+    return controller, PausingPruner(pruner, controller)
 
 
 def make_pruner(space: Space) -> Pruner:
