@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autosched.ledger.state import StudyState
-from autosched.search.room import room_for
+from autosched.search.room import room_for, trials_left
 from autosched.space.records import Space
 
 
@@ -32,8 +32,7 @@ def closed(space: Space, state: StudyState, *, needs: int | None = None) -> str 
             when None.
     """
     budget = space.budget
-    proposed = state.kinds["default"] + state.kinds["search"]
-    if budget.trials is not None and proposed >= budget.trials:
+    if trials_left(space, state) == 0:
         return f"{budget.trials} trials are proposed"
     if not fits(space, state, space.horizon_steps if needs is None else needs):
         return f"{budget.steps} updates are used or promised"

@@ -168,12 +168,12 @@ class Loop:
         state = self._journal.state
         thrifty = self._controller.counts_prefixes
         action: Proposal | Thaw | None = self._pruner.thaw(state)
-        if action is None and budget.closed(self._space, state, needs=0 if thrifty else None) is None:
+        if action is None and (thrifty or budget.closed(self._space, state) is None):
             action = self._controller.ask(state)
             self._exhausted = action is None and not (thrifty and state.active)  # a pruned trial makes room again
         if isinstance(action, Thaw):
             return self._thaw(action)
-        if action is None or not budget.fits(self._space, state, self._needs(action) if thrifty else 0):
+        if action is None or budget.closed(self._space, state, needs=self._needs(action) if thrifty else 0) is not None:
             return False
         self._start("search", action, self._space.seed)
         return True

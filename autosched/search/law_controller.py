@@ -31,15 +31,19 @@ from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import generator
 from autosched.schedules.schedule import FloatArray
 from autosched.search.belief import Belief, Fitted
+from autosched.search.divergence import boundary
 from autosched.search.law_candidates import Candidate, Candidates
 from autosched.search.law_options import LawOptions
 from autosched.search.protocols import Proposal, Thaw
-from autosched.search.room import room_for
+from autosched.search.room import room_for, trials_left
 from autosched.space.records import Space
 
 MOST_STOPPED = 24
 INTERVAL = 0.9
+HOPELESS = 0.05
 ORIGINS = 6
+MOST_SEEN = 200
+SAFE_SHARE = 0.2  # of the horizon: a run that got so far did not diverge at its peak
 _JITTER = 1e-10
 
 
@@ -81,15 +85,19 @@ class LawController:
         self._weighed: tuple[int, int | None, _Scores | None] | None = None
 
     def ask(self, state: StudyState) -> Proposal | Thaw | None:
-        """The most promising new point or stopped trial that fits the budget; None when nothing does."""
-        planned = self._design(state)
+        """The most promising new point or stopped trial that fits the budget; None when nothing does.
+
+        When all trials are proposed, stopped ones are thawed as long as they have a chance.
+        """
+        spent = trials_left(self._space, state) == 0
+        planned = None if spent else self._design(state)
         if planned is not None:
             return planned
         scores = self._scores(state, None)
         if scores is None:
-            return self._blind(state)
+            return None if spent else self._blind(state)
         number = scores.best()
-        if number is None:
+        if number is None or (spent and scores.chance[number] < HOPELESS):
             return None
         chosen = scores.candidates[number]
         if chosen.trial is None:
@@ -187,40 +195,52 @@ class LawController:
         return self._weighed[2]
 
     def _weigh(self, state: StudyState, fitted: Fitted, running: int | None) -> _Scores:
+        """Scores of the candidates that can be had; what the budget has no room for is no competitor either."""
         pool = self._pool()
         known = [pool.of(trial) for trial in state.trials if trial.status == "running" and trial.kind != "confirm"]
         known += pool.stopped(state, MOST_STOPPED)
-        near = pool.near(state, self._origins(state))
         tried = {trial.fingerprint for trial in state.trials}
-        pooled = [i for i, candidate in enumerate(pool.pool) if candidate.schedule.fingerprint not in tried]
-        fresh = [*known, *[c for c in near if c.schedule.fingerprint not in tried]]
-        candidates = [*fresh, *[pool.pool[i] for i in pooled]]
-        ends = self._ends(fitted, fresh, pooled)
-        chance = self._chances(state, ends, generator(self._space.seed, len(state.log), "law"))
-        horizon = self._space.horizon_steps
+        fresh = [c for c in pool.near(state, self._origins(state)) if c.schedule.fingerprint not in tried]
+        every = [*known, *fresh, *pool.pool]
+        free = np.array([self._free(state, candidate, running) for candidate in every], dtype=np.bool_)
+        new = np.array([c.trial is not None or c.schedule.fingerprint not in tried for c in every], dtype=np.bool_)
+        going = np.array([c.trial is not None and state.trials[c.trial].status == "running" for c in every])
+        rows = np.flatnonzero((free & new) | going)
+        candidates = [every[row] for row in rows]
+        ends = self._ends(fitted, [*known, *fresh])
+        ends = Ends(log_mean=ends.log_mean[rows], covariance=ends.covariance[np.ix_(rows, rows)])
+        random = generator(self._space.seed, len(state.log), "law")
+        chance = self._chances(state, ends, self._survival(state, candidates), random)
         needs = np.array([max(candidate.needs(state), self._space.eval_every) for candidate in candidates])
-        free = np.array([self._free(state, c, running) for c in candidates], dtype=np.bool_)
-        return _Scores(candidates, chance, np.where(free, chance * horizon / needs, -1.0))
+        return _Scores(candidates, chance, np.where(free[rows], chance * self._space.horizon_steps / needs, -1.0))
 
-    def _ends(self, fitted: Fitted, fresh: list[Candidate], pooled: list[int]) -> Ends:
-        """Joint final losses of the fresh candidates, then of those of the pool that nobody has tried."""
+    def _ends(self, fitted: Fitted, fresh: list[Candidate]) -> Ends:
+        """Joint final losses of the fresh candidates and then of the pool."""
         asked = [AskedEnds.of([candidate.schedule for candidate in fresh]), self._pool().asked]
         runs = [None if c.trial is None else fitted.runs.get(c.trial) for c in fresh]
-        whole = joint_ends(
-            fitted.law, asked if fresh else asked[1:], [*runs, *[None] * len(self._pool().pool)], luck=False
-        )
-        rows = np.array([*range(len(fresh)), *[len(fresh) + i for i in pooled]], dtype=np.intp)
-        return Ends(log_mean=whole.log_mean[rows], covariance=whole.covariance[np.ix_(rows, rows)])
+        runs += [None] * len(self._pool().pool)
+        return joint_ends(fitted.law, asked if fresh else asked[1:], runs, luck=False)
 
-    def _chances(self, state: StudyState, ends: Ends, random: np.random.Generator) -> FloatArray:
+    def _survival(self, state: StudyState, candidates: list[Candidate]) -> FloatArray:
+        """Probability of each candidate not to diverge."""
+        horizon = self._space.horizon_steps
+        searched = [trial for trial in state.trials if trial.kind != "confirm"]
+        diverged = [self._belief.schedule(trial) for trial in searched if trial.status == "diverged"]
+        safe = [trial for trial in searched if trial.status != "diverged" and trial.step >= SAFE_SHARE * horizon]
+        found = boundary([self._belief.schedule(trial) for trial in safe[-MOST_SEEN:]], diverged[-MOST_SEEN:])
+        return np.ones(len(candidates)) if found is None else found.survival([c.schedule for c in candidates])
+
+    def _chances(self, state: StudyState, ends: Ends, survival: FloatArray, random: np.random.Generator) -> FloatArray:
         """Probability of each to be the best of all, complete trials included, within the tolerance."""
         sound = np.isfinite(ends.log_mean)
         mean = np.where(sound, ends.log_mean, np.inf)
         covariance = np.where(sound[:, None] & sound[None, :], ends.covariance, 0.0)
         draws = mean + _correlated(covariance, random.standard_normal((self._options.draws, mean.size)))
+        draws = np.where(random.uniform(size=draws.shape) < survival, draws, np.inf)
         best = state.best_trial()
         least = draws.min(axis=1, initial=np.inf if best is None or best.value is None else float(np.log(best.value)))
-        chance: FloatArray = (draws <= least[:, None] + self._options.tolerance).mean(axis=0)
+        near = draws <= least[:, None] + self._options.tolerance
+        chance: FloatArray = (near & np.isfinite(draws)).mean(axis=0)
         return chance
 
     def _origins(self, state: StudyState) -> list[Any]:
@@ -236,6 +256,8 @@ class LawController:
         """Whether a candidate may be chosen: it does not run already, and the budget has what it needs."""
         if candidate.trial is not None and state.trials[candidate.trial].status == "running":
             return candidate.trial == running
+        if candidate.trial is None and trials_left(self._space, state) == 0:
+            return False
         promised = 0 if running is None else self._space.horizon_steps - state.trials[running].step
         return self._fits(state, candidate.needs(state) - promised)
 

@@ -1,7 +1,8 @@
 """What becomes of a running trial under the law controller: it goes on, waits, or is stopped; with the law's forecast.
 
 With the forecast's mean m and relative standard deviation s, and the best complete loss b, the probability that the
-trial beats it is ``Phi((ln b - ln m) / s)``. Under `threshold` the trial is stopped; a share of such trials is kept
+trial beats it is ``Phi((ln b - ln m) / s)``. Under ``(1 - interval) / 2``, that is when the low end of the interval
+is above b, the trial is stopped; a share of such trials is kept
 nevertheless, to count how often that would have been wrong (audits). A stopped trial stays among the controller's
 candidates, so it is thawed when the law changes its mind.
 """
@@ -9,46 +10,17 @@ candidates, so it is thawed when the law changes its mind.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from scipy.special import ndtr, ndtri
 
-from autosched.errors import SpaceError
 from autosched.ledger.records import KEEP, Decision, Forecast
 from autosched.ledger.state import StudyState
 from autosched.randomness import uniform
 from autosched.search.law_controller import INTERVAL, LawController
+from autosched.search.law_pruner import LawPrunerOptions
 from autosched.search.protocols import Pruner
 from autosched.space.records import Space
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeOptions:
-    """Options of ``pruner: law`` that matter beside ``controller: law``.
-
-    Attributes:
-        threshold: probability of beating the best complete trial under which a trial is stopped.
-        audit_share: share of such trials that are kept.
-    """
-
-    threshold: float = 0.05
-    audit_share: float = 0.1
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> JudgeOptions:
-        """From a space file's mapping, whose other options are the pruner's own.
-
-        Raises:
-            SpaceError: a threshold or a share that is no probability.
-        """
-        found = cls(**{name: options[name] for name in ("threshold", "audit_share") if name in options})
-        for name in ("threshold", "audit_share"):
-            value = getattr(found, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise SpaceError(f"pruner law: {name} must be in [0, 1], but got {value!r}.")
-        return found
 
 
 class LawJudge:
@@ -56,9 +28,10 @@ class LawJudge:
 
     Args:
         space: gives the seed of the audit draws.
+        options: of the law pruner; `interval` and `audit_share` count here.
     """
 
-    def __init__(self, space: Space, controller: LawController, options: JudgeOptions) -> None:
+    def __init__(self, space: Space, controller: LawController, options: LawPrunerOptions) -> None:
         self._seed, self._controller, self._options = space.seed, controller, options
 
     def decide(self, state: StudyState, trial: int) -> Decision:
@@ -76,7 +49,7 @@ class LawJudge:
         if best is None or best.value is None:
             return None
         chance = chance_below(forecast, best.value)
-        if chance >= self._options.threshold:
+        if chance >= (1 - self._options.interval) / 2:
             return None
         reason = f"its chance to beat {best.value:.4f} is {chance:.1%}"
         if uniform(self._seed, trial, "audit") < self._options.audit_share:

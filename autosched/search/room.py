@@ -1,9 +1,16 @@
-"""How many updates a study may still promise."""
+"""How many trials and updates a study may still promise."""
 
 from __future__ import annotations
 
 from autosched.ledger.state import StudyState
 from autosched.space.records import Space
+
+
+def trials_left(space: Space, state: StudyState) -> int | None:
+    """Trials that may still be proposed; None without a limit in trials."""
+    if space.budget.trials is None:
+        return None
+    return max(space.budget.trials - state.kinds["default"] - state.kinds["search"], 0)
 
 
 def room_for(space: Space, state: StudyState) -> int | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from autosched.errors import SpaceError
 from autosched.search.law_controller import LawController
-from autosched.search.law_judge import JudgeOptions, LawJudge, PausingPruner
-from autosched.search.law_pruner import LawPruner
+from autosched.search.law_judge import LawJudge, PausingPruner
+from autosched.search.law_pruner import LawPruner, LawPrunerOptions
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.optuna_pruner import NoPruner, OptunaPruner
 from autosched.search.protocols import Controller, Pruner
@@ -38,7 +38,7 @@ def make_search(space: Space) -> tuple[Controller, Pruner]:
     if not isinstance(controller, LawController):
         return controller, pruner
     if isinstance(pruner, LawPruner):
-        return controller, LawJudge(space, controller, JudgeOptions.of(space.pruner.options))
+        return controller, LawJudge(space, controller, LawPrunerOptions.of(space.pruner.options))
     return controller, PausingPruner(pruner, controller)
 
 
