@@ -15,6 +15,7 @@ from autosched.cli import (
     import_command,
     inspect_commands,
     law_commands,
+    range_command,
     refine_command,
     schedule_commands,
     server_commands,
@@ -32,6 +33,7 @@ app = typer.Typer(
 study_commands.register(app)
 inspect_commands.register(app)
 schedule_commands.register(app)
+range_command.register(app)
 import_command.register(app)
 law_commands.register(app)
 refine_command.register(app)

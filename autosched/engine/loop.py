@@ -98,9 +98,12 @@ class Loop:
             self._stop_all(over)
             return False
         self._schedule()
+        head = self._head()
+        if head is not None and head.due <= self._journal.state.clock:
+            self._settle(head)  # a shared prefix costs no time, so it is known before the next proposal is made
+            return True
         if self._propose():
             return True
-        head = self._head()
         if head is not None:
             self._settle(head)
         return head is not None
@@ -309,4 +312,4 @@ class Loop:
     def _reason(self) -> str:
         state = self._journal.state
         over = budget.spent(self._space, state, seconds=self._seconds()) or budget.closed(self._space, state)
-        return over or "nothing is left to try"
+        return over or "nothing is left to try: what is drawn anew was tried before"

@@ -17,5 +17,8 @@ def constant_lrs(params: Params, start: int, steps: int) -> FloatArray:
 
 CONSTANT_BODY = Body(parameters=(PEAK_LR,), lrs=constant_lrs, non_increasing=True)
 CONSTANT = composed(CONSTANT_BODY).family(
-    "constant", summary="warmup, then the peak LR to the end", source="the baseline of every comparison"
+    "constant",
+    summary="warmup, then the peak LR to the end",
+    source="the baseline of every comparison",
+    formula="peak",
 )

@@ -127,4 +127,5 @@ CYCLIC = composed(
     "cyclic",
     summary="up and down between a base LR and the peak: triangular, triangular2 or exp_range",
     source="Smith 2017, arXiv:1506.01186; torch's CyclicLR",
+    formula="peak (b + (1 - b) s h), s up and down in lines, h the height of the cycle",
 )

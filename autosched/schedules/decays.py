@@ -80,11 +80,13 @@ LINEAR = composed(decay_body(shapes.linear)).family(
     "linear",
     summary="warmup, then a straight line to the final LR",
     source="Defazio et al. 2023, arXiv:2310.07831; to exactly zero: Bergsma et al. 2025, arXiv:2502.15938",
+    formula="peak (r + (1 - r) (1 - u))",
 )
 COSINE = composed(decay_body(shapes.cosine)).family(
     "cosine",
     summary="warmup, then half a cosine to the final LR",
     source="Loshchilov and Hutter 2017, arXiv:1608.03983, one cycle",
+    formula="peak (r + (1 - r) (1 + cos(pi u)) / 2)",
 )
 POLYNOMIAL = composed(
     Body(parameters=(PEAK_LR, DECAY_POWER, FINAL_LR_RATIO), lrs=_polynomial_lrs, non_increasing=True)
@@ -92,6 +94,7 @@ POLYNOMIAL = composed(
     "polynomial",
     summary="warmup, then a power of what is left of the run, to the final LR",
     source="Chen et al. 2017 (DeepLab), arXiv:1606.00915, the poly policy",
+    formula="peak (r + (1 - r) (1 - u)**decay_power)",
 )
 EXPONENTIAL = composed(
     Body(parameters=(PEAK_LR, POSITIVE_FINAL_LR_RATIO), lrs=_exponential_lrs, non_increasing=True)
@@ -99,4 +102,5 @@ EXPONENTIAL = composed(
     "exponential",
     summary="warmup, then the same factor for every update, to the final LR",
     source="torch's ExponentialLR",
+    formula="peak r**u",
 )

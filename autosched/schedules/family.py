@@ -18,6 +18,8 @@ class Family:
         name: the name in spaces and records.
         summary: one line for a person.
         source: where the shape comes from.
+        formula: the body's LR in one line, in the words of the family's module; empty when nobody wrote one.
+        experimental: whether the source could not be read, so that the formula may not be the author's.
         parameters: the parameters by name, in the order they are checked and drawn.
         lrs: ``lrs(params, steps)`` -> LR of every update, float64 of shape (steps,).
         trunk_steps: ``trunk_steps(params, steps)`` -> how many first updates do not depend on the cooldown's
@@ -37,6 +39,8 @@ class Family:
     trunk_parameters: frozenset[str]
     fault: Callable[[Params, int], str | None]
     non_increasing: bool
+    formula: str = ""
+    experimental: bool = False
 
     def complete(self, params: Params, *, steps: int) -> dict[str, ParameterValue]:
         """All parameters that exist here, checked, in canonical types and in the family's order, defaults filled in.

@@ -47,4 +47,5 @@ INVERSE_SQRT = composed(Body(parameters=(PEAK_LR, TIMESCALE_STEPS), lrs=inverse_
     "inverse_sqrt",
     summary="warmup, then the inverse square root of the update's number",
     source="Vaswani et al. 2017, arXiv:1706.03762; T5: Raffel et al. 2020, arXiv:1910.10683",
+    formula="peak sqrt(s / (j + s)), s = timescale_steps",
 )

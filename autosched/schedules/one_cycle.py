@@ -123,4 +123,5 @@ ONE_CYCLE = composed(
     "one_cycle",
     summary="up to the peak LR and down to far below where it began",
     source="Smith and Topin 2017, arXiv:1708.07120; torch's OneCycleLR",
+    formula="up from peak initial_lr_ratio to peak, down to peak r, each half a cosine or a line",
 )

@@ -15,7 +15,7 @@ from autosched.errors import ScheduleError
 from autosched.schedules.schedule import FloatArray, ParameterValue
 
 Params = Mapping[str, ParameterValue]
-Kind = Literal["float", "integer", "choice", "numbers"]
+Kind = Literal["float", "integer", "choice", "numbers", "text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,8 @@ class Parameter:
 
     Attributes:
         name: the name in spaces and records, e.g. ``cooldown_fraction``.
-        kind: ``float`` (finite), ``integer``, ``choice`` (one of `choices`) or ``numbers`` (a list of floats).
+        kind: ``float`` (finite), ``integer``, ``choice`` (one of `choices`), ``numbers`` (a list of floats) or ``text``
+            (not empty; what it may say is for the family's `fault`).
         meaning: one line for a person.
         unit: ``LR``, ``updates``, ``share of the run``, …; empty for a bare number or a choice.
         low: smallest allowed value (of every number of a list); not itself allowed when `low_open`.
@@ -109,6 +110,8 @@ class Parameter:
         """What is allowed, to be read after "must be", e.g. ``in (0, 1]``, ``> 0``, ``a whole number >= 0``."""
         if self.kind == "choice":
             return f"one of {', '.join(self.choices)}"
+        if self.kind == "text":
+            return "a text"
         noun = {"float": "", "integer": "a whole number ", "numbers": "a list of numbers "}[self.kind]
         interval = self._interval()
         if not interval and self.kind == "float":
@@ -142,6 +145,10 @@ class Parameter:
             value = value.item()
         if self.kind == "choice":
             if not isinstance(value, str) or value not in self.choices:
+                raise self._error(family, value)
+            return value
+        if self.kind == "text":
+            if not isinstance(value, str) or not value.strip():
                 raise self._error(family, value)
             return value
         if self.kind == "numbers":

@@ -140,8 +140,15 @@ class Parts:
             return f"warmup_steps must be below the {steps} steps of the schedule, but got {warmup_steps}."
         return self.warmup.fault(params, steps) or self.body.fault(params, steps) or self.cooldown.fault(params, steps)
 
-    def family(self, name: str, *, summary: str, source: str) -> Family:
+    def family(self, name: str, *, summary: str, source: str, formula: str = "", experimental: bool = False) -> Family:
         """The parts as a family; its parameters are those of the body, then the warmup's, then the cooldown's.
+
+        Args:
+            name: its name in spaces and records.
+            summary: one line for a person.
+            source: where the shape comes from.
+            formula: the body's LR in one line.
+            experimental: whether the source could not be read.
 
         Raises:
             ValueError: two parts have a parameter of the same name; one of them must be renamed.
@@ -164,4 +171,6 @@ class Parts:
             trunk_parameters=frozenset(p.name for p in trunk) if has_cooldown else frozenset(),
             fault=self.fault,
             non_increasing=self.body.non_increasing,
+            formula=formula,
+            experimental=experimental,
         )

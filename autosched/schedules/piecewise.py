@@ -49,4 +49,5 @@ PIECEWISE = composed(Body(parameters=(VALUES, BOUNDARIES), lrs=piecewise_lrs, fa
     "piecewise",
     summary="warmup, then one LR per stage",
     source="Jin et al. 2021 (AutoLRS), arXiv:2105.10762",
+    formula="values[k] from boundaries[k-1] to boundaries[k]",
 )

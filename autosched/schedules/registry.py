@@ -6,17 +6,28 @@ from collections.abc import Mapping
 
 from autosched.errors import ScheduleError
 from autosched.schedules.constant import CONSTANT
+from autosched.schedules.cosine_power import COSINE_POWER
 from autosched.schedules.cyclic import CYCLIC
+from autosched.schedules.cyclic_tradeoff import CYCLIC_TRADEOFF
 from autosched.schedules.decays import COSINE, EXPONENTIAL, LINEAR, POLYNOMIAL
+from autosched.schedules.expression import EXPRESSION
 from autosched.schedules.family import Family
+from autosched.schedules.infinite import INFINITE
 from autosched.schedules.inverse_sqrt import INVERSE_SQRT
 from autosched.schedules.one_cycle import ONE_CYCLE
 from autosched.schedules.piecewise import PIECEWISE
+from autosched.schedules.power import POWER
+from autosched.schedules.reuse import REUSE
+from autosched.schedules.rewarm import REWARM
+from autosched.schedules.rex import REX
 from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.schedules.spline import SPLINE
 from autosched.schedules.stages import STEP_DECAY, TWO_STAGE
 from autosched.schedules.table import TABLE
+from autosched.schedules.uba import UBA
 from autosched.schedules.warm_restarts import WARM_RESTARTS
 from autosched.schedules.wsd import WSD
+from autosched.schedules.wsd_s import WSD_S
 
 
 def family_names() -> tuple[str, ...]:
@@ -89,7 +100,18 @@ FAMILIES: dict[str, Family] = {
         ONE_CYCLE,
         CYCLIC,
         WARM_RESTARTS,
+        REX,
+        UBA,
+        COSINE_POWER,
+        POWER,
+        WSD_S,
+        INFINITE,
+        CYCLIC_TRADEOFF,
+        REWARM,
+        REUSE,
+        SPLINE,
         PIECEWISE,
+        EXPRESSION,
         TABLE,
     )
 }

@@ -68,6 +68,7 @@ STEP_DECAY = composed(Body(parameters=(PEAK_LR, DROPS, DROP_FACTOR), lrs=step_de
     "step_decay",
     summary="warmup, then equal stages, each at the same share of the LR before it",
     source="He et al. 2016, arXiv:1512.03385; torch's StepLR",
+    formula="peak drop_factor**floor((drops + 1) u)",
 )
 
 SECOND_STAGE_FRACTION = Parameter(
@@ -100,4 +101,5 @@ TWO_STAGE = composed(
     "two_stage",
     summary="warmup, the peak LR, then a lower one",
     source="Luo et al. 2025 (the multi-power law), arXiv:2503.12811",
+    formula="peak; then peak second_lr_ratio",
 )

@@ -22,5 +22,5 @@ def _fault(params: Params, steps: int) -> str | None:
 
 LRS = Parameter(name="lrs", kind="numbers", meaning="LR of every update", unit="LR", low=0)
 TABLE = Parts(body=Body(parameters=(LRS,), lrs=table_lrs, fault=_fault), warmup=NO_WARMUP).family(
-    "table", summary="one LR per update, as given", source="a curve from elsewhere"
+    "table", summary="one LR per update, as given", source="a curve from elsewhere", formula="lrs[t]"
 )

@@ -37,12 +37,15 @@ from autosched.schedules.schedule import FloatArray
 def warm_restart_lrs(params: Params, start: int, steps: int) -> FloatArray:
     """LRs of the updates start..steps-1, shape (steps - start,); see the module's formulas."""
     updates = steps - start
-    edges = cycle_edges(params, updates)
-    counts = np.diff(np.minimum(edges, updates))
     # (1 + cos(pi u)) / 2 = sin(pi / 2 * left)**2, which keeps its digits near the end of the cycle
-    left = (np.repeat(edges[1:], counts) - np.arange(updates)) / np.repeat(np.diff(edges), counts)
-    fall = down_to(float_of(params, "final_lr_ratio"), np.square(np.sin(np.pi / 2 * left)))
-    return float_of(params, "peak_lr") * fall
+    height = np.square(np.sin(np.pi / 2 * left_of_cycles(cycle_edges(params, updates), updates)))
+    return float_of(params, "peak_lr") * down_to(float_of(params, "final_lr_ratio"), height)
+
+
+def left_of_cycles(edges: NDArray[np.int64], updates: int) -> FloatArray:
+    """Share of its cycle that is still to come, for every update, shape (updates,); 1 where a cycle begins."""
+    counts = np.diff(np.minimum(edges, updates))
+    return np.asarray((np.repeat(edges[1:], counts) - np.arange(updates)) / np.repeat(np.diff(edges), counts))
 
 
 def cycle_edges(params: Params, updates: int) -> NDArray[np.int64]:
@@ -118,4 +121,5 @@ WARM_RESTARTS = composed(
     "warm_restarts",
     summary="cosine cycles that restart at the peak LR, each longer than the one before",
     source="Loshchilov and Hutter 2017 (SGDR), arXiv:1608.03983; torch's CosineAnnealingWarmRestarts",
+    formula="peak (r + (1 - r) (1 + cos(pi v)) / 2) in every cycle, v its share that is over",
 )

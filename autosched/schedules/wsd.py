@@ -29,4 +29,5 @@ WSD = Parts(body=CONSTANT_BODY, warmup=WARMUP, cooldown=COOLDOWN).family(
     "wsd",
     summary="warmup, the peak LR, then a cooldown at the end",
     source="Hu et al. 2024 (MiniCPM), arXiv:2404.06395; 1 - sqrt: Hägele et al. 2024, arXiv:2405.18392",
+    formula="peak; then peak (r + (1 - r) g(v)) in the cooldown",
 )

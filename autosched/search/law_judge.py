@@ -1,8 +1,8 @@
 """What becomes of a running trial under the law controller: it goes on, waits, or is stopped; with the law's forecast.
 
 With the forecast's mean m and relative standard deviation s, and the best complete loss b, the probability that the
-trial beats it is ``Phi((ln b - ln m) / s)``. Under ``(1 - interval) / 2``, that is when the low end of the interval
-is above b, the trial is stopped; a share of such trials is kept
+trial beats it is ``Phi((ln b - ln m) / s)``. Under the `threshold` of the law pruner's options the trial is
+stopped; a share of such trials is kept
 nevertheless, to count how often that would have been wrong (audits). A stopped trial stays among the controller's
 candidates, so it is thawed when the law changes its mind.
 """
@@ -28,7 +28,7 @@ class LawJudge:
 
     Args:
         space: gives the seed of the audit draws.
-        options: of the law pruner; `interval` and `audit_share` count here.
+        options: of the law pruner; `threshold` and `audit_share` count here.
     """
 
     def __init__(self, space: Space, controller: LawController, options: LawPrunerOptions) -> None:
@@ -49,7 +49,7 @@ class LawJudge:
         if best is None or best.value is None:
             return None
         chance = chance_below(forecast, best.value)
-        if chance >= (1 - self._options.interval) / 2:
+        if chance >= self._options.rule.threshold:
             return None
         reason = f"its chance to beat {best.value:.4f} is {chance:.1%}"
         if uniform(self._seed, trial, "audit") < self._options.audit_share:

@@ -16,6 +16,7 @@ from autosched.errors import SpaceError
 from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.randomness import key
 from autosched.schedules.schedule import ParameterValue
+from autosched.search.distinct import SAMPLER_DRAWS, Distinct
 from autosched.search.listed import Listed
 from autosched.search.optuna_options import SAMPLER_OPTIONS, check_options
 from autosched.search.protocols import Proposal
@@ -91,7 +92,7 @@ class OptunaController:
 
     def __init__(self, space: Space, component: Component, *, remembered: int = REMEMBERED) -> None:
         self._space, self._component, self._remembered = space, component, remembered
-        self._listed = Listed(space)
+        self._listed, self._distinct = Listed(space), Distinct(space)
         self._stateful = component.name in _STATEFUL
         self._sampler(0)  # options are checked before anything is trained
         self._restart()
@@ -106,21 +107,42 @@ class OptunaController:
         self._study = self._new_study()
 
     def ask(self, state: StudyState) -> Proposal | None:
-        """The sampler's choice for trial ``len(state.trials)``; None when a list of candidates has none left."""
+        """The sampler's choice for trial ``len(state.trials)``, a curve that no earlier trial has.
+
+        None when the space has none left: a list of candidates is used up, or whatever is drawn was tried before.
+        """
         number = len(state.trials)
         if self._asked is not None and self._asked[0] == number and self._cursor == len(state.log):
             return self._asked[1]
         if self._asked is not None and not _taken_up(state, *self._asked):
             self._restart()
         self._catch_up(state)
-        left = self._listed.left(state)
-        if self._listed and not left:
-            return None
-        proposal = self._sample(number)
-        if left:
-            proposal = self._settle_on_candidate(number, proposal, left)
-        self._asked = (number, proposal)
+        proposal = self._candidate(state, number) if self._listed else self._new_curve(state, number)
+        if proposal is not None:
+            self._asked = (number, proposal)
         return proposal
+
+    def _candidate(self, state: StudyState, number: int) -> Proposal | None:
+        left = self._listed.left(state)
+        return self._settle_on_candidate(number, self._sample(number), left) if left else None
+
+    def _new_curve(self, state: StudyState, number: int) -> Proposal | None:
+        """What the sampler wants unless it was tried before; then what it wants at a further try, or a random point.
+
+        Whether there is anything new is settled first, apart from the sampler and from what it has learned.
+        """
+        tried = self._distinct.tried(state, number)
+        otherwise = self._distinct.from_the_space(number, tried)
+        if otherwise is None:
+            return None
+        for attempt in range(SAMPLER_DRAWS):
+            proposal = self._sample(number, attempt)
+            if self._distinct.is_new(proposal, tried):
+                return proposal
+            self._drop(number)
+        if not self._stateful:
+            self._insert(number, otherwise)
+        return Proposal(family=otherwise.family, params=otherwise.params)
 
     def _new_study(self) -> optuna.Study:
         import optuna
@@ -128,14 +150,15 @@ class OptunaController:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         return optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=0))
 
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        seed, sequence = (key(self._space.seed, part, "propose") for part in (number, "sequence"))
+    def _sampler(self, number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
+        place = (number, attempt) if attempt else (number,)
+        seed, sequence = key(self._space.seed, *place, "propose"), key(self._space.seed, "sequence", "propose")
         return make_sampler(self._component.name, self._component.options, seed, sequence)
 
-    def _sample(self, number: int) -> Proposal:
+    def _sample(self, number: int, attempt: int = 0) -> Proposal:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._study.sampler = self._sampler(number)
+            self._study.sampler = self._sampler(number, attempt)
             trial = self._study.ask()
             proposal = suggest(self._space, trial)
         self._numbers[number] = trial.number
@@ -143,17 +166,21 @@ class OptunaController:
             self._forget_draft(trial.number)
         return proposal
 
+    def _drop(self, number: int) -> None:
+        """Take back what was sampled for a trial: samplers learn nothing from an Optuna trial that failed."""
+        from optuna.trial import TrialState as OptunaState
+
+        self._study.tell(self._numbers.pop(number), state=OptunaState.FAIL)
+
     def _settle_on_candidate(self, number: int, wanted: Proposal, left: list[ScheduleSpec]) -> Proposal:
         """The candidate to train instead; the Optuna study then has it in place of what the sampler wanted.
 
         A sampler with a state keeps what it wanted, because asking it again must give the same.
         """
-        from optuna.trial import TrialState as OptunaState
-
         free = self._component.name == "random"
         spec = left[0] if free else self._listed.nearest(wanted, left)
         if not self._stateful:
-            self._study.tell(self._numbers.pop(number), state=OptunaState.FAIL)
+            self._drop(number)
             self._insert(number, spec)
         return Proposal(family=spec.family, params=spec.params)
 
@@ -174,7 +201,7 @@ class OptunaController:
             if trial.kind == "confirm":
                 continue
             if kind == "proposed":
-                self._proposed(trial)
+                self._proposed(trial, state)
                 if len(self._numbers) >= 1.5 * self._remembered:
                     self._forget()
             elif kind == "ended":
@@ -184,13 +211,17 @@ class OptunaController:
                 self._tell(trial, status)
         self._cursor = len(state.log)
 
-    def _proposed(self, trial: TrialState) -> None:
+    def _proposed(self, trial: TrialState, state: StudyState) -> None:
         if self._asked is not None and self._asked[0] == trial.number:
             self._asked = None
-            if trial.number in self._numbers:
+            if self._stateful or trial.number in self._numbers:
                 return
         if self._stateful and trial.kind == "search":
-            self._sample(trial.number)
+            # ledgers older than the rule of one trial per curve may hold a curve twice
+            if self._listed or trial.fingerprint in self._distinct.tried(state, trial.number):
+                self._sample(trial.number)
+            else:
+                self._new_curve(state, trial.number)
             return
         self._insert(trial.number, ScheduleSpec(family=trial.family, params=trial.params))
 

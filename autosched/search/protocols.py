@@ -50,7 +50,10 @@ class Controller(Protocol):
     counts_prefixes: ClassVar[bool]
 
     def ask(self, state: StudyState) -> Proposal | Thaw | None:
-        """The next proposal, as trial ``len(state.trials)``, or a trial to thaw; None when nothing is left to try."""
+        """The next proposal, as trial ``len(state.trials)``, or a trial to thaw; None when nothing is left to try.
+
+        A proposal's schedule is none of an earlier trial's: parameters that give the same curve are one point.
+        """
 
 
 class Pruner(Protocol):

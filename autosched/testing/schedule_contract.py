@@ -71,6 +71,8 @@ def parameter_values(parameter: Parameter, steps: int) -> st.SearchStrategy[Any]
     """Allowed values of one parameter; counts of updates stay below `steps`."""
     if parameter.kind == "choice":
         return st.sampled_from(parameter.choices)
+    if parameter.kind == "text":
+        return st.text(min_size=1, max_size=50).filter(str.strip)
     low = parameter.low if math.isfinite(parameter.low) else -1e6
     high = parameter.high if math.isfinite(parameter.high) else 1e6
     if parameter.kind == "integer":

@@ -21,9 +21,10 @@ def carried(
 ) -> Schedule:
     """The same kind of schedule with `steps` updates and `factor` times the peak LR.
 
-    A family's schedule is built again: LRs times `factor`, counts of updates times the ratio of the horizons, rounded;
-    only the warmup keeps its number of updates, since it lasts as long as the optimizer's statistics need. A table, or
-    a schedule whose LRs are not those of its parameters, is stretched as a whole, warmup included, by interpolation.
+    A family's schedule is built again: counts of updates times the ratio of the horizons, rounded, LRs times `factor`;
+    only the warmup keeps its number of updates, since it lasts as long as the optimizer's statistics need. Where that
+    does not scale the whole curve (a power law cut off at a maximum) the LRs are scaled and the result is a table. A
+    table, or a schedule whose LRs are not those of its parameters, is stretched as a whole, warmup included.
 
     Args:
         changes: parameters of the family to give another value.
@@ -39,10 +40,9 @@ def carried(
         [4.0, 3.5, 2.5, 2.0]
     """
     if is_family(schedule):
-        parameters = get_family(schedule.family).parameters
-        ratio = steps / schedule.steps
-        params = {name: _scaled(parameters[name], value, factor, ratio) for name, value in schedule.params.items()}
-        return build(schedule.family, {**params, **(changes or {})}, steps=steps)
+        same, scaled = (_rebuilt(schedule, steps, by, changes or {}) for by in (1.0, factor))
+        whole = np.allclose(scaled.lrs, factor * same.lrs, rtol=1e-9, atol=0)
+        return scaled if whole else Schedule(factor * same.lrs)
     if changes:
         raise ScheduleError(f"a table has no {', '.join(changes)}: only a family's schedule can be changed so.")
     shares = (np.arange(schedule.steps) + 0.5) / schedule.steps
@@ -58,6 +58,13 @@ def is_family(schedule: Schedule) -> bool:
         return build(schedule.family, schedule.params, steps=schedule.steps) == schedule
     except ScheduleError:
         return False
+
+
+def _rebuilt(schedule: Schedule, steps: int, factor: float, changes: Mapping[str, ParameterValue]) -> Schedule:
+    """The family's schedule for `steps` updates, its LRs given as parameters times `factor`."""
+    parameters, ratio = get_family(schedule.family).parameters, steps / schedule.steps
+    params = {name: _scaled(parameters[name], value, factor, ratio) for name, value in schedule.params.items()}
+    return build(schedule.family, {**params, **changes}, steps=steps)
 
 
 def _scaled(parameter: Parameter, value: ParameterValue, factor: float, ratio: float) -> ParameterValue:

@@ -21,6 +21,7 @@ KEYS = {
         "full_cost",
         "trained",
         "retrained",
+        "range_test",
         "reused",
         "saved_by_pruning",
         "saved_by_divergence",
@@ -31,6 +32,8 @@ KEYS = {
     "overhead_ms_per_segment": None,
     "audits": None,
     "false_kills": None,
+    "range_test": None,
+    "lr_sensitivity": None,
     "confirmation": {
         "seeds",
         "best",

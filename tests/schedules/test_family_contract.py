@@ -5,17 +5,28 @@ from hypothesis import strategies as st
 
 from autosched.schedules import family_names
 from autosched.schedules.constant import CONSTANT
+from autosched.schedules.cosine_power import COSINE_POWER
 from autosched.schedules.cyclic import CYCLIC
+from autosched.schedules.cyclic_tradeoff import CYCLIC_TRADEOFF
 from autosched.schedules.decays import COSINE, EXPONENTIAL, LINEAR, POLYNOMIAL
+from autosched.schedules.expression import EXPRESSION
+from autosched.schedules.infinite import INFINITE
 from autosched.schedules.inverse_sqrt import INVERSE_SQRT
 from autosched.schedules.one_cycle import ONE_CYCLE
 from autosched.schedules.parameter import PEAK_LR
 from autosched.schedules.parts import Body, Parts
 from autosched.schedules.piecewise import PIECEWISE
+from autosched.schedules.power import POWER
+from autosched.schedules.reuse import REUSE
+from autosched.schedules.rewarm import REWARM
+from autosched.schedules.rex import REX
+from autosched.schedules.spline import SPLINE
 from autosched.schedules.stages import STEP_DECAY, TWO_STAGE
 from autosched.schedules.table import TABLE
+from autosched.schedules.uba import UBA
 from autosched.schedules.warm_restarts import WARM_RESTARTS
 from autosched.schedules.wsd import COOLDOWN, WSD
+from autosched.schedules.wsd_s import WSD_S
 from autosched.testing.schedule_contract import FamilyContract
 
 LRS = st.floats(0, 1e3, allow_subnormal=False)
@@ -70,6 +81,46 @@ class TestWarmRestarts(FamilyContract):
     family = WARM_RESTARTS
 
 
+class TestRex(FamilyContract):
+    family = REX
+
+
+class TestUba(FamilyContract):
+    family = UBA
+
+
+class TestCosinePower(FamilyContract):
+    family = COSINE_POWER
+
+
+class TestPower(FamilyContract):
+    family = POWER
+
+
+class TestWsdS(FamilyContract):
+    family = WSD_S
+
+
+class TestInfinite(FamilyContract):
+    family = INFINITE
+
+
+class TestCyclicTradeoff(FamilyContract):
+    family = CYCLIC_TRADEOFF
+
+
+class TestRewarm(FamilyContract):
+    family = REWARM
+
+
+class TestReuse(FamilyContract):
+    family = REUSE
+
+
+class TestSpline(FamilyContract):
+    family = SPLINE
+
+
 @st.composite
 def stages(draw):
     steps = draw(st.integers(1, 200))
@@ -82,6 +133,33 @@ def stages(draw):
 class TestPiecewise(FamilyContract):
     family = PIECEWISE
     inputs = stages()
+
+
+def peaks():
+    return st.floats(1e-9, 1e9)
+
+
+@st.composite
+def formulas(draw):
+    steps = draw(st.integers(1, 200))
+    text = draw(
+        st.sampled_from(
+            (
+                "peak",
+                "peak * (1 - t / T)",
+                "peak / 4",
+                "peak * sqrt(1 / (1 + t))",
+                "0 if t < T / 2 else peak * sin(t) ** 2",
+                "peak * (sin(t)**2 + cos(t)**2)",
+            )
+        )
+    )
+    return {"peak_lr": draw(peaks()), "expression": text, "warmup_steps": draw(st.integers(0, steps - 1))}, steps
+
+
+class TestExpression(FamilyContract):
+    family = EXPRESSION
+    inputs = formulas()
 
 
 class TestTable(FamilyContract):

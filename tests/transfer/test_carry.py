@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autosched.errors import ScheduleError
-from autosched.schedules.registry import build
+from autosched.schedules.registry import build, family_names, get_family
 from autosched.schedules.schedule import Schedule
 from autosched.transfer import carried
 
@@ -34,6 +34,31 @@ def test_parameters_of_the_family_can_be_changed_on_the_way():
     old = build("wsd", {"peak_lr": 0.01, "cooldown_fraction": 0.1}, steps=100)
     new = carried(old, steps=100, factor=2.0, changes={"cooldown_fraction": 0.9})
     assert new == build("wsd", {"peak_lr": 0.02, "cooldown_fraction": 0.9}, steps=100)
+
+
+@pytest.mark.parametrize("family", [name for name in family_names() if name != "table"])
+def test_every_familys_whole_curve_is_scaled(family):
+    required = {
+        "peak_lr": 0.01,
+        "values": [0.01, 0.001],
+        "boundaries": [50.0],
+        "expression": "peak / (1 + t)",
+        "ratios": [0.5, 0.2],
+        "cycle_steps": 40,
+    }
+    parameters = get_family(family).parameters
+    old = build(family, {name: required[name] for name, p in parameters.items() if p.required}, steps=100)
+    same, half = carried(old, steps=1_000), carried(old, steps=1_000, factor=0.5)
+    assert (same.family, same.steps, half.steps) == (family, 1_000, 1_000)
+    np.testing.assert_allclose(half.lrs, 0.5 * same.lrs, rtol=1e-9)
+
+
+def test_what_scaled_parameters_do_not_scale_becomes_a_table():
+    old = build("power", {"batch_size": 1, "sequence_length": 64, "warmup_steps": 10}, steps=1_000)
+    assert carried(old, steps=2_000).family == "power"
+    half = carried(old, steps=2_000, factor=0.5)
+    assert half == Schedule(0.5 * build("power", dict(old.params), steps=2_000).lrs)
+    assert half.family == "table"
 
 
 def test_a_table_is_stretched_as_a_whole():
