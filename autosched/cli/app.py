@@ -13,9 +13,12 @@ from typer.exceptions import TyperException
 
 from autosched.cli import (
     compare_command,
+    family_command,
     import_command,
     inspect_commands,
     law_commands,
+    plot_command,
+    range_command,
     refine_command,
     schedule_commands,
     server_commands,
@@ -32,7 +35,10 @@ app = typer.Typer(
 )
 study_commands.register(app)
 inspect_commands.register(app)
+family_command.register(app)
+plot_command.register(app)
 schedule_commands.register(app)
+range_command.register(app)
 import_command.register(app)
 law_commands.register(app)
 refine_command.register(app)

@@ -16,6 +16,7 @@ from autosched.cli.study import CHECKS, RunOptions, create_study, preflight, run
 from autosched.ledger.store import Ledger
 from autosched.report.text import final_lines
 from autosched.space import load_space, space_to_json
+from autosched.space.auto_bounds import has_auto_bounds
 from autosched.space.records import Space
 
 AddressOption = Annotated[
@@ -113,7 +114,10 @@ def _run(store: Ledger, study: str, options: RunOptions, as_json: bool) -> int:
         )
         return 1
     if outcome.summary["best"] is None:
-        print(f"autosched: error: no trial of {study!r} completed; see `autosched status {study}`.", file=sys.stderr)
+        tested = outcome.summary["range_test"]
+        unbounded = tested is not None and tested["low"] is None
+        reason = outcome.summary["reason"] if unbounded else f"no trial of {study!r} completed"
+        print(f"autosched: error: {reason.rstrip('.')}; see `autosched status {study}`.", file=sys.stderr)
         return 1
     return 0
 
@@ -138,9 +142,12 @@ def _description(path: Path, space: Space) -> list[str]:
     budget = {f.name: getattr(space.budget, f.name) for f in dataclasses.fields(space.budget)}
     limits = ", ".join(f"{value:g} {name}" for name, value in budget.items() if value is not None)
     families = ", ".join(family.family for family in space.schedule)
+    sweep = space.range_test
+    tested = f"first a range test from LR {sweep.low:g} to {sweep.high:g}, at most {sweep.steps} updates, for peak_lr,"
     return [
         f"{path}: sound.",
         f"study {space.study}: {families} on the {space.trainer.use} trainer, {space.horizon_steps} updates a run,",
+        *([tested] if has_auto_bounds(space) else []),
         f"controller {space.controller.name}, pruner {space.pruner.name}, at most {limits}.",
     ]
 

@@ -23,7 +23,9 @@ from autosched.report.html_sections import (
     trials_section,
     usage_section,
 )
+from autosched.report.lr_section import lr_section
 from autosched.report.markup import Html, join, tag
+from autosched.report.range_test_plot import study_range_test
 from autosched.space import space_to_json
 from autosched.space.records import Space
 
@@ -33,6 +35,7 @@ FIGURES = {
     "winner_and_default": plots.winner_and_default,
     "forecasts": plots.forecasts,
     "parameters": plots.parameter_plot,
+    "range_test": study_range_test,
     "costs": plots.costs,
 }
 """File name without its ending -> what draws it."""
@@ -87,6 +90,7 @@ def report_page(
     sections = [
         ("use", "Use it", usage_section(summary)),
         ("search", "Search", search_section(figures)),
+        ("lr", "Peak LR", lr_section(summary, figures)),
         ("forecasts", "Forecasts", forecast_section(figures)),
         ("pruned", "Pruned", pruned_section(state, space)),
         ("audits", "Audits", audit_section(state)),

@@ -32,8 +32,8 @@ class Method:
 
     @property
     def label(self) -> str:
-        """``name+pruner``, or the name alone without a pruner."""
-        return self.name if self.pruner == "none" else f"{self.name}+{self.pruner}"
+        """``name+pruner``."""
+        return f"{self.name}+{self.pruner}"
 
     @property
     def installed(self) -> bool:
