@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,9 @@ def compare(
     fresh_seeds: Annotated[
         int, typer.Option("--fresh-seeds", min=0, help="Train every study's winner again on so many fresh seeds.")
     ] = 0,
+    no_default: Annotated[
+        bool, typer.Option("--no-default", help="Studies begin without the space's default schedule.")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", min=1, help="Studies at the same time; default: resources.workers.")
     ] = None,
@@ -73,6 +77,7 @@ def compare(
     loaded = load_space(space, override or [], CHECKS)
     chosen = parse_methods(methods, variant or [], loaded)
     terms = _terms(loaded, algoperf=algoperf, full_runs=full_runs, seeds=seeds, fresh_seeds=fresh_seeds)
+    terms = dataclasses.replace(terms, with_default=terms.with_default and not no_default)
     goal = Goal(target=target, tolerance=tolerance)
     folder = out or Path(f"compare-{loaded.study}")
     jobs = plan(loaded, chosen, terms, folder, CHECKS)
@@ -133,6 +138,7 @@ def _origin(space: Space, methods: tuple[Method, ...], terms: Terms, goal: Goal)
         "seeds": terms.seeds,
         "budget": {"steps": terms.budget.steps, "trials": terms.budget.trials},
         "fresh_seeds": terms.fresh_seeds,
+        "with_default": terms.with_default,
         "target": goal.target,
         "tolerance": goal.tolerance,
         "versions": versions(),

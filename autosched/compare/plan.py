@@ -132,9 +132,11 @@ def _checked(
 
 
 def _document(space: Space, method: Method) -> Document:
-    """The space with the method's own changes."""
-    named = replace(space, controller=method.controller, pruner=method.pruner)
-    return Document(data=space_to_json(named), places={}).with_overrides(method.overrides)
+    """The space with the method's own changes, whose keys are those of a space file."""
+    data = space_to_json(replace(space, controller=method.controller, pruner=method.pruner))
+    if "schedule" in data:  # a list of families in JSON, a mapping in files
+        data["schedule"] = {name: family for entry in data["schedule"] for name, family in entry.items()}
+    return Document(data=data, places={}).with_overrides(method.overrides)
 
 
 def _job(space: Space, method: Method, terms: Terms, seed: int, folder: Path) -> Job:
