@@ -25,8 +25,8 @@ from autosched.schedules.schedule import Schedule
 from autosched.space.records import Space
 
 GROWTH = 1.3
-MOST_CURVES = 28
-POINTS_PER_CURVE = 32
+MOST_CURVES = 24
+POINTS_PER_CURVE = 24
 _MOST_SEGMENTS = 10**9
 
 
@@ -62,16 +62,27 @@ class Belief:
         self._horizon, self._every = space.horizon_steps, space.checkpoint_every
         self._schedules: dict[int, Schedule] = {}
         self._segments: list[int] = []  # the places in the log where a trial advanced
+        self._diverged = 0
         self._cursor = 0
         self._cold: tuple[int, AutoLaw | FitFailure] | None = None
-        self._now: tuple[int, Fitted | FitFailure] | None = None
+        self._now: tuple[tuple[int, int], Fitted | FitFailure] | None = None
 
     def at(self, state: StudyState) -> Fitted | FitFailure:
         """The law now."""
-        length = len(state.log)
-        if self._now is None or self._now[0] != length:
-            self._now = length, self._fit(state)
+        place = self.place(state)
+        if self._now is None or self._now[0] != place:
+            self._now = place, self._fit(state)
         return self._now[1]
+
+    def place(self, state: StudyState) -> tuple[int, int]:
+        """How much was seen: segments, and divergences; what is proposed, paused or thawed teaches nothing."""
+        for place in range(self._cursor, len(state.log)):
+            entry = state.log[place]
+            if entry.kind == "advanced":
+                self._segments.append(place)
+            self._diverged += entry.status == "diverged"
+        self._cursor = len(state.log)
+        return len(self._segments), self._diverged
 
     def schedule(self, trial: TrialState) -> Schedule:
         """The trial's schedule over the whole horizon."""
@@ -81,10 +92,6 @@ class Belief:
         return found
 
     def _fit(self, state: StudyState) -> Fitted | FitFailure:
-        for place in range(self._cursor, len(state.log)):
-            if state.log[place].kind == "advanced":
-                self._segments.append(place)
-        self._cursor = len(state.log)
         milestone = _milestone(len(self._segments))
         if milestone == 0:
             return FitFailure(reason="nothing is trained yet.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,7 @@ class Candidates:
         self.pool = self._distinct(specs, known=set())
         self.asked = AskedEnds.of([candidate.schedule for candidate in self.pool])
         self._trials: dict[int, Candidate] = {}
+        self._latest: tuple[Any, list[Candidate]] | None = None
 
     def of(self, trial: TrialState) -> Candidate:
         """A trial as a candidate."""
@@ -75,11 +77,20 @@ class Candidates:
         numbers.sort(key=lambda n: -state.trials[n].due)
         return [self.of(state.trials[number]) for number in numbers[:most]]
 
-    def near(self, state: StudyState, origins: Sequence[ScheduleSpec]) -> list[Candidate]:
-        """New points: each origin with some parameters moved a little, or with another cooldown after its trunk."""
+    def near(self, seen: int, origins: Sequence[ScheduleSpec]) -> list[Candidate]:
+        """New points: each origin with some parameters moved a little, or with another cooldown after its trunk.
+
+        Args:
+            seen: segments that the study has seen; with as many, the same points.
+        """
         if self._space.candidates or not origins:
             return []
-        generator_ = generator(self._space.seed, len(state.log), "near")
+        if self._latest is None or self._latest[0] != (seen, tuple(map(repr, origins))):
+            self._latest = (seen, tuple(map(repr, origins))), self._around(seen, origins)
+        return self._latest[1]
+
+    def _around(self, seen: int, origins: Sequence[ScheduleSpec]) -> list[Candidate]:
+        generator_ = generator(self._space.seed, seen, "near")
         specs = []
         for index in range(self._near):
             origin = origins[index % len(origins)]

@@ -82,6 +82,7 @@ class LawController:
         self._space, self._options = space, LawOptions.of(options)
         self._belief = Belief(space)
         self._candidates: Candidates | None = None
+        self._known_ends: tuple[Any, Ends] | None = None
         self._weighed: tuple[int, int | None, _Scores | None] | None = None
 
     def ask(self, state: StudyState) -> Proposal | Thaw | None:
@@ -198,24 +199,31 @@ class LawController:
         """Scores of the candidates that can be had; what the budget has no room for is no competitor either."""
         pool = self._pool()
         known = [pool.of(trial) for trial in state.trials if trial.status == "running" and trial.kind != "confirm"]
-        known += pool.stopped(state, MOST_STOPPED)
+        known = sorted([*known, *pool.stopped(state, MOST_STOPPED)], key=lambda candidate: candidate.trial or 0)
         tried = {trial.fingerprint for trial in state.trials}
-        fresh = [c for c in pool.near(state, self._origins(state)) if c.schedule.fingerprint not in tried]
+        seen, _ = self._belief.place(state)
+        fresh = [c for c in pool.near(seen, self._origins(state)) if c.schedule.fingerprint not in tried]
         every = [*known, *fresh, *pool.pool]
         free = np.array([self._free(state, candidate, running) for candidate in every], dtype=np.bool_)
         new = np.array([c.trial is not None or c.schedule.fingerprint not in tried for c in every], dtype=np.bool_)
         going = np.array([c.trial is not None and state.trials[c.trial].status == "running" for c in every])
         rows = np.flatnonzero((free & new) | going)
         candidates = [every[row] for row in rows]
-        ends = self._ends(fitted, [*known, *fresh])
+        ends = self._ends(state, fitted, [*known, *fresh])
         ends = Ends(log_mean=ends.log_mean[rows], covariance=ends.covariance[np.ix_(rows, rows)])
         random = generator(self._space.seed, len(state.log), "law")
         chance = self._chances(state, ends, self._survival(state, candidates), random)
         needs = np.array([max(candidate.needs(state), self._space.eval_every) for candidate in candidates])
         return _Scores(candidates, chance, np.where(free[rows], chance * self._space.horizon_steps / needs, -1.0))
 
-    def _ends(self, fitted: Fitted, fresh: list[Candidate]) -> Ends:
-        """Joint final losses of the fresh candidates and then of the pool."""
+    def _ends(self, state: StudyState, fitted: Fitted, fresh: list[Candidate]) -> Ends:
+        """Joint final losses of the fresh candidates and then of the pool; the same until something new is seen."""
+        asked_for = (self._belief.place(state), tuple((c.trial, c.schedule.fingerprint) for c in fresh))
+        if self._known_ends is None or self._known_ends[0] != asked_for:
+            self._known_ends = asked_for, self._joint_ends(fitted, fresh)
+        return self._known_ends[1]
+
+    def _joint_ends(self, fitted: Fitted, fresh: list[Candidate]) -> Ends:
         asked = [AskedEnds.of([candidate.schedule for candidate in fresh]), self._pool().asked]
         runs = [None if c.trial is None else fitted.runs.get(c.trial) for c in fresh]
         runs += [None] * len(self._pool().pool)
