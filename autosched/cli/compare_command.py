@@ -19,54 +19,65 @@ from autosched.compare.plan import Job, Terms, algoperf_terms, equal_updates, pl
 from autosched.compare.run import Means, run_jobs
 from autosched.compare.scores import TOLERANCE
 from autosched.compare.table import plain_lines
+from autosched.compare.trace import Trace
 from autosched.errors import UsageError
 from autosched.space import load_space
 from autosched.space.records import Space
 
 FULL_RUNS = 6.0
+MethodsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--methods",
+        help="CONTROLLER+PRUNER,…; without a pruner, the space's. "
+        "Default: the space's own, tpe+none, random+none, random+asha.",
+        metavar="LIST",
+    ),
+]
+VariantOption = Annotated[
+    list[str] | None,
+    typer.Option("--variant", help="A further method: 'NAME=CONTROLLER+PRUNER KEY=VALUE …'.", metavar="TEXT"),
+]
+FullRunsOption = Annotated[
+    float | None, typer.Option("--full-runs", min=1, help="Budget of each study, in full runs; default: 6.")
+]
+AlgoperfOption = Annotated[
+    bool, typer.Option("--algoperf", help="AlgoPerf's bookkeeping: 5 trials a study, median of the fastest ones.")
+]
+TargetOption = Annotated[
+    float | None, typer.Option("--target", help="Final loss to reach; default: the best any method found.")
+]
+FreshOption = Annotated[
+    int, typer.Option("--fresh-seeds", min=0, help="Train every study's winner again on so many fresh seeds.")
+]
+NoDefaultOption = Annotated[
+    bool, typer.Option("--no-default", help="Studies begin without the space's default schedule.")
+]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Studies at the same time; default: resources.workers.")
+]
+OverrideOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Override one value for all methods.", metavar="KEY=VALUE")
+]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder; default: compare-STUDY.", metavar="FOLDER")
+]
 
 
 def compare(
     space: Annotated[Path, typer.Argument(help="The space file.", metavar="SPACE")],
-    methods: Annotated[
-        str | None,
-        typer.Option(
-            "--methods",
-            help="CONTROLLER+PRUNER,…; without a pruner, the space's. "
-            "Default: the space's own, tpe+none, random+none, random+asha.",
-            metavar="LIST",
-        ),
-    ] = None,
-    variant: Annotated[
-        list[str] | None,
-        typer.Option("--variant", help="A further method: 'NAME=CONTROLLER+PRUNER KEY=VALUE …'.", metavar="TEXT"),
-    ] = None,
+    methods: MethodsOption = None,
+    variant: VariantOption = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Studies of each method.")] = 3,
-    full_runs: Annotated[
-        float | None, typer.Option("--full-runs", min=1, help="Budget of each study, in full runs; default: 6.")
-    ] = None,
-    algoperf: Annotated[
-        bool, typer.Option("--algoperf", help="AlgoPerf's bookkeeping: 5 trials a study, median of the fastest ones.")
-    ] = False,
-    target: Annotated[
-        float | None, typer.Option("--target", help="Final loss to reach; default: the best any method found.")
-    ] = None,
+    full_runs: FullRunsOption = None,
+    algoperf: AlgoperfOption = False,
+    target: TargetOption = None,
     tolerance: Annotated[float, typer.Option("--tolerance", help="Nats above the best that count.")] = TOLERANCE,
-    fresh_seeds: Annotated[
-        int, typer.Option("--fresh-seeds", min=0, help="Train every study's winner again on so many fresh seeds.")
-    ] = 0,
-    no_default: Annotated[
-        bool, typer.Option("--no-default", help="Studies begin without the space's default schedule.")
-    ] = False,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Studies at the same time; default: resources.workers.")
-    ] = None,
-    override: Annotated[
-        list[str] | None, typer.Option("--set", help="Override one value for all methods.", metavar="KEY=VALUE")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder; default: compare-STUDY.", metavar="FOLDER")
-    ] = None,
+    fresh_seeds: FreshOption = 0,
+    no_default: NoDefaultOption = False,
+    workers: WorkersOption = None,
+    override: OverrideOption = None,
+    out: OutOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Compare controllers and pruners side by side at equal budget; call it again to go on or to add methods.
@@ -105,7 +116,7 @@ def _terms(space: Space, *, algoperf: bool, full_runs: float | None, seeds: int,
     return algoperf_terms(seeds=seeds)
 
 
-def _run(jobs: tuple[Job, ...], processes: int) -> list[Any] | None:
+def _run(jobs: tuple[Job, ...], processes: int) -> list[Trace] | None:
     """All traces; None after an interrupt."""
     means = Means(
         make_backend=partial(make_backend, options=RunOptions(backend="local")),
