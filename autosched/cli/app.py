@@ -12,9 +12,11 @@ from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from autosched.cli import (
+    family_command,
     import_command,
     inspect_commands,
     law_commands,
+    plot_command,
     range_command,
     refine_command,
     schedule_commands,
@@ -32,6 +34,8 @@ app = typer.Typer(
 )
 study_commands.register(app)
 inspect_commands.register(app)
+family_command.register(app)
+plot_command.register(app)
 schedule_commands.register(app)
 range_command.register(app)
 import_command.register(app)

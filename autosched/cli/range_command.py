@@ -17,6 +17,7 @@ from autosched.errors import WorkError
 from autosched.report.range_test_plot import range_test_plot
 from autosched.space.trainer_file import SweepTask, load_sweep_task
 from workers.registry import check_trainer, make_trainer
+from workers.threads import with_threads
 
 READINGS = ("low", "high", "divergence_lr", "steepest_lr", "valley_low", "valley_high", "start_loss", "lowest_loss")
 
@@ -42,7 +43,7 @@ def range_test(
     task = load_sweep_task(file, override or [], lambda spec: check_trainer(spec.use, spec.options))
     task = _with_options(task, low=low, high=high, steps=steps, seed=seed)
     with tempfile.TemporaryDirectory(prefix="autosched-") as folder:
-        runner = SegmentRunner(make_trainer)
+        runner = SegmentRunner(with_threads(make_trainer, task.cpus))
         found = run_sweep(runner, task.trainer, seed=task.seed, sweep=task.sweep, save_uri=f"{folder}/swept")
     picture = range_test_plot(found, title=f"LR range test of {task.trainer.use}, seed {task.seed}")
     if out is not None and picture is not None:

@@ -13,11 +13,12 @@ from dataclasses import replace
 from autosched.curves.range_test import RangeTest, RangeTestFailure, Sweep
 from autosched.engine.dispatcher import Dispatcher
 from autosched.engine.execute import SegmentRunner
-from autosched.engine.plan import TrialPlan, segment_ids
+from autosched.engine.plan import TrialPlan
 from autosched.errors import WorkError
 from autosched.ledger.events import RangeTested
 from autosched.ledger.records import Failure, Observation, Segment
 from autosched.ledger.sweeps import read_sweep
+from autosched.search.prefixes import segment_ids
 from autosched.space.auto_bounds import conflict
 from autosched.space.records import ScheduleSpec, Space
 from autosched.space.trainer_spec import TrainerSpec

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from autosched.ledger.state import StudyState, TrialState
+from autosched.ledger.state import THAWABLE, StudyState, TrialState
 from autosched.report.audits import audits
 from autosched.report.confirmation import winner
 from autosched.report.curves import DRAWN_TRIALS
@@ -93,7 +93,7 @@ def forecast_section(figures: Mapping[str, bytes]) -> Html | None:
 
 def pruned_section(state: StudyState, space: Space) -> Html | None:
     """Which trials were stopped by the pruner, and why."""
-    pruned = [trial for trial in state.trials if trial.status == "pruned"]
+    pruned = [trial for trial in state.trials if trial.status in THAWABLE]
     if not pruned:
         return None
     fixed = _fixed(state)

@@ -23,7 +23,7 @@ from autosched.space.records import Space
 
 __all__ = ["summarise", "winner"]
 
-STATUSES: tuple[TrialStatus, ...] = ("complete", "pruned", "diverged", "failed", "stopped", "running")
+STATUSES: tuple[TrialStatus, ...] = ("complete", "pruned", "paused", "diverged", "failed", "stopped", "running")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -196,7 +196,7 @@ def _place_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _counts(trials: Mapping[str, int]) -> str:
-    kinds = ("complete", "pruned", "diverged", "failed", "stopped", "running")
+    kinds = ("complete", "pruned", "paused", "diverged", "failed", "stopped", "running")
     confirm = f" ({trials['confirm']} of them on fresh seeds)" if trials["confirm"] else ""
     return f"{trials['proposed']} proposed{confirm}" + "".join(f", {trials[k]} {k}" for k in kinds if trials[k])
 

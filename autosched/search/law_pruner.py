@@ -23,10 +23,13 @@ from autosched.randomness import uniform
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
 from autosched.search.law_rule import LawRule, OtherRun, interval_of
+from autosched.search.protocols import Thaw
 from autosched.space.records import Space
 
 LAW = "functional"
 _RECENT_TRIALS = 512
+_MOST_RECONSIDERED = 8
+_FAIR = 3.0  # times the threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,7 @@ class LawPruner:
         self._seed = space.seed
         self._options = LawPrunerOptions.of(options)
         self._schedules: dict[int, Schedule] = {}
+        self._looks: dict[tuple[int, int, int, int | None], str | None] = {}
 
     def decide(self, state: StudyState, trial: int) -> Decision:
         """Stop when the chance of beating the best complete trial is under the threshold."""
@@ -95,6 +99,29 @@ class LawPruner:
             reason = f"{verdict.reason}, but the trial is kept as an audit"
             return Decision(action="keep", reason=reason, forecast=forecast, audit=True)
         return Decision(action="stop" if verdict.stop else "keep", reason=verdict.reason, forecast=forecast)
+
+    def thaw(self, state: StudyState) -> Thaw | None:
+        """A stopped trial that has a fair chance after all: trials that ended since have changed the law's mind."""
+        stopped = [trial for trial in state.trials if trial.status == "pruned" and trial.forecast is not None]
+        stopped.sort(key=lambda trial: (trial.forecast.mean if trial.forecast else math.inf, trial.number))
+        for trial in stopped[:_MOST_RECONSIDERED]:
+            reason = self._reconsidered(state, trial)
+            if reason is not None:
+                return Thaw(trial=trial.number, reason=reason)
+        return None
+
+    def _reconsidered(self, state: StudyState, trial: TrialState) -> str | None:
+        """Why a stopped trial should go on; looked at once per complete trial, as only these change much."""
+        complete = sum(other.status == "complete" for other in state.trials[-_RECENT_TRIALS:])
+        look = (trial.number, trial.step, complete, state.best)
+        if look not in self._looks:
+            best = state.best_trial()
+            value = None if best is None else best.value
+            verdict = self._options.rule.judge(self._curve(trial), self._others(state, trial), value)
+            # A trial that is just above the threshold would come and go.
+            fair = verdict.chance is not None and verdict.chance > _FAIR * self._options.rule.threshold
+            self._looks[look] = verdict.reason if fair else None
+        return self._looks[look]
 
     def _record(self, found: HorizonForecast, judged: TrialState) -> Forecast:
         low, high = interval_of(found, self._options.interval)

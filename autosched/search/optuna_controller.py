@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from autosched.errors import SpaceError
-from autosched.ledger.state import StudyState, TrialState
+from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.randomness import key
 from autosched.schedules.schedule import ParameterValue
 from autosched.search.distinct import SAMPLER_DRAWS, Distinct
@@ -87,6 +87,8 @@ class OptunaController:
         component: sampler name and options.
         remembered: trials the sampler sees at least; the best and the latest are kept.
     """
+
+    counts_prefixes: ClassVar[bool] = False
 
     def __init__(self, space: Space, component: Component, *, remembered: int = REMEMBERED) -> None:
         self._space, self._component, self._remembered = space, component, remembered
@@ -192,7 +194,7 @@ class OptunaController:
 
     def _catch_up(self, state: StudyState) -> None:
         """Read the log from the cursor. What is done at an entry depends on the log up to it and on nothing later."""
-        for kind, number, step in state.log[self._cursor :]:
+        for kind, number, step, status, value in state.log[self._cursor :]:
             trial = state.trials[number]
             if kind == "advanced" and trial.points and trial.points[0].step <= step:
                 self._untrained = max(self._untrained, trial.points[0].loss)
@@ -203,8 +205,10 @@ class OptunaController:
                 if len(self._numbers) >= 1.5 * self._remembered:
                     self._forget()
             elif kind == "ended":
-                self._results[number] = self._value(trial)
-                self._tell(trial)
+                self._results[number] = self._value(status, value)
+                if self._is_told(number):  # it was thawed and ended again
+                    self._take_back(number)
+                self._tell(trial, status)
         self._cursor = len(state.log)
 
     def _proposed(self, trial: TrialState, state: StudyState) -> None:
@@ -235,15 +239,37 @@ class OptunaController:
         self._study.add_trial(create_trial(state=OptunaState.RUNNING, params=dict(params), distributions=typed))
         self._numbers[number] = len(self._study.get_trials(deepcopy=False)) - 1
 
-    def _value(self, trial: TrialState) -> float | None:
+    def _value(self, status: TrialStatus, value: float | None) -> float | None:
         """The number the sampler is told for an ended trial; None when there is none."""
-        if trial.status == "complete":
-            return trial.value
-        if trial.status == "diverged":
+        if status == "diverged":
             return self._untrained if math.isfinite(self._untrained) else None
-        return None if trial.forecast is None else trial.forecast.mean
+        return value
 
-    def _tell(self, trial: TrialState) -> None:
+    def _is_told(self, number: int) -> bool:
+        place = self._numbers.get(number)
+        return place is not None and self._study.get_trials(deepcopy=False)[place].state.is_finished()
+
+    def _take_back(self, number: int) -> None:
+        """Make a trial running again in the Optuna study, which is done by making the study anew without its result."""
+        from optuna.trial import TrialState as OptunaState
+        from optuna.trial import create_trial
+
+        trials = list(self._study.get_trials(deepcopy=False))
+        told = trials[self._numbers[number]]
+        trials[self._numbers[number]] = create_trial(
+            state=OptunaState.RUNNING, params=told.params, distributions=told.distributions
+        )
+        self._replace_study(trials)
+
+    def _replace_study(self, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
+        """A new Optuna study with these trials, in this order, and the attributes of the old one."""
+        before, self._study = self._study, self._new_study()
+        for name, value in before._storage.get_study_system_attrs(before._study_id).items():
+            self._study._storage.set_study_system_attr(self._study._study_id, name, value)
+        for trial in trials:
+            self._study.add_trial(trial)
+
+    def _tell(self, trial: TrialState, status: TrialStatus) -> None:
         from optuna.trial import TrialState as OptunaState
 
         number = self._numbers.get(trial.number)
@@ -252,7 +278,7 @@ class OptunaController:
         value = self._results[trial.number]
         if value is not None:
             self._study.tell(number, value)
-        elif trial.points and trial.status in {"pruned", "stopped"}:
+        elif trial.points and status in {"pruned", "paused", "stopped"}:
             storage_id = self._study.get_trials(deepcopy=False)[number]._trial_id
             self._study._storage.set_trial_intermediate_value(storage_id, trial.step, trial.points[-1].loss)
             self._study.tell(number, state=OptunaState.PRUNED)
@@ -265,7 +291,7 @@ class OptunaController:
         A sampler with a state needs the trials that hold it: CMA-ES the latest, a quasi-random sequence the first one,
         which says what its coordinates are, and its place in the sequence, which is an attribute of the study.
         """
-        before, trials, numbers = self._study, self._study.get_trials(deepcopy=False), self._numbers
+        trials, numbers = self._study.get_trials(deepcopy=False), self._numbers
         running = [n for n in numbers if n not in self._results]
         ended = sorted(n for n in numbers if n in self._results)
         half = self._remembered // 2
@@ -276,12 +302,8 @@ class OptunaController:
         else:
             chosen = sorted(older, key=self._rank)[:rest]
         kept = sorted({*running, *ended[-half:], *chosen})
-        self._study, self._numbers = self._new_study(), {}
-        for name, value in before._storage.get_study_system_attrs(before._study_id).items():
-            self._study._storage.set_study_system_attr(self._study._study_id, name, value)
-        for place, number in enumerate(kept):
-            self._study.add_trial(trials[numbers[number]])
-            self._numbers[number] = place
+        self._replace_study([trials[numbers[number]] for number in kept])
+        self._numbers = {number: place for place, number in enumerate(kept)}
         self._results = {number: value for number, value in self._results.items() if number in self._numbers}
 
     def _rank(self, number: int) -> tuple[float, int]:

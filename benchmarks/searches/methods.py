@@ -32,8 +32,8 @@ class Method:
 
     @property
     def label(self) -> str:
-        """``name+pruner``, or the name alone without a pruner."""
-        return self.name if self.pruner == "none" else f"{self.name}+{self.pruner}"
+        """``name+pruner``."""
+        return f"{self.name}+{self.pruner}"
 
     @property
     def installed(self) -> bool:
@@ -45,7 +45,7 @@ def all_methods() -> tuple[Method, ...]:
     """In the order of the table: libraries first, this package's own last."""
     samplers, pruners = ("random", "tpe", "gp"), ("none", "median", "asha", "hyperband")
     optuna = [_optuna(sampler, pruner) for sampler in samplers for pruner in pruners]
-    own = [_study(controller, pruner) for controller, pruner in (("random", "law"), ("tpe", "law"))]
+    own = [_study(controller, pruner) for controller, pruner in (("random", "law"), ("tpe", "law"), ("law", "law"))]
     others = [
         Method(name="random", pruner="ray_asha", run=_ray, package="ray.tune"),
         Method(name="random", pruner="syne_asha", run=_syne, package="syne_tune"),

@@ -67,7 +67,7 @@ def test_another_seed_proposes_otherwise(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("controller", "pruner"),
-    [("tpe", "median"), ("qmc", "asha"), ("cmaes", "hyperband"), ("random", "none"), ("tpe", "law")],
+    [("tpe", "median"), ("qmc", "asha"), ("cmaes", "hyperband"), ("random", "none"), ("tpe", "law"), ("law", "law")],
 )
 def test_a_driver_that_dies_after_any_event_changes_nothing(tmp_path: Path, controller: str, pruner: str) -> None:
     """The whole study, killed after event 1, 8, 15, … and resumed each time, equals the uninterrupted one."""
