@@ -1,5 +1,7 @@
 """Ray Tune with autosched's `LawScheduler`: SGD on a noisy quadratic, 16 schedules. See docs/integrations.md."""
 
+from pathlib import Path
+
 import numpy as np
 from ray import tune
 
@@ -19,15 +21,12 @@ def train(config):
             tune.report({"loss": 1 + curvature @ weights**2 / 2, "step": done})  # step: updates done
 
 
-def tuner(storage=None):
+if __name__ == "__main__":
     space = {"peak_lr": tune.loguniform(0.03, 1), "cooldown_fraction": tune.uniform(0.05, 1)}
     config = tune.TuneConfig(
-        metric="loss", mode="min", num_samples=16, scheduler=LawScheduler(schedule_of), reuse_actors=True
+        metric="loss", mode="min", num_samples=16, reuse_actors=True, scheduler=LawScheduler(schedule_of)
     )
-    return tune.Tuner(train, param_space=space, tune_config=config, run_config=tune.RunConfig(storage_path=storage))
-
-
-if __name__ == "__main__":
-    results = tuner().fit()
-    best, trained = results.get_best_result(), sum(result.metrics["step"] for result in results)
-    print(f"best {best.metrics['loss']:.4f} with {best.config}: trained {trained} of {16 * 1000} updates")
+    place = tune.RunConfig(storage_path=str(Path("ray_results").absolute()))
+    results = tune.Tuner(train, param_space=space, tune_config=config, run_config=place).fit()
+    trained = sum(result.metrics["step"] for result in results)
+    print(f"best {results.get_best_result().metrics['loss']:.4f}: trained {trained} of {16 * 1000} updates")
