@@ -312,4 +312,6 @@ class Loop:
     def _reason(self) -> str:
         state = self._journal.state
         over = budget.spent(self._space, state, seconds=self._seconds()) or budget.closed(self._space, state)
-        return over or "nothing is left to try: what is drawn anew was tried before"
+        if over is not None or self._controller.counts_prefixes:  # one that minds the budget may see no chance left
+            return over or "nothing is left to try"
+        return "nothing is left to try: what is drawn anew was tried before"

@@ -97,10 +97,10 @@ class Belief:
             return FitFailure(reason="nothing is trained yet.")
         if self._cold is None or self._cold[0] != milestone:
             curves, _ = self._curves(state, self._segments[milestone - 1] + 1)
-            self._cold = milestone, fit_auto(curves)
+            self._cold = milestone, _fitted(curves, None)
         cold = self._cold[1]
         curves, runs = self._curves(state, len(state.log))
-        law = fit_auto(curves, warm=cold) if isinstance(cold, AutoLaw) else fit_auto(curves)
+        law = _fitted(curves, cold if isinstance(cold, AutoLaw) else None)
         return Fitted(law=law, runs=runs) if isinstance(law, AutoLaw) else law
 
     def _curves(self, state: StudyState, length: int) -> tuple[list[Curve], dict[int, int]]:
@@ -148,6 +148,10 @@ class Belief:
         kept = whole[: max(MOST_CURVES // 2, MOST_CURVES - len(partial))]
         kept += partial[: MOST_CURVES - len(kept)]
         return sorted((reaches[n] for n in kept), key=lambda reach: (-reach.step, reach.trial.number))
+
+
+def _fitted(curves: list[Curve], warm: AutoLaw | None) -> AutoLaw | FitFailure:
+    return fit_auto(curves, warm=warm) if curves else FitFailure(reason="nothing is evaluated after the start-up yet.")
 
 
 def _end(reach: _Reach) -> tuple[float, int]:

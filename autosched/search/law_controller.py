@@ -125,6 +125,8 @@ class LawController:
             return None
         if len(designed) < self._design_size() or any(self._short_of_design(state.trials[n]) for n in designed):
             return Decision(action="pause", reason="the law needs to see other peak LRs first")
+        if state.trials[trial].step - taken_up_at(state, trial) < self._options.stretch * self._space.horizon_steps:
+            return None
         scores = self._scores(state, trial)
         best = None if scores is None else scores.best()
         if scores is None or best is None or scores.candidates[best].trial == trial:
@@ -272,6 +274,14 @@ class LawController:
     def _fits(self, state: StudyState, needs: int) -> bool:
         room = room_for(self._space, state)
         return room is None or needs <= room
+
+
+def taken_up_at(state: StudyState, trial: int) -> int:
+    """The update from which a running trial goes on since it was started or thawed last."""
+    for entry in reversed(state.log):
+        if entry.trial == trial and entry.kind in {"proposed", "thawed"}:
+            return entry.step
+    return 0
 
 
 def _correlated(covariance: FloatArray, normal: NDArray[np.float64]) -> FloatArray:

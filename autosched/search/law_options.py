@@ -20,6 +20,7 @@ class LawOptions:
         near: further ones, near the best and branching off trunks that exist.
         draws: joint draws of all candidates' final losses.
         tolerance: final losses this near to the best, relative, count as equally good.
+        stretch: share of the horizon that a trial is trained after its start or thaw before it may be paused.
         patience: another candidate must promise this many times more per update before a running trial is paused.
     """
 
@@ -29,6 +30,7 @@ class LawOptions:
     near: int = 32
     draws: int = 400
     tolerance: float = 7e-4
+    stretch: float = 0.08
     patience: float = 1.0
 
     def __post_init__(self) -> None:
@@ -36,6 +38,7 @@ class LawOptions:
             self._check(name, isinstance(getattr(self, name), int) and getattr(self, name) >= 1, "a whole number >= 1")
         self._check("near", isinstance(self.near, int) and self.near >= 0, "a whole number >= 0")
         self._check("design_share", 0 < self.design_share <= 1, "in (0, 1]")
+        self._check("stretch", 0 <= self.stretch <= 1, "in [0, 1]")
         self._check("tolerance", 0 <= self.tolerance < 1, "in [0, 1)")
         self._check("patience", self.patience >= 1, ">= 1")
 

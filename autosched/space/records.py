@@ -170,7 +170,7 @@ class Space:
     checkpoint_every: int
     schedule: tuple[FamilySpace, ...]
     default: ScheduleSpec | None = None
-    controller: Component = Component(name="tpe")
+    controller: Component = Component(name="law")
     pruner: Component = Component(name="law")
     budget: Budget = Budget(trials=20)
     resources: Resources = Resources()

@@ -100,7 +100,7 @@ def read_space(document: Document) -> Space:
     candidates = read_candidates(top, horizon)
     families = families_of(candidates) if candidates else read_families(top, horizon)
     default = read_default(top, horizon)
-    controller = _component(top, "controller", names.CONTROLLERS, Component(name="tpe"))
+    controller = _component(top, "controller", names.CONTROLLERS, Component(name="law"))
     pruner = _component(top, "pruner", names.PRUNERS, Component(name="law"))
     budget, resources, storage = _budget(top, horizon), _resources(top), _storage(top)
     tracking, confirm, sweep = _tracking(top), _confirm(top), read_sweep(top)
