@@ -1,4 +1,4 @@
-"""A plain Optuna study with autosched's `LawPruner`: SGD on a noisy quadratic, 24 schedules. See docs/integrations.md."""
+"""A plain Optuna study with autosched's `LawPruner`: SGD on a noisy quadratic, 24 schedules (docs/integrations.md)."""
 
 import numpy as np
 import optuna
@@ -8,6 +8,7 @@ from autosched.integrations.optuna import LawPruner
 
 
 def train(schedule):
+    """Yield updates done and the loss."""
     curvature, weights, rng = np.geomspace(1, 3e-3, 64), np.ones(64), np.random.default_rng(0)
     for done, lr in enumerate(schedule.lrs, start=1):
         weights -= lr * (curvature * weights + 0.5 * rng.normal(size=64))
@@ -16,7 +17,8 @@ def train(schedule):
 
 
 def objective(trial):
-    peak, cooldown = trial.suggest_float("peak_lr", 0.03, 1, log=True), trial.suggest_float("cooldown_fraction", 0.05, 1)
+    """Train with the proposed schedule; its final loss."""
+    peak, cooldown = trial.suggest_float("peak_lr", 0.03, 1, log=True), trial.suggest_float("cooldown", 0.05, 1)
     schedule = autosched.build("wsd", {"peak_lr": peak, "cooldown_fraction": cooldown}, steps=1000)
     LawPruner.set_schedule(trial, schedule)  # once, before training
     for done, loss in train(schedule):

@@ -1,4 +1,4 @@
-"""Ray Tune with autosched's `LawScheduler`: SGD on a noisy quadratic, 16 schedules. See docs/integrations.md."""
+"""Ray Tune with autosched's `LawScheduler`: SGD on a noisy quadratic, 16 schedules (docs/integrations.md)."""
 
 from pathlib import Path
 
@@ -10,10 +10,12 @@ from autosched.integrations.ray_tune import LawScheduler
 
 
 def schedule_of(config):
+    """The schedule that a trial of this config trains with."""
     return autosched.build("wsd", config, steps=1000)
 
 
 def train(config):
+    """Report the loss and the updates done."""
     curvature, weights, rng = np.geomspace(1, 3e-3, 64), np.ones(64), np.random.default_rng(0)
     for done, lr in enumerate(schedule_of(config).lrs, start=1):
         weights -= lr * (curvature * weights + 0.5 * rng.normal(size=64))

@@ -79,7 +79,11 @@ def test_a_restored_experiment_judges_by_what_its_trials_reported_before(tmp_pat
         trainable,
         param_space={"schedule": tune.grid_search(GOOD + HOPELESS)},
         tune_config=tune.TuneConfig(
-            metric="loss", mode="min", max_concurrent_trials=1, scheduler=LawScheduler(schedule_of, rule=rule)
+            metric="loss",
+            mode="min",
+            max_concurrent_trials=1,
+            reuse_actors=True,
+            scheduler=LawScheduler(schedule_of, rule=rule),
         ),
         run_config=tune.RunConfig(name="law", storage_path=str(tmp_path), callbacks=[CtrlC(after=4)], verbose=0),
     )
