@@ -11,7 +11,8 @@ scores are looked at again, and the trial is paused when another one promises mo
 take up again, so the search moves between partial runs as freely as the law changes its mind. Completed trials are
 known losses among the draws. Divergence is a constraint of its own (:mod:`autosched.search.divergence`).
 
-At the start the law knows nothing of this model: a few trials of different peak LRs are trained a little first. Ways
+At the start the law knows nothing of this model: a few trials of different peak LRs are trained a little first, unless
+old runs of the same model show the effect of the peak (:mod:`autosched.search.old_runs`). Ways
 that were tried and what they gave are in ``docs/search.md``.
 """
 
@@ -34,9 +35,11 @@ from autosched.search.belief import Belief, Fitted
 from autosched.search.divergence import boundary
 from autosched.search.law_candidates import Candidate, Candidates
 from autosched.search.law_options import LawOptions
+from autosched.search.old_runs import peak_prior
 from autosched.search.protocols import Proposal, Thaw
 from autosched.search.room import room_for, trials_left
 from autosched.space.records import Space
+from autosched.transfer import PeakPrior
 
 MOST_STOPPED = 24
 INTERVAL = 0.9
@@ -82,6 +85,8 @@ class LawController:
         self._space, self._options = space, LawOptions.of(options)
         self._belief = Belief(space)
         self._candidates: Candidates | None = None
+        self._peaks_known: bool | None = None
+        self._told: tuple[PeakPrior | None] | None = None
         self._known_ends: tuple[Any, Ends] | None = None
         self._weighed: tuple[int, int | None, _Scores | None] | None = None
 
@@ -146,7 +151,21 @@ class LawController:
             self._candidates = Candidates(self._space, size=self._options.pool, near=self._options.near)
         return self._candidates
 
+    def _knows_peaks(self) -> bool:
+        """Whether comparable old runs show what the peak LR does, so that no design is needed."""
+        if self._peaks_known is None:
+            self._peaks_known = len({curve.schedule.peak_lr for curve in self._belief.old()}) > 1
+        return self._peaks_known
+
+    def _prior(self) -> PeakPrior | None:
+        """Where other models' runs place the best peak LR; None where runs of the same model say it better."""
+        if self._told is None:
+            self._told = (None if self._knows_peaks() else peak_prior(self._space),)
+        return self._told[0]
+
     def _design_size(self) -> int:
+        if self._knows_peaks():
+            return 0
         peaks = {candidate.schedule.peak_lr for candidate in self._pool().pool}
         return min(self._options.design, len(peaks))
 
@@ -167,8 +186,9 @@ class LawController:
         peaks = np.log([max(candidate.schedule.peak_lr, 1e-300) for candidate in pool])
         tried = {trial.fingerprint for trial in state.trials}
         order = generator(self._space.seed, "design").permutation(size)
+        share, prior = (order[done] + 1) / (size + 1), self._prior()
         aims = np.unique(peaks) if np.unique(peaks).size <= 2 * size else np.sort(peaks)
-        aim = float(np.quantile(aims, (order[done] + 1) / (size + 1), method="nearest"))
+        aim = float(np.quantile(aims, share, method="nearest")) if prior is None else prior.quantile(share)
         gaps = np.abs(peaks - aim)
         nearest = [i for i in np.argsort(gaps, kind="stable") if pool[i].schedule.fingerprint not in tried]
         nearest = [i for i in nearest if gaps[i] <= gaps[nearest[0]] + 1e-9]
@@ -215,6 +235,7 @@ class LawController:
         ends = Ends(log_mean=ends.log_mean[rows], covariance=ends.covariance[np.ix_(rows, rows)])
         random = generator(self._space.seed, len(state.log), "law")
         chance = self._chances(state, ends, self._survival(state, candidates), random)
+        chance = chance * self._prior_weights(state, candidates)
         needs = np.array([max(candidate.needs(state), self._space.eval_every) for candidate in candidates])
         return _Scores(candidates, chance, np.where(free[rows], chance * self._space.horizon_steps / needs, -1.0))
 
@@ -252,6 +273,15 @@ class LawController:
         near = draws <= least[:, None] + self._options.tolerance
         chance: FloatArray = (near & np.isfinite(draws)).mean(axis=0)
         return chance
+
+    def _prior_weights(self, state: StudyState, candidates: list[Candidate]) -> FloatArray:
+        """What the prior leaves of each chance, 1 at its centre; all of it once a searched trial is complete."""
+        prior = self._prior()
+        if prior is None or any(trial.kind == "search" and trial.status == "complete" for trial in state.trials):
+            return np.ones(len(candidates))
+        peaks = np.log([max(candidate.schedule.peak_lr, 1e-300) for candidate in candidates])
+        weights: FloatArray = np.exp(-0.5 * ((peaks - prior.mean) / prior.sd) ** 2)
+        return weights
 
     def _origins(self, state: StudyState) -> list[Any]:
         """The points whose neighbourhood is looked at: the best complete trials, and the latest ones."""
