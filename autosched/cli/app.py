@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from autosched.cli import (
+    compare_command,
     family_command,
     import_command,
     inspect_commands,
@@ -42,6 +43,7 @@ import_command.register(app)
 law_commands.register(app)
 refine_command.register(app)
 transfer_command.register(app)
+compare_command.register(app)
 server_commands.register(app)
 
 

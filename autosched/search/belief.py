@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.laws.auto import AutoLaw, fit_auto
+from autosched.laws.auto import AutoLaw, AutoOptions, fit_auto
 from autosched.laws.fit import FitFailure
 from autosched.laws.forecast import thinned
 from autosched.ledger.state import StudyState, TrialState
@@ -28,6 +28,8 @@ from autosched.space.records import Space
 GROWTH = 1.3
 MOST_CURVES = 24
 POINTS_PER_CURVE = 24
+WORST_FIT = 0.15
+"""Misfit (log loss) above which the law says nothing of the study: what it misses widens its forecasts up to there."""
 _MOST_SEGMENTS = 10**9
 
 
@@ -164,7 +166,13 @@ class Belief:
 
 
 def _fitted(curves: list[Curve], warm: AutoLaw | None) -> AutoLaw | FitFailure:
-    return fit_auto(curves, warm=warm) if curves else FitFailure(reason="nothing is evaluated after the start-up yet.")
+    options = AutoOptions()
+    options = replace(options, fit=replace(options.fit, worst_sd=WORST_FIT))
+    return (
+        fit_auto(curves, options, warm=warm)
+        if curves
+        else FitFailure(reason="nothing is evaluated after the start-up yet.")
+    )
 
 
 def _end(reach: _Reach) -> tuple[float, int]:

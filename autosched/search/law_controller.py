@@ -12,8 +12,9 @@ take up again, so the search moves between partial runs as freely as the law cha
 known losses among the draws. Divergence is a constraint of its own (:mod:`autosched.search.divergence`).
 
 At the start the law knows nothing of this model: a few trials of different peak LRs are trained a little first, unless
-old runs of the same model show the effect of the peak (:mod:`autosched.search.old_runs`). Ways
-that were tried and what they gave are in ``docs/search.md``.
+old runs of the same model show the effect of the peak (:mod:`autosched.search.old_runs`). Where no law can be fitted,
+TPE proposes, and every trial is trained as the pruner allows. Ways that were tried and what they gave are in
+``docs/search.md``.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ from autosched.search.divergence import boundary
 from autosched.search.law_candidates import Candidate, Candidates
 from autosched.search.law_options import LawOptions
 from autosched.search.old_runs import peak_prior
+from autosched.search.optuna_controller import OptunaController
 from autosched.search.protocols import Proposal, Thaw
 from autosched.search.room import room_for, trials_left
-from autosched.space.records import Space
+from autosched.space.records import Component, Space
 from autosched.transfer import PeakPrior
 
 MOST_STOPPED = 24
@@ -87,6 +89,7 @@ class LawController:
         self._candidates: Candidates | None = None
         self._peaks_known: bool | None = None
         self._told: tuple[PeakPrior | None] | None = None
+        self._fallback: OptunaController | None = None
         self._known_ends: tuple[Any, Ends] | None = None
         self._weighed: tuple[int, int | None, _Scores | None] | None = None
 
@@ -198,14 +201,10 @@ class LawController:
         return Proposal(family=chosen.spec.family, params=chosen.spec.params)
 
     def _blind(self, state: StudyState) -> Proposal | None:
-        """While no law can be fitted: a point of the pool nobody has tried."""
-        tried = {trial.fingerprint for trial in state.trials}
-        left = [c for c in self._pool().pool if c.schedule.fingerprint not in tried]
-        left = [c for c in left if self._fits(state, c.needs(state))]
-        if not left:
-            return None
-        chosen = left[int(generator(self._space.seed, len(state.trials), "blind").integers(len(left)))]
-        return Proposal(family=chosen.spec.family, params=chosen.spec.params)
+        """While no law can be fitted to this study: what TPE proposes, if a whole run fits."""
+        if self._fallback is None:
+            self._fallback = OptunaController(self._space, Component(name="tpe"))
+        return self._fallback.ask(state) if self._fits(state, self._space.horizon_steps) else None
 
     # -- the scores -------------------------------------------------------------------------------------------------
 

@@ -50,7 +50,11 @@ def all_methods() -> tuple[Method, ...]:
         Method(name="random", pruner="ray_asha", run=_ray, package="ray.tune"),
         Method(name="random", pruner="syne_asha", run=_syne, package="syne_tune"),
     ]
-    return (*optuna, *others, *own)
+    plug_ins = [
+        *[_optuna_law(sampler) for sampler in ("random", "tpe")],
+        Method(name="random", pruner="ray_law", run=_ray_law, package="ray.tune"),
+    ]
+    return (*optuna, *others, *plug_ins, *own)
 
 
 def chosen_methods(names: Sequence[str] | None) -> tuple[tuple[Method, ...], tuple[str, ...]]:
@@ -83,6 +87,21 @@ def _optuna(sampler: str, pruner: str) -> Method:
         return drive(world, OptunaSearch(world, seed, sampler=sampler, pruner=pruner), workers=workers)
 
     return Method(name=sampler, pruner=pruner, run=run, package="optuna")
+
+
+def _optuna_law(sampler: str) -> Method:
+    def run(world: World, seed: int, workers: int) -> Outcome:
+        from searches.plug_in import OptunaLaw
+
+        return drive(world, OptunaLaw(world, seed, sampler=sampler), workers=workers)
+
+    return Method(name=sampler, pruner="optuna_law", run=run, package="optuna")
+
+
+def _ray_law(world: World, seed: int, workers: int) -> Outcome:
+    from searches.plug_in import RayLaw
+
+    return drive(world, RayLaw(world, seed), workers=workers)
 
 
 def _ray(world: World, seed: int, workers: int) -> Outcome:

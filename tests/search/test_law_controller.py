@@ -10,14 +10,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engine"))
 
+from scripted_study import NUMERIC, Script, space_of
 from studies import Study, wsd_space
 
 from autosched.errors import SpaceError
 from autosched.ledger.events import TrialEnded, TrialThawed
 from autosched.ledger.state import StudyState
+from autosched.randomness import uniform
 from autosched.search.law_controller import LawController
 from autosched.search.law_options import LawOptions
-from autosched.search.select import make_search
+from autosched.search.select import make_controller, make_search
 from autosched.space import Space, contains
 from autosched.space.records import Budget, Component, Confirm, ScheduleSpec
 
@@ -120,6 +122,23 @@ def test_other_pruners_go_with_it(tmp_path):
     for pruner in ("none", "median"):
         space = law_space(tmp_path / pruner, pruner=Component(name=pruner), budget=Budget(steps=800))
         assert Study(space).run().finished is not None
+
+
+def test_where_no_law_fits_tpe_proposes_and_nothing_is_paused(tmp_path):
+    space = space_of({"wsd": NUMERIC}, controller="law", pruner="law", budget={"trials": 40})
+    script, (controller, pruner) = Script(space), make_search(space)
+    tpe = make_controller(replace(space, controller=Component(name="tpe")))
+    for _ in range(8):
+        proposal = controller.ask(script.state)
+        if len(script.state.trials) >= 2:
+            assert proposal == tpe.ask(script.state)
+        number = script.take(proposal)
+        while script.state.trials[number].step < 100:
+            step = script.state.trials[number].step
+            script.advance(number, 10.0 ** (uniform(number, step, "loss") - 0.5))
+            if 20 < step + 20 < 100 and number >= 2:
+                assert pruner.decide(script.state, number).action == "keep"
+        script.end(number, "complete", script.state.trials[number].points[-1].loss)
 
 
 @pytest.mark.parametrize(
