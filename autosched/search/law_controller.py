@@ -216,8 +216,11 @@ class LawController:
             self._weighed = len(state.log), running, found
         return self._weighed[2]
 
-    def _weigh(self, state: StudyState, fitted: Fitted, running: int | None) -> _Scores:
-        """Scores of the candidates that can be had; what the budget has no room for is no competitor either."""
+    def _weigh(self, state: StudyState, fitted: Fitted, running: int | None) -> _Scores | None:
+        """Scores of the candidates that can be had; what the budget has no room for is no competitor either.
+
+        None when the law can say nothing of any of them.
+        """
         pool = self._pool()
         known = [pool.of(trial) for trial in state.trials if trial.status == "running" and trial.kind != "confirm"]
         known = sorted([*known, *pool.stopped(state, MOST_STOPPED)], key=lambda candidate: candidate.trial or 0)
@@ -232,6 +235,8 @@ class LawController:
         candidates = [every[row] for row in rows]
         ends = self._ends(state, fitted, [*known, *fresh])
         ends = Ends(log_mean=ends.log_mean[rows], covariance=ends.covariance[np.ix_(rows, rows)])
+        if candidates and not np.any(_sound(ends)):
+            return None
         random = generator(self._space.seed, len(state.log), "law")
         chance = self._chances(state, ends, self._survival(state, candidates), random)
         chance = chance * self._prior_weights(state, candidates)
@@ -262,9 +267,10 @@ class LawController:
 
     def _chances(self, state: StudyState, ends: Ends, survival: FloatArray, random: np.random.Generator) -> FloatArray:
         """Probability of each to be the best of all, complete trials included, within the tolerance."""
-        sound = np.isfinite(ends.log_mean)
+        sound = _sound(ends)
         mean = np.where(sound, ends.log_mean, np.inf)
-        covariance = np.where(sound[:, None] & sound[None, :], ends.covariance, 0.0)
+        usable = sound[:, None] & sound[None, :] & np.isfinite(ends.covariance)
+        covariance = np.where(usable, ends.covariance, 0.0)
         draws = mean + _correlated(covariance, random.standard_normal((self._options.draws, mean.size)))
         draws = np.where(random.uniform(size=draws.shape) < survival, draws, np.inf)
         best = state.best_trial()
@@ -311,6 +317,11 @@ def taken_up_at(state: StudyState, trial: int) -> int:
         if entry.trial == trial and entry.kind in {"proposed", "thawed"}:
             return entry.step
     return 0
+
+
+def _sound(ends: Ends) -> NDArray[np.bool_]:
+    """For which candidates the law has a mean and a variance, shape (n,); a law of very few losses may overflow."""
+    return np.isfinite(ends.log_mean) & np.isfinite(np.diag(ends.covariance))
 
 
 def _correlated(covariance: FloatArray, normal: NDArray[np.float64]) -> FloatArray:

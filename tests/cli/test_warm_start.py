@@ -20,6 +20,7 @@ def curve(path: str, peak: float, losses: tuple[object, ...] = (3.4, 3.0, 2.8, 2
     Path(path).write_text("\n".join(["step,lr,loss", *rows]) + "\n")
 
 
+@pytest.mark.slow
 def test_a_study_a_file_and_a_folder_become_part_of_the_new_study(finished: Path, capsys) -> None:
     write_space(LAW)
     curve("old.csv", 0.02)
@@ -40,6 +41,7 @@ def test_a_study_a_file_and_a_folder_become_part_of_the_new_study(finished: Path
     assert {entry.name for entry in folder.runs} == {"runs/a.csv", "runs/b.csv"}
 
 
+@pytest.mark.slow
 def test_the_space_file_may_name_the_sources(folder: Path, capsys) -> None:
     curve("old.csv", 0.02)
     write_space({**LAW, "tracking: none": "tracking: none\nwarm_start: old.csv"})
