@@ -9,7 +9,7 @@ a belief that is made anew finds what the old one had found.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -22,6 +22,7 @@ from autosched.laws.forecast import thinned
 from autosched.ledger.state import StudyState, TrialState
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
+from autosched.search.old_runs import comparable
 from autosched.space.records import Space
 
 GROWTH = 1.3
@@ -57,11 +58,13 @@ class Belief:
     """The law of one study. A function of the study's state; caches by place in its log.
 
     Args:
-        space: gives the horizon and the segments' lengths.
+        space: gives the horizon, the segments' lengths, and the old runs that are known beforehand.
     """
 
     def __init__(self, space: Space) -> None:
         self._horizon, self._every = space.horizon_steps, space.checkpoint_every
+        self._space = space
+        self._old: Sequence[Curve] | None = None
         self._schedules: dict[int, Schedule] = {}
         self._segments: list[int] = []  # the places in the log where a trial advanced
         self._diverged = 0
@@ -86,6 +89,12 @@ class Belief:
         self._cursor = len(state.log)
         return len(self._segments), self._diverged
 
+    def old(self) -> Sequence[Curve]:
+        """The comparable old runs; read late, because a space may be checked before its sources are read."""
+        if self._old is None:
+            self._old = tuple(comparable(self._space))
+        return self._old
+
     def schedule(self, trial: TrialState) -> Schedule:
         """The trial's schedule over the whole horizon."""
         found = self._schedules.get(trial.number)
@@ -95,19 +104,23 @@ class Belief:
 
     def _fit(self, state: StudyState) -> Fitted | FitFailure:
         milestone = _milestone(len(self._segments))
-        if milestone == 0:
+        if milestone == 0 and not self.old():
             return FitFailure(reason="nothing is trained yet.")
         if self._cold is None or self._cold[0] != milestone:
-            curves, _ = self._curves(state, self._segments[milestone - 1] + 1)
+            length = 0 if milestone == 0 else self._segments[milestone - 1] + 1
+            curves, _ = self.curves(state, length)
             self._cold = milestone, _fitted(curves, None)
         cold = self._cold[1]
-        curves, runs = self._curves(state, len(state.log))
+        curves, runs = self.curves(state, len(state.log))
         law = _fitted(curves, cold if isinstance(cold, AutoLaw) else None)
         return Fitted(law=law, runs=runs) if isinstance(law, AutoLaw) else law
 
-    def _curves(self, state: StudyState, length: int) -> tuple[list[Curve], dict[int, int]]:
-        """The curves of the first `length` log entries, no update in two of them; and which trial has which."""
-        curves: list[Curve] = []
+    def curves(self, state: StudyState, length: int) -> tuple[list[Curve], dict[int, int]]:
+        """The curves of the first `length` log entries, no update in two of them; and which trial has which.
+
+        The old runs come first, all of them.
+        """
+        curves: list[Curve] = list(self.old())
         runs: dict[int, int] = {}
         holders: dict[str, int] = {}  # segment -> number of the curve that has its points
         for reach in self._chosen(state, length):

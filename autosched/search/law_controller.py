@@ -11,9 +11,10 @@ scores are looked at again, and the trial is paused when another one promises mo
 take up again, so the search moves between partial runs as freely as the law changes its mind. Completed trials are
 known losses among the draws. Divergence is a constraint of its own (:mod:`autosched.search.divergence`).
 
-At the start the law knows nothing of this model: a few trials of different peak LRs are trained a little first. Where
-no law can be fitted, TPE proposes, and every trial is trained as the pruner allows. Ways that were tried and what they
-gave are in ``docs/search.md``.
+At the start the law knows nothing of this model: a few trials of different peak LRs are trained a little first, unless
+old runs of the same model show the effect of the peak (:mod:`autosched.search.old_runs`). Where no law can be fitted,
+TPE proposes, and every trial is trained as the pruner allows. Ways that were tried and what they gave are in
+``docs/search.md``.
 """
 
 from __future__ import annotations
@@ -35,10 +36,12 @@ from autosched.search.belief import Belief, Fitted
 from autosched.search.divergence import boundary
 from autosched.search.law_candidates import Candidate, Candidates
 from autosched.search.law_options import LawOptions
+from autosched.search.old_runs import peak_prior
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.protocols import Proposal, Thaw
 from autosched.search.room import room_for, trials_left
 from autosched.space.records import Component, Space
+from autosched.transfer import PeakPrior
 
 MOST_STOPPED = 24
 INTERVAL = 0.9
@@ -84,6 +87,8 @@ class LawController:
         self._space, self._options = space, LawOptions.of(options)
         self._belief = Belief(space)
         self._candidates: Candidates | None = None
+        self._peaks_known: bool | None = None
+        self._told: tuple[PeakPrior | None] | None = None
         self._fallback: OptunaController | None = None
         self._known_ends: tuple[Any, Ends] | None = None
         self._weighed: tuple[int, int | None, _Scores | None] | None = None
@@ -149,7 +154,21 @@ class LawController:
             self._candidates = Candidates(self._space, size=self._options.pool, near=self._options.near)
         return self._candidates
 
+    def _knows_peaks(self) -> bool:
+        """Whether comparable old runs show what the peak LR does, so that no design is needed."""
+        if self._peaks_known is None:
+            self._peaks_known = len({curve.schedule.peak_lr for curve in self._belief.old()}) > 1
+        return self._peaks_known
+
+    def _prior(self) -> PeakPrior | None:
+        """Where other models' runs place the best peak LR; None where runs of the same model say it better."""
+        if self._told is None:
+            self._told = (None if self._knows_peaks() else peak_prior(self._space),)
+        return self._told[0]
+
     def _design_size(self) -> int:
+        if self._knows_peaks():
+            return 0
         peaks = {candidate.schedule.peak_lr for candidate in self._pool().pool}
         return min(self._options.design, len(peaks))
 
@@ -170,8 +189,9 @@ class LawController:
         peaks = np.log([max(candidate.schedule.peak_lr, 1e-300) for candidate in pool])
         tried = {trial.fingerprint for trial in state.trials}
         order = generator(self._space.seed, "design").permutation(size)
+        share, prior = (order[done] + 1) / (size + 1), self._prior()
         aims = np.unique(peaks) if np.unique(peaks).size <= 2 * size else np.sort(peaks)
-        aim = float(np.quantile(aims, (order[done] + 1) / (size + 1), method="nearest"))
+        aim = float(np.quantile(aims, share, method="nearest")) if prior is None else prior.quantile(share)
         gaps = np.abs(peaks - aim)
         nearest = [i for i in np.argsort(gaps, kind="stable") if pool[i].schedule.fingerprint not in tried]
         nearest = [i for i in nearest if gaps[i] <= gaps[nearest[0]] + 1e-9]
@@ -196,8 +216,11 @@ class LawController:
             self._weighed = len(state.log), running, found
         return self._weighed[2]
 
-    def _weigh(self, state: StudyState, fitted: Fitted, running: int | None) -> _Scores:
-        """Scores of the candidates that can be had; what the budget has no room for is no competitor either."""
+    def _weigh(self, state: StudyState, fitted: Fitted, running: int | None) -> _Scores | None:
+        """Scores of the candidates that can be had; what the budget has no room for is no competitor either.
+
+        None when the law can say nothing of any of them.
+        """
         pool = self._pool()
         known = [pool.of(trial) for trial in state.trials if trial.status == "running" and trial.kind != "confirm"]
         known = sorted([*known, *pool.stopped(state, MOST_STOPPED)], key=lambda candidate: candidate.trial or 0)
@@ -212,8 +235,11 @@ class LawController:
         candidates = [every[row] for row in rows]
         ends = self._ends(state, fitted, [*known, *fresh])
         ends = Ends(log_mean=ends.log_mean[rows], covariance=ends.covariance[np.ix_(rows, rows)])
+        if candidates and not np.any(_sound(ends)):
+            return None
         random = generator(self._space.seed, len(state.log), "law")
         chance = self._chances(state, ends, self._survival(state, candidates), random)
+        chance = chance * self._prior_weights(state, candidates)
         needs = np.array([max(candidate.needs(state), self._space.eval_every) for candidate in candidates])
         return _Scores(candidates, chance, np.where(free[rows], chance * self._space.horizon_steps / needs, -1.0))
 
@@ -241,9 +267,10 @@ class LawController:
 
     def _chances(self, state: StudyState, ends: Ends, survival: FloatArray, random: np.random.Generator) -> FloatArray:
         """Probability of each to be the best of all, complete trials included, within the tolerance."""
-        sound = np.isfinite(ends.log_mean)
+        sound = _sound(ends)
         mean = np.where(sound, ends.log_mean, np.inf)
-        covariance = np.where(sound[:, None] & sound[None, :], ends.covariance, 0.0)
+        usable = sound[:, None] & sound[None, :] & np.isfinite(ends.covariance)
+        covariance = np.where(usable, ends.covariance, 0.0)
         draws = mean + _correlated(covariance, random.standard_normal((self._options.draws, mean.size)))
         draws = np.where(random.uniform(size=draws.shape) < survival, draws, np.inf)
         best = state.best_trial()
@@ -251,6 +278,15 @@ class LawController:
         near = draws <= least[:, None] + self._options.tolerance
         chance: FloatArray = (near & np.isfinite(draws)).mean(axis=0)
         return chance
+
+    def _prior_weights(self, state: StudyState, candidates: list[Candidate]) -> FloatArray:
+        """What the prior leaves of each chance, 1 at its centre; all of it once a searched trial is complete."""
+        prior = self._prior()
+        if prior is None or any(trial.kind == "search" and trial.status == "complete" for trial in state.trials):
+            return np.ones(len(candidates))
+        peaks = np.log([max(candidate.schedule.peak_lr, 1e-300) for candidate in candidates])
+        weights: FloatArray = np.exp(-0.5 * ((peaks - prior.mean) / prior.sd) ** 2)
+        return weights
 
     def _origins(self, state: StudyState) -> list[Any]:
         """The points whose neighbourhood is looked at: the best complete trials, and the latest ones."""
@@ -281,6 +317,11 @@ def taken_up_at(state: StudyState, trial: int) -> int:
         if entry.trial == trial and entry.kind in {"proposed", "thawed"}:
             return entry.step
     return 0
+
+
+def _sound(ends: Ends) -> NDArray[np.bool_]:
+    """For which candidates the law has a mean and a variance, shape (n,); a law of very few losses may overflow."""
+    return np.isfinite(ends.log_mean) & np.isfinite(np.diag(ends.covariance))
 
 
 def _correlated(covariance: FloatArray, normal: NDArray[np.float64]) -> FloatArray:
