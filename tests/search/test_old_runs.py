@@ -79,7 +79,7 @@ def test_a_study_of_half_the_horizon_spares_a_third_of_the_updates_to_the_cold_s
     state = Study(old).run()
     curves, _ = Belief(old).curves(state, len(state.log))
     known = WarmStart(source="old", runs=chosen([(curve.name, curve) for curve in curves], "same"))
-    for seed in (0, 1):  # 1200 updates cold and 600 warm; 1160 and 420
+    for seed in (0, 1):  # 1200 updates cold and 400 warm; 1100 and 420
         cold = Study(law_space(tmp_path / f"cold{seed}", seed=seed))
         best = cold.run().best_trial().value
         warm = Study(law_space(tmp_path / f"warm{seed}", seed=seed, warm_start=(known,), budget=Budget(steps=700)))
