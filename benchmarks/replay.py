@@ -169,7 +169,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--group", default="llama124m", help="value of the column 'group' in runs.csv")
     parser.add_argument("--horizon", type=whole, default=25_000, help="updates of a full run")
     parser.add_argument("--seeds", type=whole, default=25, help="searches of each method")
-    parser.add_argument("--methods", type=lambda text: text.split(","), help="e.g. random,tpe+median; default: all")
+    parser.add_argument(
+        "--methods", type=lambda text: text.split(","), help="e.g. tpe+none,random; a name alone is every pruner"
+    )
     parser.add_argument("--world", choices=("recorded", "simulated"), default="recorded")
     parser.add_argument("--workers", type=whole, default=1, help="runs that a search trains at the same time")
     parser.add_argument("--jobs", type=whole, default=1, help="processes of this benchmark")

@@ -23,6 +23,7 @@ LAYERS: dict[str, int] = {
     "autosched.engine": 6,
     "autosched.tracking": 6,
     "autosched.report": 6,
+    "autosched.compare": 7,
     "autosched.testing": 7,
     "autosched.integrations": 7,
     "workers": 8,

@@ -7,6 +7,7 @@ import math
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +21,8 @@ ROUNDING = 1e-9  # sums of fractions of a core may miss a whole one by this
 def connect(address: str | None, *, cores: int) -> tuple[Any, bool]:
     """Ray, connected, and whether this call started or joined it."""
     if address is None:
-        for name, value in _loopback_environment().items():
+        _check_not_too_late()
+        for name, value in loopback_environment().items():
             os.environ.setdefault(name, value)
     import ray  # after its environment: it reads some of these variables once, when it is imported
 
@@ -47,6 +49,16 @@ def connect(address: str | None, *, cores: int) -> tuple[Any, bool]:
     return ray, True
 
 
+def _check_not_too_late() -> None:
+    """Refuse to start a Ray that cannot be kept to this machine any more, instead of one whose parts do not agree."""
+    ray = sys.modules.get("ray")
+    if ray is not None and not ray.is_initialized() and "RAY_AUTH_MODE" not in os.environ:
+        raise BackendError(
+            "Ray was imported before its environment was set, which it reads only once: make the backend before you "
+            "import ray, or call ray.init() yourself first, or set RAY_AUTH_MODE when you start Python."
+        )
+
+
 def _knock(address: str) -> None:
     """Raise OSError if nobody listens at ``host:port`` or ``ray://host:port``.
 
@@ -66,7 +78,7 @@ def _keep_off_stdout(driver: Any) -> None:
     driver.print_to_stdstream = lambda data, ignore_prefix: log.info("ray: %s", " ".join(data["lines"]))
 
 
-def _loopback_environment() -> Mapping[str, str]:
+def loopback_environment() -> Mapping[str, str]:
     """What keeps an own Ray to itself; anything the user has set wins.
 
     Ray binds to all interfaces unless it believes that it cannot form a cluster, and even with token authentication

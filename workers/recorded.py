@@ -54,9 +54,9 @@ class Recordings:
     def loss(self, possible: Sequence[int], step: int) -> float:
         """Loss after `step` updates, nats, on the scale of the log.
 
-        At a run's end that is ``full_val_loss - full_minus_logged`` where it was measured, so that a curve has one
-        scale and its end the order of the full validation set. Else it is that of the first run that was logged there;
-        between two logged losses their line.
+        A run's end, where it was measured, is ``full_val_loss - full_minus_logged``, so that a curve has one scale and
+        its end the order of the full validation set; a run that ends there goes first, else the first that has losses
+        on both sides. Between two losses it is their line.
 
         Args:
             possible: numbers of the runs that have the LRs so far.
@@ -65,14 +65,20 @@ class Recordings:
             WorkError: none of them was logged before and after `step`.
         """
         runs = [self.runs[number] for number in possible]
-        for run in runs:
-            if step == run.horizon and run.full_val_loss is not None:
-                return run.full_val_loss - self.full_minus_logged
-        for run in runs:
-            if run.curve.steps[0] <= step <= run.curve.steps[-1]:
-                return float(np.interp(step, run.curve.steps, run.curve.losses))
+        for run in sorted(runs, key=lambda run: run.horizon != step or run.full_val_loss is None):
+            steps, losses = self._losses(run)
+            if steps[0] <= step <= steps[-1]:
+                return float(np.interp(step, steps, losses))
         first, last = runs[0].curve.steps[[0, -1]]
         raise WorkError(f"{runs[0].name} has losses from update {first:g} to {last:g}, none at {step}.")
+
+    def _losses(self, run: RecordedRun) -> tuple[FloatArray, FloatArray]:
+        """Steps and losses of a run, the measured end among them."""
+        if run.full_val_loss is None:
+            return run.curve.steps, run.curve.losses
+        logged = run.curve.steps < run.horizon
+        end = run.full_val_loss - self.full_minus_logged
+        return np.append(run.curve.steps[logged], run.horizon), np.append(run.curve.losses[logged], end)
 
 
 @lru_cache(maxsize=4)

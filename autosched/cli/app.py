@@ -12,9 +12,13 @@ from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from autosched.cli import (
+    compare_command,
+    family_command,
     import_command,
     inspect_commands,
     law_commands,
+    plot_command,
+    range_command,
     refine_command,
     schedule_commands,
     server_commands,
@@ -31,11 +35,15 @@ app = typer.Typer(
 )
 study_commands.register(app)
 inspect_commands.register(app)
+family_command.register(app)
+plot_command.register(app)
 schedule_commands.register(app)
+range_command.register(app)
 import_command.register(app)
 law_commands.register(app)
 refine_command.register(app)
 transfer_command.register(app)
+compare_command.register(app)
 server_commands.register(app)
 
 

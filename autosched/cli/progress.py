@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from typing import TextIO
@@ -10,8 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from autosched.engine.confirm import confirmations
-from autosched.ledger.events import SegmentFailed, Stamped, TrialEnded
+from autosched.ledger.events import RangeTested, SegmentFailed, Stamped, TrialEnded
 from autosched.ledger.state import StudyState, TrialState
+from autosched.report.lr_section import range_test_text
 from autosched.report.text import outcome_line
 from autosched.space.records import Space
 
@@ -94,6 +96,8 @@ def _news(state: StudyState, stamped: Stamped, seconds: float) -> str | None:
     event = stamped.event
     if isinstance(event, TrialEnded):
         return ended_line(state, state.trials[event.trial], seconds)
+    if isinstance(event, RangeTested):
+        return f"[{seconds:5.0f}s] range test: {range_test_text(dataclasses.asdict(event))}"
     if isinstance(event, SegmentFailed):
         kind = event.failure.kind.replace("_", " ")
         return f"[{seconds:5.0f}s] segment failed (attempt {event.attempt}), {kind}: {event.failure.reason}"

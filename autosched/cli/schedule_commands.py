@@ -1,4 +1,4 @@
-"""`plot` and `export`: look at a schedule, take it away."""
+"""`export`: take a schedule away."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from autosched.cli.options import JsonOption, LedgerOption, ledger_url, read_tex
 from autosched.cli.study import space_of
 from autosched.errors import ScheduleError, StudyError, UsageError
 from autosched.ledger.store import Ledger
-from autosched.randomness import generator
-from autosched.report.schedule_plot import schedule_plot
 from autosched.report.summary import winner
-from autosched.report.terminal_plot import terminal_plot
 from autosched.schedules.exports.targets import TARGETS, export_text
 from autosched.schedules.schedule import Schedule
-from autosched.space import build_schedule, draw, load_space
+from autosched.space import build_schedule
 from autosched.space.records import ScheduleSpec
 
 
@@ -44,33 +41,6 @@ def best_schedule(study: str, ledger: str | None) -> Schedule:
     if best is None:
         raise StudyError(f"the study {study!r} has no complete trial yet; see `autosched status {study}`.")
     return build_schedule(space_of(state), ScheduleSpec(family=best.family, params=best.params))
-
-
-def plot(
-    files: Annotated[list[Path], typer.Argument(help="Schedule files (JSON) or space files (YAML).", metavar="FILE…")],
-    out: Annotated[Path | None, typer.Option("--out", help="Write a PNG; without it, draw in the terminal.")] = None,
-    draws: Annotated[int, typer.Option("--draws", min=1, max=50, help="Draws from each space.")] = 6,
-) -> None:
-    """Draw schedules, or what a space would try.
-
-    Example: autosched plot search_spaces/wsd.yaml --draws 8 --out wsd.png
-    """
-    schedules: list[Schedule] = []
-    labels: list[str] = []
-    for path in files:
-        if path.suffix in {".yaml", ".yml"}:
-            space = load_space(path)
-            for index in range(draws):
-                schedules.append(build_schedule(space, draw(space, generator(space.seed, index, "plot"))))
-                labels.append(schedules[-1].describe())
-        else:
-            schedules.append(load_schedule(path))
-            labels.append(path.stem)
-    if out is None:
-        print(terminal_plot(schedules, labels))
-        return
-    write_file(out, schedule_plot(schedules, labels))
-    print(f"wrote {out}")
 
 
 def export(
@@ -107,5 +77,4 @@ def export(
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    app.command()(plot)
     app.command()(export)

@@ -150,9 +150,9 @@ def preflight(space: Space) -> None:
     """
     for check in CHECKS.values():
         check(space)
-    check_folder(Path(space.storage.reports), "reports")
+    check_folder(Path(space.storage.reports), "storage.reports")
     if "://" not in space.storage.checkpoints:
-        check_folder(Path(space.storage.checkpoints), "checkpoints")
+        check_folder(Path(space.storage.checkpoints), "storage.checkpoints")
     tracker = make_tracker(space.tracking)
     if tracker is not None:
         tracker.check()  # in the main thread: MLflow is loaded before the mirror's thread and Ray run side by side
@@ -170,7 +170,7 @@ def check_folder(folder: Path, what: str) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UsageError(f"cannot write into storage.{what} {str(folder)!r}: {error.strerror}.") from None
+        raise UsageError(f"cannot write into {what} {str(folder)!r}: {error.strerror}.") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +183,7 @@ class Outcome:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C, so that a job that is told to go leaves as cleanly."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -206,7 +206,7 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: PlainPro
     """
     with ExitStack() as stack:
         stack.enter_context(ledger.lease(name))
-        stack.enter_context(_terminable())
+        stack.enter_context(terminable())
         state = ledger.state(name)
         space = space_of(state)
         mirror = make_mirror(space)

@@ -13,9 +13,11 @@ import typer
 from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, ledger_url, show
 from autosched.cli.progress import make_progress
 from autosched.cli.study import CHECKS, RunOptions, create_study, preflight, run_study, space_of
+from autosched.cli.warm_start import with_old_runs
 from autosched.ledger.store import Ledger
 from autosched.report.text import final_lines
 from autosched.space import load_space, space_to_json
+from autosched.space.auto_bounds import has_auto_bounds
 from autosched.space.records import Space
 
 AddressOption = Annotated[
@@ -23,6 +25,22 @@ AddressOption = Annotated[
 ]
 OverrideOption = Annotated[
     list[str] | None, typer.Option("--set", help="Override one value, e.g. budget.trials=8.", metavar="KEY=VALUE")
+]
+WarmOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--warm-start",
+        help="Old runs of the same model and data: a study, a CSV curve, a folder of them. Needs controller law.",
+        metavar="SOURCE",
+    ),
+]
+OtherOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--warm-start-other",
+        help="Old runs of another model or other data: only their best peak LR is carried over.",
+        metavar="SOURCE",
+    ),
 ]
 FreshOption = Annotated[
     bool, typer.Option("--fresh", help="Train everything anew: take nothing from other studies of the ledger.")
@@ -38,6 +56,8 @@ def tune(
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the study.")] = None,
     address: AddressOption = None,
     ledger: LedgerOption = None,
+    warm_start: WarmOption = None,
+    warm_start_other: OtherOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study if it exists.")] = False,
     fresh: FreshOption = False,
     as_json: JsonOption = False,
@@ -47,13 +67,17 @@ def tune(
     Example: autosched tune --space search_spaces/wsd.yaml --workers 2
     """
     options = RunOptions(backend=backend, address=address, reuse=not fresh)
-    loaded = load_space(space, _overrides(override, name=name, workers=workers, seed=seed, ledger=ledger), CHECKS)
+    overrides = _overrides(override, name=name, workers=workers, seed=seed, ledger=ledger)
+    loaded = load_space(space, [*overrides, *_warm(warm_start, warm_start_other)], CHECKS)
     preflight(loaded)
     store = Ledger(loaded.storage.ledger)
     existing = {row.name for row in store.studies()} if resume else set()
     if loaded.study in existing:
         return _run(store, loaded.study, options, as_json)
+    loaded, notes = with_old_runs(loaded, store)
     created = create_study(store, loaded)
+    for note in notes:
+        print(f"autosched: {note}", file=sys.stderr)
     if created.study != loaded.study:
         print(f"autosched: the study {loaded.study!r} is finished; this one is {created.study!r}.", file=sys.stderr)
     return _run(store, created.study, options, as_json)
@@ -92,6 +116,13 @@ def _overrides(
     return [*(given or []), *quoted]
 
 
+def _warm(same: list[str] | None, other: list[str] | None) -> list[str]:
+    """The flags of a warm start as an override; they stand instead of the file's key."""
+    sources = [{"from": source, "model": "same"} for source in same or []]
+    sources += [{"from": source, "model": "other"} for source in other or []]
+    return [f"warm_start={json.dumps(sources)}"] if sources else []
+
+
 def _run(store: Ledger, study: str, options: RunOptions, as_json: bool) -> int:
     space = space_of(store.state(study))
     progress = make_progress(space, quiet_stdout=as_json)
@@ -113,7 +144,10 @@ def _run(store: Ledger, study: str, options: RunOptions, as_json: bool) -> int:
         )
         return 1
     if outcome.summary["best"] is None:
-        print(f"autosched: error: no trial of {study!r} completed; see `autosched status {study}`.", file=sys.stderr)
+        tested = outcome.summary["range_test"]
+        unbounded = tested is not None and tested["low"] is None
+        reason = outcome.summary["reason"] if unbounded else f"no trial of {study!r} completed"
+        print(f"autosched: error: {reason.rstrip('.')}; see `autosched status {study}`.", file=sys.stderr)
         return 1
     return 0
 
@@ -138,9 +172,14 @@ def _description(path: Path, space: Space) -> list[str]:
     budget = {f.name: getattr(space.budget, f.name) for f in dataclasses.fields(space.budget)}
     limits = ", ".join(f"{value:g} {name}" for name, value in budget.items() if value is not None)
     families = ", ".join(family.family for family in space.schedule)
+    sweep = space.range_test
+    sources = ", ".join(warm.source for warm in space.warm_start)
+    tested = f"first a range test from LR {sweep.low:g} to {sweep.high:g}, at most {sweep.steps} updates, for peak_lr,"
     return [
         f"{path}: sound.",
         f"study {space.study}: {families} on the {space.trainer.use} trainer, {space.horizon_steps} updates a run,",
+        *([tested] if has_auto_bounds(space) else []),
+        *([f"first the runs of {sources} are read,"] if sources else []),
         f"controller {space.controller.name}, pruner {space.pruner.name}, at most {limits}.",
     ]
 

@@ -275,7 +275,8 @@ def _fault(curve: _Smoothed, fall: float, *, exploded: bool) -> str | None:
 
 def _steepest(curve: _Smoothed, lowest: int) -> float:
     """LR of the fastest fall per decade over a window on both sides, before the lowest loss."""
-    w, s, at = curve.window, curve.smoothed, curve.at
+    s, at = curve.smoothed, curve.at
+    w = min(curve.window, (s.size - 2) // 2)  # a sweep that exploded early is short
     last = min(max(lowest - w, w + 1), s.size - w)
     middle = np.arange(w, last)
     slopes = (s[middle + w] - s[middle - w]) / (at[middle + w] - at[middle - w])

@@ -16,7 +16,7 @@ from autosched.engine.retention import Retention
 from autosched.errors import SpaceError
 from autosched.ledger.events import SessionStarted, StudyFinished
 from autosched.ledger.store import Ledger
-from autosched.search.select import make_controller, make_pruner
+from autosched.search.select import make_search
 from autosched.space.auto_bounds import auto_bounds, has_auto_bounds, with_bounds
 from autosched.space.records import Space
 
@@ -80,13 +80,8 @@ def make_loop(
         raise SpaceError(f"the bounds of {family}.peak_lr are auto: a range test must find them first.")
     dispatcher = _dispatcher(space, ledger, journal, backend, reuse=reuse)
     retention = Retention(space=space, store=dispatcher.store, dispatcher=dispatcher, plans=Plans(space))
-    return Loop(
-        dispatcher=dispatcher,
-        retention=retention,
-        controller=make_controller(space),
-        pruner=make_pruner(space),
-        now=now,
-    )
+    controller, pruner = make_search(space)
+    return Loop(dispatcher=dispatcher, retention=retention, controller=controller, pruner=pruner, now=now)
 
 
 def _dispatcher(space: Space, ledger: Ledger, journal: Journal, backend: Backend, *, reuse: bool) -> Dispatcher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autosched.ledger.state import StudyState
+from autosched.search.room import room_for, trials_left
 from autosched.space.records import Space
 
 
@@ -20,24 +21,25 @@ def spent(space: Space, state: StudyState, *, seconds: float) -> str | None:
     return None
 
 
-def closed(space: Space, state: StudyState) -> str | None:
+def closed(space: Space, state: StudyState, *, needs: int | None = None) -> str | None:
     """Why no further search trial may start now; None when one may.
 
     A trial starts only if it could run to the horizon together with all that run already, so a limit in updates is
     never exceeded and no trial is cut off by it. Pruning gives updates back.
+
+    Args:
+        needs: updates the trial would have to train, fewer than the horizon when it shares a prefix; a whole run
+            when None.
     """
     budget = space.budget
-    proposed = state.kinds["default"] + state.kinds["search"]
-    if budget.trials is not None and proposed >= budget.trials:
+    if trials_left(space, state) == 0:
         return f"{budget.trials} trials are proposed"
-    if budget.steps is not None:
-        promised = sum(_open_steps(space, state, number) for number in state.active)
-        if state.steps_scheduled + promised + space.horizon_steps > budget.steps:
-            return f"{budget.steps} updates are used or promised"
+    if not fits(space, state, space.horizon_steps if needs is None else needs):
+        return f"{budget.steps} updates are used or promised"
     return None
 
 
-def _open_steps(space: Space, state: StudyState, number: int) -> int:
-    """Updates of a running trial that are not scheduled yet."""
-    trial = state.trials[number]
-    return space.horizon_steps - max(trial.step, trial.pending_stop)
+def fits(space: Space, state: StudyState, needs: int) -> bool:
+    """Whether so many more updates can be trained without breaking a promise to the trials that run."""
+    room = room_for(space, state)
+    return room is None or needs <= room

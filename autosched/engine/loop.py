@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from autosched.engine import budget
 from autosched.engine.confirm import confirmations
 from autosched.engine.dispatcher import Dispatcher
+from autosched.engine.plan import plan_trial
 from autosched.engine.retention import Retention
 from autosched.ledger.events import (
     Event,
@@ -26,11 +27,13 @@ from autosched.ledger.events import (
     TrialJudged,
     TrialKind,
     TrialProposed,
+    TrialThawed,
 )
 from autosched.ledger.records import Failure
 from autosched.ledger.state import TrialState
 from autosched.schedules.schedule import Schedule
-from autosched.search.protocols import Controller, Proposal, Pruner
+from autosched.search.prefixes import scheduled_steps
+from autosched.search.protocols import Controller, Proposal, Pruner, Thaw
 from autosched.space import build_schedule
 from autosched.space.records import ScheduleSpec
 
@@ -84,6 +87,7 @@ class Loop:
         self._judge_unjudged()
         while self._step():
             pass
+        self._retention.finished(self._journal.state)
         stats = dict(self._dispatcher.meter.stats(backend.workers))
         self._journal.commit(StudyFinished(reason=self._reason(), stats=stats))
 
@@ -150,17 +154,47 @@ class Loop:
         if len(state.in_flight) >= workers or len(state.active) >= LOOKAHEAD * workers:
             return False
         searching = state.kinds["confirm"] == 0
-        if searching and not self._exhausted and budget.closed(self._space, state) is None:
-            if not state.trials and self._space.default is not None:
-                default = self._space.default
-                self._start("default", Proposal(family=default.family, params=default.params), self._space.seed)
-                return True
-            proposal = self._controller.ask(state)
-            if proposal is not None:
-                self._start("search", proposal, self._space.seed)
-                return True
-            self._exhausted = True
+        if searching and not self._exhausted and (self._start_default() or self._search()):
+            return True
         return self._confirm(searching=searching)
+
+    def _start_default(self) -> bool:
+        """Start the user's own baseline, the first trial of all; False when there is none or it was started."""
+        state, default = self._journal.state, self._space.default
+        if state.trials or default is None or budget.closed(self._space, state) is not None:
+            return False
+        self._start("default", Proposal(family=default.family, params=default.params), self._space.seed)
+        return True
+
+    def _search(self) -> bool:
+        """Thaw or start a search trial; False when neither was done."""
+        state = self._journal.state
+        thrifty = self._controller.counts_prefixes
+        action: Proposal | Thaw | None = self._pruner.thaw(state)
+        if action is None and (thrifty or budget.closed(self._space, state) is None):
+            action = self._controller.ask(state)
+            self._exhausted = action is None and not (thrifty and state.active)  # a pruned trial makes room again
+        if isinstance(action, Thaw):
+            return self._thaw(action)
+        if action is None or budget.closed(self._space, state, needs=self._needs(action) if thrifty else 0) is not None:
+            return False
+        self._start("search", action, self._space.seed)
+        return True
+
+    def _needs(self, proposal: Proposal) -> int:
+        """Updates a proposal would have to train: those that no trial of the study has scheduled."""
+        spec = ScheduleSpec(family=proposal.family, params=proposal.params)
+        plan = plan_trial(self._space, spec, self._space.seed)
+        return self._space.horizon_steps - scheduled_steps(plan.ids, self._journal.state)
+
+    def _thaw(self, thaw: Thaw) -> bool:
+        """Let a stopped trial go on, if the budget has what it still needs."""
+        state = self._journal.state
+        needs = self._space.horizon_steps - state.trials[thaw.trial].step
+        if not budget.fits(self._space, state, needs):
+            return False
+        self._journal.commit(TrialThawed(trial=thaw.trial, reason=thaw.reason, at=state.clock))
+        return True
 
     def _confirm(self, *, searching: bool) -> bool:
         """Start the next confirmation run, once the search is over."""
@@ -238,7 +272,7 @@ class Loop:
             return
         ended = TrialEnded(
             trial=trial.number,
-            status="pruned",
+            status="pruned" if decision.action == "stop" else "paused",
             step=trial.step,
             at=trial.due,
             reason=decision.reason,
@@ -278,4 +312,6 @@ class Loop:
     def _reason(self) -> str:
         state = self._journal.state
         over = budget.spent(self._space, state, seconds=self._seconds()) or budget.closed(self._space, state)
-        return over or "nothing is left to try"
+        if over is not None or self._controller.counts_prefixes:  # one that minds the budget may see no chance left
+            return over or "nothing is left to try"
+        return "nothing is left to try: what is drawn anew was tried before"

@@ -8,18 +8,14 @@ ids    identity of the model's state at each cut (content address)
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
-from autosched.ledger.records import segment_preamble
 from autosched.ledger.state import TrialState
-from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.schedules.schedule import Schedule
+from autosched.search.prefixes import cut_points, segment_ids
 from autosched.space import Space, build_schedule
 from autosched.space.records import ScheduleSpec
-from autosched.space.trainer_spec import TrainerSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,31 +42,6 @@ class TrialPlan:
     def previous_cuts(self, step: int) -> list[int]:
         """The cuts at or before `step`, longest prefix first; update 0 (a fresh model) is not one of them."""
         return [cut for cut in reversed(self.cuts) if cut <= step]
-
-
-def cut_points(steps: int, *, every: int) -> tuple[int, ...]:
-    """Multiples of `every`, and the end.
-
-    A grid that does not depend on the schedule: schedules with equal first LRs then have equal first segments, whole
-    ones, and what one of them saw in a segment is all that another needs to know of it.
-
-    Args:
-        steps: the horizon.
-        every: updates between checkpoints.
-    """
-    return (*range(every, steps, every), steps)
-
-
-def segment_ids(
-    trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray, cuts: Sequence[int]
-) -> dict[int, str]:
-    """Identity at every cut, in one pass over the LRs; equal to :func:`autosched.ledger.records.segment_id` at each."""
-    digest = hashlib.sha256(segment_preamble(trainer, seed=seed, eval_every=eval_every))
-    ids, done = {}, 0
-    for cut in cuts:
-        digest.update(np.ascontiguousarray(lrs[done:cut], dtype="<f8").tobytes())
-        ids[cut], done = digest.copy().hexdigest()[:40], cut
-    return ids
 
 
 def plan_trial(space: Space, spec: ScheduleSpec, seed: int) -> TrialPlan:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from autosched.curves.range_test import RangeTest, RangeTestFailure, Sweep, analyse
+from autosched.curves.range_test import RangeTest, RangeTestFailure, Sweep
 from autosched.engine.dispatcher import Dispatcher
 from autosched.engine.execute import SegmentRunner
-from autosched.engine.plan import TrialPlan, segment_ids
+from autosched.engine.plan import TrialPlan
 from autosched.errors import WorkError
 from autosched.ledger.events import RangeTested
 from autosched.ledger.records import Failure, Observation, Segment
+from autosched.ledger.sweeps import read_sweep
+from autosched.search.prefixes import segment_ids
 from autosched.space.auto_bounds import conflict
 from autosched.space.records import ScheduleSpec, Space
 from autosched.space.trainer_spec import TrainerSpec
@@ -39,15 +39,6 @@ def sweep_plan(trainer: TrainerSpec, *, seed: int, sweep: Sweep) -> TrialPlan:
         ids=segment_ids(trainer, seed=seed, eval_every=NEVER, lrs=schedule.lrs, cuts=cuts),
         validate=False,
     )
-
-
-def read_sweep(sweep: Sweep, seen: Observation) -> RangeTest | RangeTestFailure:
-    """What a sweep's observation says; the loss of an update that diverged counts as infinite."""
-    losses = [point.loss for point in seen.points]
-    if seen.divergence is not None and len(losses) < sweep.steps:
-        losses.append(np.inf)
-    lrs = sweep.schedule().lrs[: max(len(losses), 10)]
-    return analyse(lrs, np.pad(np.array(losses), (0, lrs.size - len(losses)), constant_values=np.inf))
 
 
 def run_sweep(

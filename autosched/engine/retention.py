@@ -1,7 +1,8 @@
 """Which checkpoints are kept: those something may still be forked from, within a size limit.
 
-A checkpoint is needed when a running trial stands on it, or when another proposal of the space could share exactly
-its LRs (a trunk at a fixed peak LR); the best trial's last one is kept for its owner to use. The rest goes at once.
+A checkpoint is needed when a running trial stands on it, when a stopped one may go on from it, or when another
+proposal of the space could share exactly its LRs (a trunk at a fixed peak LR); the best trial's last one is kept for
+its owner to use. The rest goes at once.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from dataclasses import dataclass, field
 
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.dispatcher import Dispatcher
-from autosched.engine.plan import Plans
-from autosched.ledger.state import StudyState, TrialState
+from autosched.engine.plan import Plans, TrialPlan
+from autosched.ledger.state import THAWABLE, StudyState, TrialState
+from autosched.schedules.registry import get_family
 from autosched.space import can_branch
 from autosched.space.records import Space
 
@@ -29,6 +31,7 @@ class Retention:
     plans: Plans
     _held: dict[int, list[str]] = field(default_factory=dict)
     _branchable: dict[str, int] = field(default_factory=dict)
+    _stopped: dict[str, int] = field(default_factory=dict)
     _best: str = ""
 
     def restore(self, state: StudyState) -> None:
@@ -42,15 +45,17 @@ class Retention:
                 ours.add(identity)
         best = state.best_trial()
         self._best = best.segments[-1] if best is not None else ""
-        kept = {*self._branchable, *self._standing(state), self._best}
+        kept = {*self._branchable, *self._stopped, *self._standing(state), self._best}
         for identity in sorted(ours - kept):
             self._delete(state, identity)
 
     def _learn(self, trial: TrialState) -> None:
         plan = self.plans.of(trial)
         for cut in plan.previous_cuts(trial.step)[::-1]:
-            if can_branch(self.space, plan.spec, cut) and trial.kind != "confirm":
+            if self._can_branch(plan, cut) and trial.kind != "confirm":
                 self._branchable[plan.ids[cut]] = trial.number
+            elif trial.status in THAWABLE and cut == trial.step:
+                self._stopped[plan.ids[cut]] = trial.number
             elif trial.status == "running":
                 self._held.setdefault(trial.number, []).append(plan.ids[cut])
         if trial.status != "running":
@@ -60,7 +65,7 @@ class Retention:
         """A running trial has a new checkpoint: its older ones that nothing can branch from go."""
         plan = self.plans.of(trial)
         identity = plan.ids[trial.step]
-        if can_branch(self.space, plan.spec, trial.step) and trial.kind != "confirm":
+        if self._can_branch(plan, trial.step) and trial.kind != "confirm":
             self._branchable[identity] = trial.number
             return
         held = self._held.setdefault(trial.number, [])
@@ -68,11 +73,21 @@ class Retention:
         while len(held) > STANDING:
             self._delete(state, held.pop(0))
 
+    def _can_branch(self, plan: TrialPlan, cut: int) -> bool:
+        """Whether another proposal may share exactly the first `cut` updates; the law branches on purpose."""
+        if self.space.controller.name != "law":
+            return can_branch(self.space, plan.spec, cut)
+        family = get_family(plan.spec.family)
+        steps = plan.schedule.steps
+        return cut <= family.trunk_steps(family.complete(plan.spec.params, steps=steps), steps)
+
     def ended(self, state: StudyState, trial: TrialState) -> None:
         """A trial is over: what only it could use goes, but for the best trial's last checkpoint."""
         held = self._held.pop(trial.number, [])
         if trial.status == "complete":
             held.append(trial.segments[-1])
+        elif trial.status in THAWABLE and held:  # it may go on from there
+            self._stopped[held.pop()] = trial.number
         if held and state.best == trial.number:
             last = held.pop()
             if self._best not in ("", last):
@@ -99,10 +114,18 @@ class Retention:
         limit = self.space.storage.checkpoints_gib * 2**30
         sizes = self.store.sizes()
         total = sum(sizes.values())
-        for identity in list(self._branchable):
-            if total <= limit:
-                return
-            if identity not in self._standing(state):
-                total -= sizes.get(self.store.uri(identity), 0)
-                del self._branchable[identity]
+        for held in (self._stopped, self._branchable):
+            for identity in list(held):
+                if total <= limit:
+                    return
+                if identity not in self._standing(state):
+                    total -= sizes.get(self.store.uri(identity), 0)
+                    del held[identity]
+                    self._delete(state, identity)
+
+    def finished(self, state: StudyState) -> None:
+        """The study is over: nothing is thawed any more."""
+        for identity in self._stopped:
+            if identity not in self._branchable:
                 self._delete(state, identity)
+        self._stopped.clear()

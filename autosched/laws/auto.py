@@ -33,7 +33,7 @@ from autosched.laws.leave_out import LeftOut, leave_out, seen_share, spread
 from autosched.laws.multi_power import MultiPowerForm
 from autosched.laws.residual import TRANSIENT_RUNS, WHOLE_RUNS, ResidualKernel, ResidualProcess, learned, run_points
 from autosched.laws.robust import Robustness
-from autosched.laws.stack import Stack, one_peak, stacked, stacked_mean
+from autosched.laws.stack import LEAST_WEIGHT, Stack, one_peak, stacked, stacked_mean
 from autosched.laws.transient import TRANSIENT_POWER, late_power, novelty, transient_options
 from autosched.schedules.schedule import FloatArray, Schedule
 
@@ -159,15 +159,20 @@ def fit_auto(
 
     Args:
         curves: whole or partial runs.
-        warm: an earlier fit: its parameters are the starts, its weights, kernel and inflation are kept, so that a
-            refit with a few more points takes milliseconds.
+        warm: an earlier fit: its parameters are the starts, its weights, kernel and inflation are kept, and laws of
+            no weight are left as they are, so that a refit with a few more points takes milliseconds.
     """
     options = options or AutoOptions()
     forms = _forms(curves) if warm is None else warm.forms
     starts = [None] * len(forms) if warm is None else [fit.logs for fit in warm.fits]
     late = late_power(forms[0], curves, options.fit, options.latest) if warm is None else warm.late_power
     options = replace(options, fit=transient_options(options.fit, late))
-    found = [fit_law(form, curves, options.fit, start=start) for form, start in zip(forms, starts, strict=True)]
+    found = [
+        warm.fits[law]
+        if warm is not None and warm.weights[law] < LEAST_WEIGHT
+        else fit_law(form, curves, options.fit, start=starts[law])
+        for law, form in enumerate(forms)
+    ]
     kept = [(form, fit) for form, fit in zip(forms, found, strict=True) if isinstance(fit, LawFit)]
     if not kept:
         return next(fit for fit in found if isinstance(fit, FitFailure))

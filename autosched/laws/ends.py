@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import ndtri
 
 from autosched.laws.auto import AutoLaw
+from autosched.laws.form import Asked
 from autosched.laws.protocol import LossLaw
-from autosched.laws.residual import covariance, run_points
+from autosched.laws.residual import RunPoints, covariance, run_points
 from autosched.laws.single import SingleLaw
 from autosched.laws.stack import stacked_jointly
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -62,41 +64,80 @@ class Ends:
         return EndForecast(mean=a - b, sd=sd, low=a - b - Z90 * sd, high=a - b + Z90 * sd)
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class AskedEnds:
+    """The ends of some schedules as laws see them; asking for the same ends again and again costs this only once.
+
+    Attributes:
+        asked: the schedules, each with its last step.
+        features: their histories as the residual process sees them, shape (n, 5).
+        prepared: what each kind of law needs to know of them, by its name.
+    """
+
+    asked: Asked
+    features: FloatArray
+    prepared: dict[str, Any]
+
+    @classmethod
+    def of(cls, schedules: Sequence[Schedule]) -> AskedEnds:
+        """Nothing is prepared for any law yet; that is done when one is first asked."""
+        asked = [(schedule, np.array([float(schedule.steps)])) for schedule in schedules]
+        features = run_points(asked).features if asked else np.empty((0, 5))
+        return cls(asked=asked, features=features, prepared={})
+
+
 def predicted_ends(law: LossLaw | SingleLaw | AutoLaw, schedules: Sequence[Schedule]) -> Ends:
     """The final losses of some schedules, none of which was run yet.
 
     A law that predicts a loss <= 0 is out of its regime there; that schedule's ``log_mean`` is NaN.
     """
-    asked = [(schedule, np.array([float(schedule.steps)])) for schedule in schedules]
     match law:
         case AutoLaw():
-            ends = _law_ends(law, asked)
-            residual, unexplained = _residual_ends(law, asked)
-            # Being out of what was fitted errs alike for all: it widens losses, and differences hardly.
-            new = np.array([law.extrapolation(schedule, steps)[0] for schedule, steps in asked])
-            fitted = law.inflation**2 * (ends.covariance + unexplained)
-            return Ends(log_mean=ends.log_mean + residual, covariance=fitted + np.outer(new, new))
+            return joint_ends(law, [AskedEnds.of(schedules)])
         case SingleLaw():
-            ends = _law_ends(law, asked)
+            asked = [(schedule, np.array([float(schedule.steps)])) for schedule in schedules]
+            mean, shared = stacked_jointly(law.stack, [(asked, {})])
+            ends = Ends(log_mean=_logs(mean), covariance=shared)
             scatter = law.unexplained**2 * np.eye(len(asked))
             return Ends(log_mean=ends.log_mean, covariance=ends.covariance + scatter)
         case _:
-            losses = np.array([float(law.predict_at(schedule, steps)[0]) for schedule, steps in asked])
+            losses = np.array([float(law.predict_at(s, np.array([float(s.steps)]))[0]) for s in schedules])
             return Ends(log_mean=_logs(losses), covariance=np.zeros((losses.size, losses.size)))
 
 
-def _law_ends(law: SingleLaw | AutoLaw, asked: list[tuple[Schedule, FloatArray]]) -> Ends:
-    """The laws' mean, their weighted disagreement and their parameters' covariance."""
-    mean, shared = stacked_jointly(law.stack, asked)
-    return Ends(log_mean=_logs(mean), covariance=shared)
+def joint_ends(
+    law: AutoLaw, groups: Sequence[AskedEnds], runs: Sequence[int | None] | None = None, *, luck: bool = True
+) -> Ends:
+    """The final losses of all groups' schedules together, in order.
+
+    Args:
+        runs: for each schedule the fitted curve it belongs to, whose own offset then counts; None for a new run.
+        luck: whether what nobody can know before, a new run's own offset and the scatter of the last evaluation,
+            counts as uncertainty. A search that counts it takes ever new runs for promising.
+    """
+    asked = [one for group in groups for one in group.asked]
+    mean, shared = stacked_jointly(law.stack, [(group.asked, group.prepared) for group in groups])
+    known: Sequence[int | None] = [None] * len(asked) if runs is None else runs
+    at = RunPoints(
+        run=np.array([i - len(asked) if run is None else run for i, run in enumerate(known)], dtype=np.intp),
+        features=np.concatenate([group.features for group in groups]),
+    )
+    residual, unexplained = _residual_ends(law, at)
+    if not luck:
+        new_runs = np.array([law.process.kernel.own**2 if run is None else 0.0 for run in known])
+        unexplained = unexplained - np.diag(law.process.kernel.scatter**2 + new_runs)
+    # Being out of what was fitted errs alike for all: it widens losses, and differences hardly.
+    new = np.array([law.extrapolation(schedule, steps)[0] for schedule, steps in asked])
+    fitted = law.inflation**2 * (shared + unexplained)
+    return Ends(log_mean=_logs(mean) + residual, covariance=fitted + np.outer(new, new))
 
 
-def _residual_ends(law: AutoLaw, asked: list[tuple[Schedule, FloatArray]]) -> tuple[FloatArray, FloatArray]:
-    """Mean (n,) and covariance (n, n) of the residual process at the ends of runs it has not seen."""
-    process, at = law.process, run_points(asked, first_run=-len(asked))
+def _residual_ends(law: AutoLaw, at: RunPoints) -> tuple[FloatArray, FloatArray]:
+    """Mean (n,) and covariance (n, n) of the residual process at the ends of runs."""
+    process = law.process
     cross = solve_triangular(process.factor, covariance(process.kernel, process.points, at), lower=True)
     mean: FloatArray = cross.T @ solve_triangular(process.factor, process.residuals, lower=True)
-    prior = covariance(process.kernel, at, at) + process.kernel.scatter**2 * np.eye(len(asked))
+    prior = covariance(process.kernel, at, at) + process.kernel.scatter**2 * np.eye(at.run.size)
     return mean, prior - cross.T @ cross
 
 

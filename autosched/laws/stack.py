@@ -17,6 +17,7 @@ from autosched.schedules.schedule import FloatArray
 
 LEAST_WEIGHT = 1e-6
 SAME_PEAK = 0.01
+_DROPS = "drops"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -63,11 +64,19 @@ class Stack:
             weights=self.weights[kept],
         )
 
-    def prepared(self, asked: Asked) -> list[Any]:
-        """What each law needs to know of the schedules; laws of LR drops share one table, which is dear to make."""
-        by_drops = [isinstance(form, MultiPowerForm | AnnealingForm) for form in self.forms]
-        drops = self.forms[by_drops.index(True)].prepare(asked) if any(by_drops) else None
-        return [drops if shared else form.prepare(asked) for form, shared in zip(self.forms, by_drops, strict=True)]
+    def prepared(self, asked: Asked, known: dict[str, Any] | None = None) -> list[Any]:
+        """What each law needs to know of the schedules; laws of LR drops share one table, which is dear to make.
+
+        Args:
+            known: what was prepared of the same schedules before, by name; gets what is prepared now.
+        """
+        known = {} if known is None else known
+        for form in self.forms:
+            name = _DROPS if isinstance(form, MultiPowerForm | AnnealingForm) else form.name
+            if name not in known:
+                known[name] = form.prepare(asked)
+        drops = known.get(_DROPS)
+        return [known.get(form.name, drops) for form in self.forms]
 
 
 def one_peak(peaks: Sequence[float]) -> float | None:
@@ -100,13 +109,20 @@ def stacked_mean(stack: Stack, asked: Asked) -> FloatArray:
     return mean
 
 
-def stacked_jointly(stack: Stack, asked: Asked) -> tuple[FloatArray, FloatArray]:
-    """Mean losses (n,) and their joint relative covariance (n, n)."""
+def stacked_jointly(stack: Stack, groups: Sequence[tuple[Asked, dict[str, Any]]]) -> tuple[FloatArray, FloatArray]:
+    """Mean losses (n,) of all groups' steps, in order, and their joint relative covariance (n, n).
+
+    Args:
+        groups: steps asked, and what was prepared of them before, as in :meth:`Stack.prepared`.
+    """
     stack = stack.weighty()
-    parts = zip(stack.forms, stack.fits, stack.prepared(asked), strict=True)
-    found = [form.losses(prepared, fit.logs) for form, fit, prepared in parts]
+    seen = [stack.prepared(asked, known) for asked, known in groups]
+    found = []
+    for law, (form, fit) in enumerate(zip(stack.forms, stack.fits, strict=True)):
+        parts = [form.losses(prepared[law], fit.logs) for prepared in seen]
+        found.append((np.concatenate([losses for losses, _ in parts]), np.concatenate([slope for _, slope in parts])))
     table = np.array([losses for losses, _ in found])
-    voices = stack.voices(asked, table)
+    voices = stack.voices([one for asked, _ in groups for one in asked], table)
     mean = np.sum(voices * table, axis=0)
     shared = np.zeros((mean.size, mean.size))
     for voice, (losses, jacobian), fit in zip(voices, found, stack.fits, strict=True):

@@ -142,20 +142,35 @@ class TrialEnded:
     """A trial is over.
 
     Attributes:
-        status: ``complete``, ``pruned``, ``diverged``, ``failed`` or ``stopped`` (the budget ran out).
+        status: ``complete``, ``pruned`` (it cannot win), ``paused`` (others promise more), ``diverged``, ``failed`` or
+            ``stopped`` (the budget ran out). Pruned and paused trials may be thawed.
         step: updates reached.
         value: validation loss at the horizon, for ``complete``.
         reason: one sentence, for all but ``complete``.
     """
 
     trial: int
-    status: Literal["complete", "pruned", "diverged", "failed", "stopped"]
+    status: Literal["complete", "pruned", "paused", "diverged", "failed", "stopped"]
     step: int
     at: int
     value: float | None = None
     reason: str = ""
     forecast: Forecast | None = None
     divergence: Divergence | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialThawed:
+    """A pruned or paused trial goes on from where it was left.
+
+    Attributes:
+        reason: one sentence.
+        at: virtual time.
+    """
+
+    trial: int
+    reason: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +208,7 @@ Event = (
     | TrialAdvanced
     | TrialJudged
     | TrialEnded
+    | TrialThawed
     | StageAdvanced
     | StudyFinished
 )
@@ -207,6 +223,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
     "trial_advanced": TrialAdvanced,
     "trial_judged": TrialJudged,
     "trial_ended": TrialEnded,
+    "trial_thawed": TrialThawed,
     "stage_advanced": StageAdvanced,
     "study_finished": StudyFinished,
 }

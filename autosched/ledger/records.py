@@ -22,7 +22,7 @@ from autosched.schedules.schedule import FloatArray
 from autosched.space.trainer_spec import TrainerSpec
 
 FailureKind = Literal["error", "out_of_memory", "worker_died", "checkpoint_lost", "storage"]
-Action = Literal["keep", "stop"]
+Action = Literal["keep", "stop", "pause"]
 
 
 def segment_preamble(trainer: TrainerSpec, *, seed: int, eval_every: int) -> bytes:

@@ -28,12 +28,14 @@ from autosched.ledger.events import (
     TrialJudged,
     TrialKind,
     TrialProposed,
+    TrialThawed,
 )
 from autosched.ledger.records import Decision, Divergence, Failure, Forecast, Observation, Point
 from autosched.schedules.schedule import ParameterValue
 
-TrialStatus = Literal["running", "complete", "pruned", "diverged", "failed", "stopped"]
-LogKind = Literal["proposed", "advanced", "ended"]
+TrialStatus = Literal["running", "complete", "pruned", "paused", "diverged", "failed", "stopped"]
+LogKind = Literal["proposed", "advanced", "ended", "thawed"]
+THAWABLE: frozenset[TrialStatus] = frozenset({"pruned", "paused"})
 
 
 @dataclass(slots=True)
@@ -83,11 +85,19 @@ class TrialState:
 
 
 class Transition(NamedTuple):
-    """A logical step of a trial, as caches read it; `step` is the update reached."""
+    """A logical step of a trial, as caches read it.
+
+    Attributes:
+        step: the update reached.
+        status, value: how an ``ended`` trial ended this time, and its final loss or, for one that was stopped, the
+            forecast of it. A trial that was thawed ends again, so these are not to be read off the trial.
+    """
 
     kind: LogKind
     trial: int
     step: int
+    status: TrialStatus = "running"
+    value: float | None = None
 
 
 @dataclass(slots=True)
@@ -249,7 +259,20 @@ def _ended(state: StudyState, event: TrialEnded, time: float) -> None:
         best = state.best_trial()
         if best is None or best.value is None or event.value < best.value:
             state.best = event.trial
-    state.log.append(Transition("ended", event.trial, event.step))
+    forecast = None if event.forecast is None else event.forecast.mean
+    value = event.value if event.status == "complete" else forecast
+    state.log.append(Transition("ended", event.trial, event.step, event.status, value))
+
+
+def _thawed(state: StudyState, event: TrialThawed, time: float) -> None:
+    trial = state.trial(event.trial)
+    if trial.status not in THAWABLE:
+        raise LedgerError(f"trial {event.trial} is {trial.status}: only a pruned or paused one can be thawed.")
+    trial.status, trial.reason, trial.forecast = "running", "", None
+    trial.ended_time, trial.due = None, event.at
+    state.active.add(event.trial)
+    state.clock = max(state.clock, event.at)
+    state.log.append(Transition("thawed", event.trial, trial.step))
 
 
 def _stage(state: StudyState, event: StageAdvanced, time: float) -> None:
@@ -271,6 +294,7 @@ _HANDLERS: Mapping[type[Event], Any] = {
     TrialAdvanced: _advanced,
     TrialJudged: _judged,
     TrialEnded: _ended,
+    TrialThawed: _thawed,
     StageAdvanced: _stage,
     StudyFinished: _finished,
 }

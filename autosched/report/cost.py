@@ -38,15 +38,16 @@ class TrialCost:
 class Cost:
     """A study's cost in updates; all trials count, the default's and the confirming ones too.
 
-    ``full_cost == trained - retrained + reused + saved_by_pruning + saved_by_divergence + not_trained``
+    ``full_cost == trained - retrained - range_test + reused + saved_by_pruning + saved_by_divergence + not_trained``
 
     Attributes:
         horizon: updates of a full run.
         full_cost: trials x horizon: what the same trials cost when each is trained in full from update 0.
         trained: updates that workers computed.
         retrained: of these, computed again because a checkpoint was lost.
+        range_test: of these, computed for the range test that the study began with.
         reused: updates trials stand on that were not computed for them, because a prefix was shared.
-        saved_by_pruning: updates pruned trials had left.
+        saved_by_pruning: updates pruned and paused trials had left.
         saved_by_divergence: updates diverged trials had left.
         not_trained: updates that failed, stopped and running trials have left.
     """
@@ -55,6 +56,7 @@ class Cost:
     full_cost: int
     trained: int
     retrained: int
+    range_test: int
     reused: int
     saved_by_pruning: int
     saved_by_divergence: int
@@ -85,12 +87,14 @@ def trial_costs(state: StudyState, *, horizon: int) -> list[TrialCost]:
 def study_cost(state: StudyState, *, horizon: int) -> Cost:
     """The cost of the whole study so far."""
     costs = trial_costs(state, horizon=horizon)
-    pruned, diverged = _rest(costs, "pruned"), _rest(costs, "diverged")
+    pruned, diverged = _rest(costs, "pruned") + _rest(costs, "paused"), _rest(costs, "diverged")
+    swept = sum(seen.trained for identity, seen in state.observations.items() if identity not in state.scheduled)
     return Cost(
         horizon=horizon,
         full_cost=len(costs) * horizon,
         trained=state.steps_trained,
-        retrained=state.steps_trained - sum(cost.trained for cost in costs),
+        retrained=state.steps_trained - swept - sum(cost.trained for cost in costs),
+        range_test=swept,
         reused=sum(cost.reused for cost in costs),
         saved_by_pruning=pruned,
         saved_by_divergence=diverged,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,9 @@ from autosched.report.html_sections import (
     trials_section,
     usage_section,
 )
-from autosched.report.markup import Html, join, tag
+from autosched.report.lr_section import lr_section
+from autosched.report.markup import join, page, tag
+from autosched.report.range_test_plot import study_range_test
 from autosched.space import space_to_json
 from autosched.space.records import Space
 
@@ -33,6 +34,7 @@ FIGURES = {
     "winner_and_default": plots.winner_and_default,
     "forecasts": plots.forecasts,
     "parameters": plots.parameter_plot,
+    "range_test": study_range_test,
     "costs": plots.costs,
 }
 """File name without its ending -> what draws it."""
@@ -87,6 +89,7 @@ def report_page(
     sections = [
         ("use", "Use it", usage_section(summary)),
         ("search", "Search", search_section(figures)),
+        ("lr", "Peak LR", lr_section(summary, figures)),
         ("forecasts", "Forecasts", forecast_section(figures)),
         ("pruned", "Pruned", pruned_section(state, space)),
         ("audits", "Audits", audit_section(state)),
@@ -97,12 +100,5 @@ def report_page(
     ]
     there = [(identity, name, part) for identity, name, part in sections if part is not None]
     links = tag("nav", join(tag("a", name, href=f"#{identity}") for identity, name, _ in there))
-    body = tag("main", headline(summary), links, join(part for _, _, part in there))
-    style = Html(resources.files("autosched.report").joinpath("report.css").read_text(encoding="utf-8"))
-    head = tag(
-        "head",
-        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        tag("title", f"{summary['study']}: learning-rate schedule report"),
-        tag("style", style),
-    )
-    return f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n"
+    title = f"{summary['study']}: learning-rate schedule report"
+    return page(title, headline(summary), links, *(part for _, _, part in there))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from autosched.ledger.state import StudyState, TrialState
+from autosched.ledger.state import THAWABLE, StudyState, TrialState
 from autosched.report.audits import audits
 from autosched.report.confirmation import winner
 from autosched.report.curves import DRAWN_TRIALS
@@ -28,6 +28,7 @@ scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lrs[min(st
 COST_TERMS = {
     "trained": "computed by workers",
     "retrained": "of these, computed again because a checkpoint was lost",
+    "range_test": "of these, for the range test that the study began with",
     "reused": "taken from a shared prefix: of another trial, or of an earlier study",
     "saved_by_pruning": "left when a trial was pruned",
     "saved_by_divergence": "left when a trial diverged",
@@ -92,7 +93,7 @@ def forecast_section(figures: Mapping[str, bytes]) -> Html | None:
 
 def pruned_section(state: StudyState, space: Space) -> Html | None:
     """Which trials were stopped by the pruner, and why."""
-    pruned = [trial for trial in state.trials if trial.status == "pruned"]
+    pruned = [trial for trial in state.trials if trial.status in THAWABLE]
     if not pruned:
         return None
     fixed = _fixed(state)
@@ -171,8 +172,8 @@ def cost_section(summary: Mapping[str, Any], figures: Mapping[str, bytes]) -> Ht
         table(("part", "updates", "full runs", "meaning"), rows, numbers=frozenset({1, 2})),
         tag(
             "p",
-            "full cost = trained − retrained + reused + saved by pruning + saved by divergence + not trained. "
-            f"A full run has {steps['horizon']:,} updates.",
+            "full cost = trained − retrained − range test + reused + saved by pruning + saved by divergence "
+            f"+ not trained. A full run has {steps['horizon']:,} updates.",
         ),
     )
 

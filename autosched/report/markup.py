@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Iterable, Sequence
+from importlib import resources
 
 
 class Html(str):
@@ -50,3 +51,16 @@ def picture(png: bytes, *, alt: str, caption: str) -> Html:
 def section(identity: str, title: str, *children: str | None) -> Html:
     """A part of the page that links can point to."""
     return tag("section", tag("h2", title), *children, id=identity)
+
+
+def page(title: str, *children: str | None) -> str:
+    """A whole page in the report's style; it loads nothing and runs no script."""
+    style = Html(resources.files("autosched.report").joinpath("report.css").read_text(encoding="utf-8"))
+    head = tag(
+        "head",
+        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        tag("title", title),
+        tag("style", style),
+    )
+    body = tag("body", tag("main", *children))
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"

@@ -270,7 +270,7 @@ def _cost_parts(state: StudyState, space: Space) -> dict[str, tuple[str, FloatAr
         return np.fromiter(values, dtype=np.float64, count=len(shares)) / space.horizon_steps
 
     rest = {
-        "saved by pruning": ("#f3c98b", {"pruned"}),
+        "saved by pruning": ("#f3c98b", {"pruned", "paused"}),
         "saved by divergence": ("#e7b5cf", {"diverged"}),
         "not trained (failed, stopped, running)": (canvas.GRID, {"failed", "stopped", "running"}),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 STEPS, LR = "optimizer update", "learning rate"
+WIDTH, AXES_HEIGHT, LEGEND_LINE = 7.2, 3.4, 0.18
+"""Inches: of the figure, of the axes with their labels, of a line of the legend."""
+LEGEND_CHARACTERS = 90
+"""Characters of a legend that fit the figure's width."""
+COLUMNS = {3: 26, 2: 42}
+"""Columns of a legend -> characters of its longest label."""
 WIDE_PEAKS = 8.0
 """Peak LRs further apart than this factor are drawn on a log axis."""
 
@@ -25,21 +32,36 @@ def schedule_plot(schedules: Sequence[Schedule], labels: Sequence[str]) -> bytes
         ScheduleError: no schedule, or another number of labels.
     """
     check_labels(schedules, labels)
-    figure = canvas.new_figure(7.2, 3.9)
+    legend, columns = _legend(labels)
+    lines = sum(max(label.count("\n") + 1 for label in row) for row in _rows(legend, columns))
+    figure = canvas.new_figure(WIDTH, AXES_HEIGHT + LEGEND_LINE * lines)
     axes = canvas.dress(figure.add_subplot(), x=STEPS, y=LR)
     curves = [thinned(schedule) for schedule in schedules]
-    for index, ((steps, lrs), label) in enumerate(zip(curves, labels, strict=True)):
+    for index, ((steps, lrs), label) in enumerate(zip(curves, legend, strict=True)):
         dashes = canvas.DASHES[index // len(canvas.CYCLE) % len(canvas.DASHES)]
         axes.plot(steps, lrs, color=canvas.CYCLE[index % len(canvas.CYCLE)], ls=dashes, lw=1.8, label=label)
     scale_lr_axis(axes, [lrs for _, lrs in curves])
     axes.set_xlim(0, max(schedule.steps for schedule in schedules))
     figure.legend(
         loc="outside upper left",
-        ncols=1 if max(map(len, labels)) > 40 else 3,
+        ncols=columns,
         frameon=False,
         fontsize=8.5,
     )
     return canvas.png(figure)
+
+
+def _legend(labels: Sequence[str]) -> tuple[list[str], int]:
+    """The labels, the longest of them broken into lines, and in how many columns they fit the figure's width."""
+    longest = max(map(len, labels))
+    columns = next((count for count, most in COLUMNS.items() if longest <= most), 1)
+    return ["\n".join(textwrap.wrap(label, LEGEND_CHARACTERS)) for label in labels], min(columns, len(labels))
+
+
+def _rows(labels: Sequence[str], columns: int) -> list[Sequence[str]]:
+    """The labels that stand side by side: the legend fills one column after another."""
+    rows = -(-len(labels) // columns)
+    return [labels[row::rows] for row in range(rows)]
 
 
 def scale_lr_axis(axes: Axes, curves: Sequence[FloatArray]) -> None:

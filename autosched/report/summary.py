@@ -11,16 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from autosched.curves.sensitivity import NoSensitivity, Sensitivity
+from autosched.ledger.events import RangeTested
 from autosched.ledger.records import Forecast
 from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.report.audits import audits
 from autosched.report.confirmation import Confirmation, confirmation, default_trial, winner
 from autosched.report.cost import study_cost
+from autosched.report.sensitivity import sensitivities
 from autosched.space.records import Space
 
 __all__ = ["summarise", "winner"]
 
-STATUSES: tuple[TrialStatus, ...] = ("complete", "pruned", "diverged", "failed", "stopped", "running")
+STATUSES: tuple[TrialStatus, ...] = ("complete", "pruned", "paused", "diverged", "failed", "stopped", "running")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -61,6 +64,12 @@ def summarise(
         ``audits``, ``false_kills``
             Condemned trials that were kept, and how many of them it would have been wrong to stop, see
             :class:`autosched.report.audits.Audit`.
+        ``range_test``
+            None, or the bounds that the study's range test found for ``peak_lr``: ``low``, ``high``, ``divergence_lr``,
+            ``steps`` it took, ``reason`` why a number is None.
+        ``lr_sensitivity``
+            A list, by family: ``value`` in nats over the LRs ``low`` to ``high``, the ``best_lr``, the ``runs`` and
+            ``cells`` it is from, or the ``reason`` why there is none, see :mod:`autosched.curves.sensitivity`.
         ``confirmation``
             None, or by fresh seed: ``seeds``, losses of the ``best`` and the ``default``, their means ``mean_best`` and
             ``mean_default``, ``gain`` = mean of default - best with its 90% interval ``gain_low`` to ``gain_high``,
@@ -83,6 +92,8 @@ def summarise(
         "overhead_ms_per_segment": _measured(state, "overhead_ms_per_segment"),
         "audits": len(seen),
         "false_kills": sum(audit.false_kill is True for audit in seen),
+        "range_test": None if state.range_test is None else _range_test(state.range_test),
+        "lr_sensitivity": [_sensitivity(name, found) for name, found in sensitivities(state).items()],
         "confirmation": None if confirmed is None else _confirmation(confirmed),
         "tracking": {name: tracking.get(name) for name in ("uri", "experiment", "run_id")},
         "artifacts": {name: artifacts.get(name) for name in ("schedule", "report", "law")},
@@ -132,6 +143,16 @@ def _counts(state: StudyState) -> dict[str, int]:
         **{status: seen[status] for status in STATUSES},
         "confirm": state.kinds["confirm"],
     }
+
+
+def _range_test(tested: RangeTested) -> dict[str, Any]:
+    names = ("low", "high", "divergence_lr", "steps", "reason")
+    return {name: getattr(tested, name) for name in names}
+
+
+def _sensitivity(family: str, found: Sensitivity | NoSensitivity) -> dict[str, Any]:
+    names = ("value", "low", "high", "best_lr", "runs", "cells", "reason")
+    return {"family": family, **{name: getattr(found, name, None) for name in names}}
 
 
 def _confirmation(confirmed: Confirmation) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from autosched.errors import StudyError
 from autosched.ledger.records import Decision, Forecast
 from autosched.ledger.state import StudyState, TrialState
 from autosched.report.curves import schedule_of
+from autosched.report.lr_section import range_test_text, sensitivity_text
 from autosched.report.summary import summarise
 from autosched.report.terminal_plot import terminal_plot
 from autosched.space.records import Space
@@ -22,6 +23,7 @@ def final_lines(summary: Mapping[str, Any]) -> list[str]:
     return [
         *_headline(summary),
         *_best_lines(summary),
+        *_lr_lines(summary),
         *_cost_lines(summary),
         *_place_lines(summary),
     ]
@@ -34,7 +36,7 @@ def status_lines(state: StudyState, space: Space) -> list[str]:
     best = summary["best"]
     if best is not None:
         lines.append(f"best        {_loss(best['value'])}  trial {best['trial']}: {describe(best['schedule'])}")
-    lines += _cost_lines(summary)
+    lines += [*_lr_lines(summary), *_cost_lines(summary)]
     ended = [trial for trial in state.trials if trial.status != "running"]
     ended.sort(key=lambda trial: (trial.ended_time or 0.0, trial.number))
     if ended:
@@ -152,12 +154,20 @@ def _best_lines(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _lr_lines(summary: Mapping[str, Any]) -> list[str]:
+    """What the range test found, and how much the LR matters where that could be told."""
+    told = [f"sensitivity {sensitivity_text(one)}" for one in summary["lr_sensitivity"] if one["value"] is not None]
+    found = summary["range_test"]
+    return told if found is None else [f"range test  {range_test_text(found)}", *told]
+
+
 def _cost_lines(summary: Mapping[str, Any]) -> list[str]:
     steps, trials = summary["steps"], summary["trials"]
     horizon = steps["horizon"]
     parts = [f"{steps['trained'] / horizon:.1f} full runs trained"]
     names = {
         "retrained": "of them again",
+        "range_test": "of them for the range test",
         "reused": "reused",
         "saved_by_pruning": "saved by pruning",
         "saved_by_divergence": "saved by divergence",
@@ -186,7 +196,7 @@ def _place_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _counts(trials: Mapping[str, int]) -> str:
-    kinds = ("complete", "pruned", "diverged", "failed", "stopped", "running")
+    kinds = ("complete", "pruned", "paused", "diverged", "failed", "stopped", "running")
     confirm = f" ({trials['confirm']} of them on fresh seeds)" if trials["confirm"] else ""
     return f"{trials['proposed']} proposed{confirm}" + "".join(f", {trials[k]} {k}" for k in kinds if trials[k])
 

@@ -62,7 +62,7 @@ def _knot(number: int) -> Parameter:
     return Parameter(
         name=f"knot_{number}",
         kind="float",
-        meaning=f"LR at {number} of knots parts of the run after the warmup",
+        meaning="LR at the end of this one of knots equal parts of the run; there are as many as knots says",
         unit="share of the LR at the knot before; of the peak LR for free",
         low=1e-6,
         high=1,

@@ -16,7 +16,7 @@ class Listed:
     """A space's candidates by fingerprint; without candidates it restricts nothing.
 
     Training again what was trained would tell nothing new (trials of a study share one seed), so each candidate is
-    proposed at most once, whatever became of it.
+    proposed at most once, whatever became of it. (:mod:`autosched.search.distinct` does this for other spaces.)
     """
 
     def __init__(self, space: Space) -> None:

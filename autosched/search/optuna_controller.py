@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from autosched.errors import SpaceError
-from autosched.ledger.state import StudyState, TrialState
+from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.randomness import key
 from autosched.schedules.schedule import ParameterValue
+from autosched.search.distinct import SAMPLER_DRAWS, Distinct
 from autosched.search.listed import Listed
 from autosched.search.optuna_options import SAMPLER_OPTIONS, check_options
 from autosched.search.protocols import Proposal
@@ -87,9 +88,11 @@ class OptunaController:
         remembered: trials the sampler sees at least; the best and the latest are kept.
     """
 
+    counts_prefixes: ClassVar[bool] = False
+
     def __init__(self, space: Space, component: Component, *, remembered: int = REMEMBERED) -> None:
         self._space, self._component, self._remembered = space, component, remembered
-        self._listed = Listed(space)
+        self._listed, self._distinct = Listed(space), Distinct(space)
         self._stateful = component.name in _STATEFUL
         self._sampler(0)  # options are checked before anything is trained
         self._restart()
@@ -104,21 +107,42 @@ class OptunaController:
         self._study = self._new_study()
 
     def ask(self, state: StudyState) -> Proposal | None:
-        """The sampler's choice for trial ``len(state.trials)``; None when a list of candidates has none left."""
+        """The sampler's choice for trial ``len(state.trials)``, a curve that no earlier trial has.
+
+        None when the space has none left: a list of candidates is used up, or whatever is drawn was tried before.
+        """
         number = len(state.trials)
         if self._asked is not None and self._asked[0] == number and self._cursor == len(state.log):
             return self._asked[1]
         if self._asked is not None and not _taken_up(state, *self._asked):
             self._restart()
         self._catch_up(state)
-        left = self._listed.left(state)
-        if self._listed and not left:
-            return None
-        proposal = self._sample(number)
-        if left:
-            proposal = self._settle_on_candidate(number, proposal, left)
-        self._asked = (number, proposal)
+        proposal = self._candidate(state, number) if self._listed else self._new_curve(state, number)
+        if proposal is not None:
+            self._asked = (number, proposal)
         return proposal
+
+    def _candidate(self, state: StudyState, number: int) -> Proposal | None:
+        left = self._listed.left(state)
+        return self._settle_on_candidate(number, self._sample(number), left) if left else None
+
+    def _new_curve(self, state: StudyState, number: int) -> Proposal | None:
+        """What the sampler wants unless it was tried before; then what it wants at a further try, or a random point.
+
+        Whether there is anything new is settled first, apart from the sampler and from what it has learned.
+        """
+        tried = self._distinct.tried(state, number)
+        otherwise = self._distinct.from_the_space(number, tried)
+        if otherwise is None:
+            return None
+        for attempt in range(SAMPLER_DRAWS):
+            proposal = self._sample(number, attempt)
+            if self._distinct.is_new(proposal, tried):
+                return proposal
+            self._drop(number)
+        if not self._stateful:
+            self._insert(number, otherwise)
+        return Proposal(family=otherwise.family, params=otherwise.params)
 
     def _new_study(self) -> optuna.Study:
         import optuna
@@ -126,14 +150,15 @@ class OptunaController:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         return optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=0))
 
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        seed, sequence = (key(self._space.seed, part, "propose") for part in (number, "sequence"))
+    def _sampler(self, number: int, attempt: int = 0) -> optuna.samplers.BaseSampler:
+        place = (number, attempt) if attempt else (number,)
+        seed, sequence = key(self._space.seed, *place, "propose"), key(self._space.seed, "sequence", "propose")
         return make_sampler(self._component.name, self._component.options, seed, sequence)
 
-    def _sample(self, number: int) -> Proposal:
+    def _sample(self, number: int, attempt: int = 0) -> Proposal:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._study.sampler = self._sampler(number)
+            self._study.sampler = self._sampler(number, attempt)
             trial = self._study.ask()
             proposal = suggest(self._space, trial)
         self._numbers[number] = trial.number
@@ -141,17 +166,21 @@ class OptunaController:
             self._forget_draft(trial.number)
         return proposal
 
+    def _drop(self, number: int) -> None:
+        """Take back what was sampled for a trial: samplers learn nothing from an Optuna trial that failed."""
+        from optuna.trial import TrialState as OptunaState
+
+        self._study.tell(self._numbers.pop(number), state=OptunaState.FAIL)
+
     def _settle_on_candidate(self, number: int, wanted: Proposal, left: list[ScheduleSpec]) -> Proposal:
         """The candidate to train instead; the Optuna study then has it in place of what the sampler wanted.
 
         A sampler with a state keeps what it wanted, because asking it again must give the same.
         """
-        from optuna.trial import TrialState as OptunaState
-
         free = self._component.name == "random"
         spec = left[0] if free else self._listed.nearest(wanted, left)
         if not self._stateful:
-            self._study.tell(self._numbers.pop(number), state=OptunaState.FAIL)
+            self._drop(number)
             self._insert(number, spec)
         return Proposal(family=spec.family, params=spec.params)
 
@@ -165,28 +194,34 @@ class OptunaController:
 
     def _catch_up(self, state: StudyState) -> None:
         """Read the log from the cursor. What is done at an entry depends on the log up to it and on nothing later."""
-        for kind, number, step in state.log[self._cursor :]:
+        for kind, number, step, status, value in state.log[self._cursor :]:
             trial = state.trials[number]
             if kind == "advanced" and trial.points and trial.points[0].step <= step:
                 self._untrained = max(self._untrained, trial.points[0].loss)
             if trial.kind == "confirm":
                 continue
             if kind == "proposed":
-                self._proposed(trial)
+                self._proposed(trial, state)
                 if len(self._numbers) >= 1.5 * self._remembered:
                     self._forget()
             elif kind == "ended":
-                self._results[number] = self._value(trial)
-                self._tell(trial)
+                self._results[number] = self._value(status, value)
+                if self._is_told(number):  # it was thawed and ended again
+                    self._take_back(number)
+                self._tell(trial, status)
         self._cursor = len(state.log)
 
-    def _proposed(self, trial: TrialState) -> None:
+    def _proposed(self, trial: TrialState, state: StudyState) -> None:
         if self._asked is not None and self._asked[0] == trial.number:
             self._asked = None
-            if trial.number in self._numbers:
+            if self._stateful or trial.number in self._numbers:
                 return
         if self._stateful and trial.kind == "search":
-            self._sample(trial.number)
+            # ledgers older than the rule of one trial per curve may hold a curve twice
+            if self._listed or trial.fingerprint in self._distinct.tried(state, trial.number):
+                self._sample(trial.number)
+            else:
+                self._new_curve(state, trial.number)
             return
         self._insert(trial.number, ScheduleSpec(family=trial.family, params=trial.params))
 
@@ -204,15 +239,37 @@ class OptunaController:
         self._study.add_trial(create_trial(state=OptunaState.RUNNING, params=dict(params), distributions=typed))
         self._numbers[number] = len(self._study.get_trials(deepcopy=False)) - 1
 
-    def _value(self, trial: TrialState) -> float | None:
+    def _value(self, status: TrialStatus, value: float | None) -> float | None:
         """The number the sampler is told for an ended trial; None when there is none."""
-        if trial.status == "complete":
-            return trial.value
-        if trial.status == "diverged":
+        if status == "diverged":
             return self._untrained if math.isfinite(self._untrained) else None
-        return None if trial.forecast is None else trial.forecast.mean
+        return value
 
-    def _tell(self, trial: TrialState) -> None:
+    def _is_told(self, number: int) -> bool:
+        place = self._numbers.get(number)
+        return place is not None and self._study.get_trials(deepcopy=False)[place].state.is_finished()
+
+    def _take_back(self, number: int) -> None:
+        """Make a trial running again in the Optuna study, which is done by making the study anew without its result."""
+        from optuna.trial import TrialState as OptunaState
+        from optuna.trial import create_trial
+
+        trials = list(self._study.get_trials(deepcopy=False))
+        told = trials[self._numbers[number]]
+        trials[self._numbers[number]] = create_trial(
+            state=OptunaState.RUNNING, params=told.params, distributions=told.distributions
+        )
+        self._replace_study(trials)
+
+    def _replace_study(self, trials: Sequence[optuna.trial.FrozenTrial]) -> None:
+        """A new Optuna study with these trials, in this order, and the attributes of the old one."""
+        before, self._study = self._study, self._new_study()
+        for name, value in before._storage.get_study_system_attrs(before._study_id).items():
+            self._study._storage.set_study_system_attr(self._study._study_id, name, value)
+        for trial in trials:
+            self._study.add_trial(trial)
+
+    def _tell(self, trial: TrialState, status: TrialStatus) -> None:
         from optuna.trial import TrialState as OptunaState
 
         number = self._numbers.get(trial.number)
@@ -221,7 +278,7 @@ class OptunaController:
         value = self._results[trial.number]
         if value is not None:
             self._study.tell(number, value)
-        elif trial.points and trial.status in {"pruned", "stopped"}:
+        elif trial.points and status in {"pruned", "paused", "stopped"}:
             storage_id = self._study.get_trials(deepcopy=False)[number]._trial_id
             self._study._storage.set_trial_intermediate_value(storage_id, trial.step, trial.points[-1].loss)
             self._study.tell(number, state=OptunaState.PRUNED)
@@ -234,7 +291,7 @@ class OptunaController:
         A sampler with a state needs the trials that hold it: CMA-ES the latest, a quasi-random sequence the first one,
         which says what its coordinates are, and its place in the sequence, which is an attribute of the study.
         """
-        before, trials, numbers = self._study, self._study.get_trials(deepcopy=False), self._numbers
+        trials, numbers = self._study.get_trials(deepcopy=False), self._numbers
         running = [n for n in numbers if n not in self._results]
         ended = sorted(n for n in numbers if n in self._results)
         half = self._remembered // 2
@@ -245,12 +302,8 @@ class OptunaController:
         else:
             chosen = sorted(older, key=self._rank)[:rest]
         kept = sorted({*running, *ended[-half:], *chosen})
-        self._study, self._numbers = self._new_study(), {}
-        for name, value in before._storage.get_study_system_attrs(before._study_id).items():
-            self._study._storage.set_study_system_attr(self._study._study_id, name, value)
-        for place, number in enumerate(kept):
-            self._study.add_trial(trials[numbers[number]])
-            self._numbers[number] = place
+        self._replace_study([trials[numbers[number]] for number in kept])
+        self._numbers = {number: place for place, number in enumerate(kept)}
         self._results = {number: value for number, value in self._results.items() if number in self._numbers}
 
     def _rank(self, number: int) -> tuple[float, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from autosched.errors import SpaceError
 from autosched.ledger.records import KEEP, Decision
-from autosched.ledger.state import StudyState, TrialState
+from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.search.optuna_options import PRUNER_OPTIONS, check_options
 from autosched.space.records import Component, Space
 
@@ -60,6 +60,9 @@ class NoPruner:
         """Keep."""
         return KEEP
 
+    def thaw(self, state: StudyState) -> None:
+        """Nothing was stopped."""
+
 
 class OptunaPruner:
     """Asks an Optuna pruner, on an in-memory study rebuilt from the ledger."""
@@ -90,18 +93,21 @@ class OptunaPruner:
             return Decision(action="stop", reason=f"{seen} is among the worse at that update")
         return Decision(action="keep", reason=f"{seen} is good enough at that update")
 
+    def thaw(self, state: StudyState) -> None:
+        """What these pruners stop stays stopped."""
+
     def _catch_up(self, state: StudyState) -> None:
         """Read the log from the cursor; asking again is part of it, since some pruners note rungs when asked."""
-        for kind, number, step in state.log[self._cursor :]:
+        for kind, number, step, status, _ in state.log[self._cursor :]:
             trial = state.trials[number]
             if trial.kind == "confirm":
                 continue
-            if kind == "proposed":
+            if kind == "proposed" or (kind == "thawed" and number not in self._trials):
                 self._trials[number] = self._study.ask()
             elif kind == "advanced":
                 self._advance(trial, step)
-            else:
-                self._end(trial)
+            elif kind == "ended" and status != "paused":
+                self._end(trial, status)
         self._cursor = len(state.log)
 
     def _advance(self, trial: TrialState, step: int) -> None:
@@ -116,15 +122,15 @@ class OptunaPruner:
                 warnings.simplefilter("ignore")
                 self._verdicts[trial.number] = optuna_trial.should_prune()
 
-    def _end(self, trial: TrialState) -> None:
+    def _end(self, trial: TrialState, status: TrialStatus) -> None:
         from optuna.trial import TrialState as OptunaState
 
         optuna_trial = self._trials.pop(trial.number)
         self._reported.pop(trial.number, None)
         self._verdicts.pop(trial.number, None)
-        if trial.status == "complete" and trial.value is not None:
+        if status == "complete" and trial.value is not None:
             self._study.tell(optuna_trial, trial.value)
-        elif trial.status == "pruned" and trial.points:
+        elif status == "pruned" and trial.points:
             self._study.tell(optuna_trial, state=OptunaState.PRUNED)
         else:
             self._study.tell(optuna_trial, state=OptunaState.FAIL)

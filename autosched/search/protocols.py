@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from autosched.ledger.records import Decision
 from autosched.ledger.state import StudyState
@@ -31,11 +31,29 @@ class Proposal:
     params: Mapping[str, ParameterValue]
 
 
-class Controller(Protocol):
-    """Decides what to train next."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thaw:
+    """A pruned or paused trial to go on with, and one sentence that says why."""
 
-    def ask(self, state: StudyState) -> Proposal | None:
-        """The next proposal, as trial ``len(state.trials)``; None when nothing is left to try."""
+    trial: int
+    reason: str
+
+
+class Controller(Protocol):
+    """Decides what to train next.
+
+    Attributes:
+        counts_prefixes: whether it minds the budget itself and counts only the updates a proposal would really train;
+            for others a trial starts only when a whole run fits.
+    """
+
+    counts_prefixes: ClassVar[bool]
+
+    def ask(self, state: StudyState) -> Proposal | Thaw | None:
+        """The next proposal, as trial ``len(state.trials)``, or a trial to thaw; None when nothing is left to try.
+
+        A proposal's schedule is none of an earlier trial's: parameters that give the same curve are one point.
+        """
 
 
 class Pruner(Protocol):
@@ -43,3 +61,6 @@ class Pruner(Protocol):
 
     def decide(self, state: StudyState, trial: int) -> Decision:
         """Asked after every segment of a search trial that has not reached the horizon (`state` includes it)."""
+
+    def thaw(self, state: StudyState) -> Thaw | None:
+        """Asked before the controller when a worker is free: a trial that should not have been stopped after all."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from autosched.errors import SpaceError
-from autosched.search.law_pruner import LawPruner
+from autosched.search.law_controller import LawController
+from autosched.search.law_judge import LawJudge, PausingPruner
+from autosched.search.law_pruner import LawPruner, LawPrunerOptions
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.optuna_pruner import NoPruner, OptunaPruner
 from autosched.search.protocols import Controller, Pruner
@@ -19,9 +21,25 @@ def make_controller(space: Space) -> Controller:
     Raises:
         SpaceError: an unknown name, or an option it does not have.
     """
+    if space.controller.name == "law":
+        return LawController(space, space.controller.options)
     if space.controller.name in _SAMPLERS:
         return OptunaController(space, space.controller)
-    raise SpaceError(f"controller must be one of {', '.join(_SAMPLERS)}, but got {space.controller.name!r}.")
+    raise SpaceError(f"controller must be one of law, {', '.join(_SAMPLERS)}, but got {space.controller.name!r}.")
+
+
+def make_search(space: Space) -> tuple[Controller, Pruner]:
+    """The controller and the pruner a space asks for; the law controller pauses what the pruner would keep.
+
+    Raises:
+        SpaceError: an unknown name, or an option it does not have.
+    """
+    controller, pruner = make_controller(space), make_pruner(space)
+    if not isinstance(controller, LawController):
+        return controller, pruner
+    if isinstance(pruner, LawPruner):
+        return controller, LawJudge(space, controller, LawPrunerOptions.of(space.pruner.options))
+    return controller, PausingPruner(pruner, controller)
 
 
 def make_pruner(space: Space) -> Pruner:

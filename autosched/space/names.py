@@ -5,8 +5,8 @@ from __future__ import annotations
 TRAINERS: tuple[str, ...] = ("gpt", "vision", "simulated")
 """Built-in trainers; anything else must be ``package.module:Class``."""
 
-CONTROLLERS: tuple[str, ...] = ("tpe", "gp", "random", "qmc", "cmaes")
-"""What decides which schedule to train next: Optuna samplers by name."""
+CONTROLLERS: tuple[str, ...] = ("law", "tpe", "gp", "random", "qmc", "cmaes")
+"""What decides which schedule to train next: the loss law, or Optuna samplers by name."""
 
 PRUNERS: tuple[str, ...] = ("law", "median", "percentile", "asha", "hyperband", "threshold", "none")
 """What stops a trial early: the loss law, Optuna pruners by name, or nothing."""

@@ -13,6 +13,7 @@ from typing import Any
 from autosched.curves.range_test import Sweep
 from autosched.schedules.schedule import ParameterValue
 from autosched.space.trainer_spec import TrainerSpec
+from autosched.space.warm_start import WarmStart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +161,7 @@ class Space:
         candidates: when not empty, the only schedules that may be proposed; `schedule` then has their values.
         default: what would have been used without tuning; trained first and the report's baseline.
         range_test: the sweep that finds bounds that are ``auto``; not run when none is.
+        warm_start: old runs that the search begins with.
     """
 
     study: str
@@ -170,7 +172,7 @@ class Space:
     checkpoint_every: int
     schedule: tuple[FamilySpace, ...]
     default: ScheduleSpec | None = None
-    controller: Component = Component(name="tpe")
+    controller: Component = Component(name="law")
     pruner: Component = Component(name="law")
     budget: Budget = Budget(trials=20)
     resources: Resources = Resources()
@@ -179,6 +181,7 @@ class Space:
     confirm: Confirm = Confirm()
     candidates: tuple[ScheduleSpec, ...] = ()
     range_test: Sweep = field(default_factory=Sweep)
+    warm_start: tuple[WarmStart, ...] = ()
 
     def family(self, name: str) -> FamilySpace:
         """The space of one family; KeyError when it does not compete."""

@@ -17,6 +17,7 @@ from autosched.space.domains import default_domain, endpoints, read_domain, read
 from autosched.space.records import FamilySpace, Fixed, ScheduleSpec, SearchParameter
 from autosched.space.section import Section, closest, dotted
 
+NAMED = 8  # families in a message about none: all of them make a paragraph
 MOST_CORNERS = 4096
 """Extreme points of a family's space that are tried against the family's rules, those near the first one first."""
 MOST_CHANGED = 3
@@ -29,8 +30,9 @@ def read_families(top: Section, horizon: int | None) -> tuple[FamilySpace, ...]:
     ``schedule`` is a mapping of family to parameters, or a list of family names (then with the family's own bounds)
     and such mappings.
     """
-    known = ", ".join(schedules.family_names())
-    rule = f"a mapping or list of at least one of {known}"
+    names = schedules.family_names()
+    some = ", ".join(names[:NAMED])
+    rule = f"a mapping or list of at least one of {some}, … (`autosched schedules` lists all {len(names)})"
     if not top.require("schedule", rule):
         return ()
     value = top.raw("schedule")

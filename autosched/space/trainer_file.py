@@ -28,11 +28,13 @@ class SweepTask:
 
     Attributes:
         seed: of the model's initial weights and its batches.
+        cpus: cores to train on; sums of floats depend on their number.
     """
 
     trainer: TrainerSpec
     seed: int
     sweep: Sweep
+    cpus: float = 1
 
 
 def load_sweep_task(
@@ -56,7 +58,7 @@ def load_sweep_task(
 
 def _of_space(document: Document) -> SweepTask:
     space = read_space(document)
-    return SweepTask(trainer=space.trainer, seed=space.seed, sweep=space.range_test)
+    return SweepTask(trainer=space.trainer, seed=space.seed, sweep=space.range_test, cpus=space.resources.cpus)
 
 
 def _of_trainer(document: Document) -> SweepTask:

@@ -30,6 +30,7 @@ from autosched.space.records import (
 from autosched.space.schedule_section import read_default, read_families
 from autosched.space.section import MAX_COUNT, Faults, Section, closest, dotted, is_number
 from autosched.space.trainer_spec import TrainerSpec
+from autosched.space.warm_start import read_warm_start
 
 STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TRAINER_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -100,10 +101,11 @@ def read_space(document: Document) -> Space:
     candidates = read_candidates(top, horizon)
     families = families_of(candidates) if candidates else read_families(top, horizon)
     default = read_default(top, horizon)
-    controller = _component(top, "controller", names.CONTROLLERS, Component(name="tpe"))
+    controller = _component(top, "controller", names.CONTROLLERS, Component(name="law"))
     pruner = _component(top, "pruner", names.PRUNERS, Component(name="law"))
     budget, resources, storage = _budget(top, horizon), _resources(top), _storage(top)
     tracking, confirm, sweep = _tracking(top), _confirm(top), read_sweep(top)
+    warm = read_warm_start(top, controller.name)
     top.close()
     if faults or study is None or trainer is None or horizon is None:
         raise faults.first()
@@ -125,6 +127,7 @@ def read_space(document: Document) -> Space:
         confirm=confirm,
         candidates=candidates,
         range_test=sweep,
+        warm_start=warm,
     )
     check_use(space, top)
     if faults:

@@ -8,6 +8,7 @@
     TrialJudged      ``forecast``, ``forecast_low``, ``forecast_high``; ``audit`` when a condemned trial is kept
     TrialEnded       ``value``, ``steps_shared``, ``schedule.json``, ``curve.csv``, the status;
                      ``best_value`` on the parent
+    TrialThawed      the trial's run is RUNNING again
     StageAdvanced    ``stage`` and ``stage_lr`` at the update where the stage began
     StudyFinished    counts, the driver's own measurements, and the status on the parent
 
@@ -34,8 +35,9 @@ from autosched.ledger.events import (
     TrialEnded,
     TrialJudged,
     TrialProposed,
+    TrialThawed,
 )
-from autosched.ledger.state import StudyState, TrialState, apply
+from autosched.ledger.state import THAWABLE, StudyState, TrialState, apply
 from autosched.schedules.schedule import Schedule
 from autosched.tracking.tracker import STUDY, Metric, RunStatus, StudyRun, TrialRun
 from autosched.tracking.writes import Artifact, MetricBatch, RunEnd, Write
@@ -47,6 +49,7 @@ PLAN_POINTS = 200
 STATUS: Mapping[str, RunStatus] = {
     "complete": "FINISHED",
     "pruned": "KILLED",
+    "paused": "KILLED",
     "stopped": "KILLED",
     "diverged": "FAILED",
     "failed": "FAILED",
@@ -125,7 +128,7 @@ class Translator:
         if isinstance(stamped.event, TrialProposed):
             self._proposals[stamped.event.trial] = stamped.event
         elif isinstance(stamped.event, TrialEnded):
-            self._forget(stamped.event.trial)
+            self._forget(stamped.event)
 
     def translate(self, stamped: Stamped) -> list[Write]:
         """Take note of an event and return what it writes, in order."""
@@ -148,6 +151,8 @@ class Translator:
                 writes = [self._points(event)]
             case TrialJudged() as event:
                 writes = self._judged(event)
+            case TrialThawed() as event:
+                writes = [self._trial_run(event.trial)]
             case StageAdvanced() as event:
                 writes = [self._metrics(event.trial, event.step, {"stage": event.stage, "stage_lr": event.lr})]
             case StudyFinished() as event:
@@ -178,9 +183,10 @@ class Translator:
             running.append(self._study_end(self.state.finished))
         return running
 
-    def _forget(self, trial: int) -> None:
-        self._proposals.pop(trial, None)
-        self._schedules.pop(trial, None)
+    def _forget(self, ended: TrialEnded) -> None:
+        self._schedules.pop(ended.trial, None)
+        if ended.status not in THAWABLE:
+            self._proposals.pop(ended.trial, None)
 
     def _schedule(self, trial: int) -> Schedule:
         if trial not in self._schedules:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from scipy.special import ndtri
+
 from autosched.errors import UsageError
 from autosched.transfer.best_peak import BestPeak
 from autosched.transfer.rule import Transfer
@@ -38,6 +40,10 @@ class PeakPrior:
     def quantile_factor(self, deviations: float) -> float:
         """How many times the median the peak LR is that lies so many standard deviations above it."""
         return math.exp(deviations * self.sd)
+
+    def quantile(self, share: float) -> float:
+        """The natural log of the peak LR below which the best one lies with probability `share`, in (0, 1)."""
+        return self.mean + self.sd * float(ndtri(share))
 
 
 def peak_lr_prior(best: BestPeak | float, transfer: Transfer, *, best_log_sd: float = 0.2) -> PeakPrior:

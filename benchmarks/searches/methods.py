@@ -32,8 +32,8 @@ class Method:
 
     @property
     def label(self) -> str:
-        """``name+pruner``, or the name alone without a pruner."""
-        return self.name if self.pruner == "none" else f"{self.name}+{self.pruner}"
+        """``name+pruner``."""
+        return f"{self.name}+{self.pruner}"
 
     @property
     def installed(self) -> bool:
@@ -45,12 +45,16 @@ def all_methods() -> tuple[Method, ...]:
     """In the order of the table: libraries first, this package's own last."""
     samplers, pruners = ("random", "tpe", "gp"), ("none", "median", "asha", "hyperband")
     optuna = [_optuna(sampler, pruner) for sampler in samplers for pruner in pruners]
-    own = [_study(controller, pruner) for controller, pruner in (("random", "law"), ("tpe", "law"))]
+    own = [_study(controller, pruner) for controller, pruner in (("random", "law"), ("tpe", "law"), ("law", "law"))]
     others = [
         Method(name="random", pruner="ray_asha", run=_ray, package="ray.tune"),
         Method(name="random", pruner="syne_asha", run=_syne, package="syne_tune"),
     ]
-    return (*optuna, *others, *own)
+    plug_ins = [
+        *[_optuna_law(sampler) for sampler in ("random", "tpe")],
+        Method(name="random", pruner="ray_law", run=_ray_law, package="ray.tune"),
+    ]
+    return (*optuna, *others, *plug_ins, *own)
 
 
 def chosen_methods(names: Sequence[str] | None) -> tuple[tuple[Method, ...], tuple[str, ...]]:
@@ -83,6 +87,21 @@ def _optuna(sampler: str, pruner: str) -> Method:
         return drive(world, OptunaSearch(world, seed, sampler=sampler, pruner=pruner), workers=workers)
 
     return Method(name=sampler, pruner=pruner, run=run, package="optuna")
+
+
+def _optuna_law(sampler: str) -> Method:
+    def run(world: World, seed: int, workers: int) -> Outcome:
+        from searches.plug_in import OptunaLaw
+
+        return drive(world, OptunaLaw(world, seed, sampler=sampler), workers=workers)
+
+    return Method(name=sampler, pruner="optuna_law", run=run, package="optuna")
+
+
+def _ray_law(world: World, seed: int, workers: int) -> Outcome:
+    from searches.plug_in import RayLaw
+
+    return drive(world, RayLaw(world, seed), workers=workers)
 
 
 def _ray(world: World, seed: int, workers: int) -> Outcome:

@@ -24,7 +24,7 @@ class RayAsha:
         self._world, self._untried = world, Untried(world, seed)
         self._random = generator(seed, "ray points")
         self._trials: dict[int, Trial] = {}
-        self._scheduler = ASHAScheduler(
+        self._scheduler: TrialScheduler = ASHAScheduler(
             time_attr="step", metric="loss", mode="min", max_t=world.horizon, grace_period=first_rung(world)
         )
 
@@ -36,7 +36,8 @@ class RayAsha:
             ticket = self._untried.take(self._untried.first())
         else:
             ticket = self._untried.take(self._untried.near(random_point(self._world, self._random)))
-        trial = Trial("replay", trial_id=str(ticket.number), stub=True)
+        config = {"schedule": ticket.run.schedule}
+        trial = Trial("replay", config=config, trial_id=str(ticket.number), stub=True)
         self._trials[ticket.number] = trial
         self._scheduler.on_trial_add(None, trial)
         return ticket

@@ -175,7 +175,7 @@ def test_the_command_writes_one_json_document(tmp_path: Path) -> None:
     [
         (["--group", "llama7b"], "group must be one of tiny, but got 'llama7b'"),
         (["--group", "tiny", "--horizon", "70"], "horizon must be one of 50 (1 runs), 100 (3 runs) in group tiny"),
-        (["--group", "tiny", "--methods", "randm"], "methods must be some of random, random+median"),
+        (["--group", "tiny", "--methods", "randm"], "methods must be some of random+none, random+median"),
         (["--group", "tiny", "--seeds", "0"], "must be a whole number >= 1, but got '0'"),
         (["--curves", "/nowhere"], "/nowhere/runs.csv: cannot be read"),
     ],

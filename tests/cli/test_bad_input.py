@@ -53,7 +53,7 @@ def change(text: str, old: str, new: str) -> str:
         ),
         ("[linear, sqrt]", "[linear, root]", "space.yaml:13: schedule.wsd.cooldown_shape[1] must be one of linear,"),
         ("  wsd: {peak_lr: 1e-2, warm", "  wsd: {warm", "space.yaml:15: default.wsd.peak_lr is missing"),
-        ("controller: random", "controller: rand", "space.yaml:16: controller must be one of tpe, gp, random"),
+        ("controller: random", "controller: rand", "space.yaml:16: controller must be one of law, tpe, gp, random"),
         (
             "controller: random",
             "controller: {use: tpe, gamma: 1}",

@@ -121,6 +121,21 @@ def test_a_loss_that_explodes_between_two_updates_diverges_at_the_last_finite_on
     assert result.high <= lrs[79]
 
 
+@pytest.mark.parametrize("count", [10, 11, 12, 15, 20])
+def test_a_sweep_that_starts_late_and_explodes_early_is_read_or_says_to_start_lower(count) -> None:
+    lrs = Sweep().schedule().lrs
+    losses = np.full(200, np.inf)
+    losses[:count] = np.linspace(4.0, 1.0, count)
+    result = analyse(lrs, losses)
+    if count < 15:
+        assert isinstance(result, RangeTestFailure)
+        assert "start lower" in result.reason
+    else:
+        assert isinstance(result, RangeTest)
+        assert lrs[0] <= result.steepest_lr <= lrs[count - 1]
+        assert result.divergence_lr == pytest.approx(lrs[count - 1])
+
+
 def test_a_loss_that_rises_without_losing_all_it_had_gained_has_bounds_but_no_divergence() -> None:
     lrs = Sweep(low=1e-4, high=1.0, steps=90).schedule().lrs
     losses = np.concatenate([np.full(10, 4.0), np.linspace(4.0, 1.0, 40), np.linspace(1.0, 2.0, 40)])

@@ -25,6 +25,7 @@ from autosched.ledger.events import (
     TrialEnded,
     TrialJudged,
     TrialProposed,
+    TrialThawed,
     decode,
     encode,
     kind_of,
@@ -62,6 +63,7 @@ EVENTS: list[Event] = [
         forecast=FORECAST,
         divergence=Divergence(step=38, loss=math.inf, reason="loss is infinite"),
     ),
+    TrialThawed(trial=0, reason="it may win", at=80),
     StudyFinished(reason="1 trial", stats={"utilisation": 0.97}),
 ]
 

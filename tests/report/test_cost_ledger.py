@@ -11,7 +11,8 @@ from autosched.report.cost import Cost, study_cost, trial_costs
 
 def balances(cost: Cost) -> bool:
     saved = cost.saved_by_pruning + cost.saved_by_divergence
-    return cost.full_cost == cost.trained - cost.retrained + cost.reused + saved + cost.not_trained
+    own = cost.trained - cost.retrained - cost.range_test
+    return cost.full_cost == own + cost.reused + saved + cost.not_trained
 
 
 def test_the_parts_of_the_cost_add_up_after_every_event() -> None:

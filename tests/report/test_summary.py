@@ -15,12 +15,13 @@ KEYS = {
     "reason": None,
     "best": {"trial", "value", "schedule", "predicted"},
     "default": {"trial", "value", "schedule"},
-    "trials": {"proposed", "complete", "pruned", "diverged", "failed", "stopped", "running", "confirm"},
+    "trials": {"proposed", "complete", "pruned", "paused", "diverged", "failed", "stopped", "running", "confirm"},
     "steps": {
         "horizon",
         "full_cost",
         "trained",
         "retrained",
+        "range_test",
         "reused",
         "saved_by_pruning",
         "saved_by_divergence",
@@ -31,6 +32,8 @@ KEYS = {
     "overhead_ms_per_segment": None,
     "audits": None,
     "false_kills": None,
+    "range_test": None,
+    "lr_sensitivity": None,
     "confirmation": {
         "seeds",
         "best",
@@ -80,8 +83,8 @@ def test_every_trial_is_counted_once() -> None:
     trials = summarise(example_study().state, SPACE)["trials"]
     assert trials["proposed"] == 23
     assert trials["confirm"] == 9
-    statuses = ("complete", "pruned", "diverged", "failed", "stopped", "running")
-    assert [trials[status] for status in statuses] == [16, 3, 1, 1, 2, 0]
+    statuses = ("complete", "pruned", "paused", "diverged", "failed", "stopped", "running")
+    assert [trials[status] for status in statuses] == [16, 3, 0, 1, 1, 2, 0]
 
 
 def test_the_best_carries_its_last_forecast_and_its_schedule() -> None:

@@ -89,7 +89,7 @@ def test_a_ramp_reaches_the_full_lr_one_update_after_it(start):
 @pytest.mark.parametrize("body", BODIES)
 def test_a_warmup_s_shape_changes_the_warmup_alone(body, shape):
     family = get_family(body)
-    required = {"values": [0.3, 0.1], "boundaries": [60], "peak_lr": 0.3}
+    required = {"values": [0.3, 0.1], "boundaries": [60], "peak_lr": 0.3, "expression": "peak * (1 - t / T)"}
     params = {name: required[name] for name, p in family.parameters.items() if p.required} | {"warmup_steps": 20}
     plain, shaped = build(body, params, steps=100), build(body, {**params, "warmup_shape": shape}, steps=100)
     assert shaped.lrs[20:].tobytes() == plain.lrs[20:].tobytes()

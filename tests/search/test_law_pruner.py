@@ -1,7 +1,5 @@
 """The law pruner on studies whose trials obey a known law, and on published runs."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -188,25 +186,6 @@ def test_points_that_are_not_finite_are_left_out():
 def test_a_wrong_option_is_refused_by_name(options, text):
     with pytest.raises(SpaceError, match=text):
         LawPruner(SPACE, options)
-
-
-@pytest.mark.slow
-def test_the_cost_of_a_decision_is_bounded_as_trials_grow():
-    state, judge, rng = seasoned(), pruner(), generator(0, "many")
-    times = {}
-    for count in (25, 1_000, 4_000):
-        while len(state.trials) < count:
-            add(state, float(np.exp(rng.uniform(np.log(1e-3), np.log(0.1)))), float(rng.uniform(0.1, 1)))
-        number = add(state, 0.02, 0.5, until=320)
-        judge.decide(state, number)
-        taken = []
-        for _ in range(5):
-            begin = time.perf_counter()
-            judge.decide(state, number)
-            taken.append(time.perf_counter() - begin)
-        times[count] = min(taken)
-    assert times[25] < 0.03
-    assert times[4_000] < 2 * times[1_000]
 
 
 def replayed(curves, judge, horizon, every):

@@ -230,7 +230,7 @@ FAULTS = (
     Fault("default with a stray power", 20, "    cooldown_power: 2", 20, ("exists only when cooldown_shape is power",)),
     Fault("default with an unknown name", 20, "    shape: sqrt", 20, ("wsd has no parameter 'shape'",)),
     # controller, pruner, budget, resources
-    Fault("unknown controller", 21, "controller: tpa", 21, ("controller must be one of tpe, gp", "mean 'tpe'?")),
+    Fault("unknown controller", 21, "controller: tpa", 21, ("controller must be one of law, tpe, gp", "mean 'tpe'?")),
     Fault("controller that is a number", 21, "controller: 3", 21, ("controller must be one of", "but got 3")),
     Fault("unknown pruner", 22, "pruner: {use: medain}", 22, ("pruner.use must be one of law", "mean 'median'?")),
     Fault("empty budget", 23, "budget: {}", 23, ("at least one of trials, steps, full_runs, minutes",)),

@@ -22,10 +22,25 @@ def base_lr(schedule, peak=0.01):
     return optimal_base_lr(schedule.lrs / peak).lr
 
 
-@pytest.mark.parametrize(("times", "published"), [(1.5, 0.65), (2.0, 0.525), (2.5, 0.475), (3.0, 0.425), (4.0, 0.375)])
-def test_ratios_are_those_of_the_published_search(times, published):
-    """The published code takes the nearest of 33 ratios, 0.025 apart."""
-    assert extend_wsd(wsd(), int(times * STEPS)).ratio == pytest.approx(published, abs=0.0251)
+def published_ratio(steps):
+    """The published search, literally: of 33 ratios the one whose best base LR is nearest to the short schedule's."""
+
+    def stages(length, ratio):
+        lrs = np.ones(length + 1)
+        lrs[int(0.8 * STEPS) :] = ratio
+        cooldown = int(0.2 * (length + 1))
+        lrs[length + 1 - cooldown :] *= np.linspace(1, 0, cooldown)
+        return lrs[:length]
+
+    ratios = np.linspace(0.2, 1, 33)
+    wanted = optimal_base_lr(stages(STEPS, 1.0)).lr
+    return ratios[np.argmin([abs(optimal_base_lr(stages(steps, ratio)).lr - wanted) for ratio in ratios])]
+
+
+@pytest.mark.parametrize("times", [1.5, 2.0, 2.5, 3.0, 3.5, 4.0])
+def test_ratios_are_those_of_the_published_search_but_for_its_grid(times):
+    steps = int(times * STEPS)
+    assert extend_wsd(wsd(), steps).ratio == pytest.approx(published_ratio(steps), abs=0.0126)
 
 
 @pytest.mark.parametrize("steps", [4_100, 8_000, 40_000])

@@ -201,6 +201,13 @@ def test_a_cluster_that_is_not_there_is_reported_at_once(scheme, tmp_path):
     assert "Connection refused (is it up, and is RAY_AUTH_MODE the same here and there?)" in done.stderr
 
 
+def test_a_ray_that_was_imported_too_early_to_be_kept_private_is_refused_in_one_line():
+    script = "import ray; from workers.ray_backend import RayBackend; RayBackend()"
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, env=without_ray_settings(), check=False)
+    assert "BackendError: Ray was imported before its environment was set" in done.stderr
+
+
 def test_fractions_of_a_gpu_never_span_two():
     assert room_on_node(16, 2, cpus=1, gpus=0.3) == 6
     assert room_on_node(16, 2, cpus=1, gpus=0.5) == 4
@@ -230,6 +237,11 @@ sys.stdin.readline()
 """
 
 
+def without_ray_settings() -> dict[str, str]:
+    """The environment of a user who has never heard of Ray's variables."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+
+
 def own_ray(tmp_path: Path, action: str, options: Mapping[str, Any]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path), json.dumps(options), action],
@@ -237,7 +249,7 @@ def own_ray(tmp_path: Path, action: str, options: Mapping[str, Any]) -> subproce
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "HOME": str(tmp_path)},
+        env={**without_ray_settings(), "HOME": str(tmp_path)},
     )
 
 

@@ -56,6 +56,14 @@ def test_the_end_is_the_full_sets_loss_on_the_scale_of_the_log() -> None:
     assert ends[0.6] == pytest.approx(2.9865, abs=1e-3)
 
 
+def test_between_the_last_logged_loss_and_the_end_lies_their_line() -> None:
+    lrs, trainer = wsd(0.6), started()
+    trainer.train(lrs[:24_900])
+    between = trainer.evaluate()
+    trainer.train(lrs[24_900:])
+    assert between == pytest.approx((2.987809 + trainer.evaluate()) / 2)
+
+
 def test_a_shared_trunk_has_one_loss_and_parts_where_the_lrs_part() -> None:
     short, long = started(), started()
     short.train(wsd(0.9)[:2500])

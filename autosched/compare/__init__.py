@@ -1,0 +1,1 @@
+"""Ways to search, side by side: equal budget, equal seeds, one table."""

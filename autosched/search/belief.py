@@ -1,0 +1,192 @@
+"""What the loss law says of a study: fitted to its curves again and again, cheaply, and the same after a resume.
+
+A cold fit (several starts, leave-one-curve-out weights, a learned kernel) costs tenths of a second, a warm one tens of
+milliseconds. So the law is fitted cold when the study's trials have made 1, 2, 3, 4, 5, 7, 9, … segments, a third more
+each time, and warm from the last cold fit in between. Both depend on the log up to a place in it and on nothing else:
+a belief that is made anew finds what the old one had found.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from autosched.curves.curve import Curve
+from autosched.laws.auto import AutoLaw, AutoOptions, fit_auto
+from autosched.laws.fit import FitFailure
+from autosched.laws.forecast import thinned
+from autosched.ledger.state import StudyState, TrialState
+from autosched.schedules.registry import build
+from autosched.schedules.schedule import Schedule
+from autosched.search.old_runs import comparable
+from autosched.space.records import Space
+
+GROWTH = 1.3
+MOST_CURVES = 24
+POINTS_PER_CURVE = 24
+WORST_FIT = 0.15
+"""Misfit (log loss) above which the law says nothing of the study: what it misses widens its forecasts up to there."""
+_MOST_SEGMENTS = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A law and which of its curves are which trials.
+
+    Attributes:
+        runs: trial -> number of its curve in the law; of a trial that so far shares all its updates, that of the trial
+            it shares them with.
+    """
+
+    law: AutoLaw
+    runs: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """How far a trial was at some place in the log."""
+
+    trial: TrialState
+    step: int
+
+
+class Belief:
+    """The law of one study. A function of the study's state; caches by place in its log.
+
+    Args:
+        space: gives the horizon, the segments' lengths, and the old runs that are known beforehand.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self._horizon, self._every = space.horizon_steps, space.checkpoint_every
+        self._space = space
+        self._old: Sequence[Curve] | None = None
+        self._schedules: dict[int, Schedule] = {}
+        self._segments: list[int] = []  # the places in the log where a trial advanced
+        self._diverged = 0
+        self._cursor = 0
+        self._cold: tuple[int, AutoLaw | FitFailure] | None = None
+        self._now: tuple[tuple[int, int], Fitted | FitFailure] | None = None
+
+    def at(self, state: StudyState) -> Fitted | FitFailure:
+        """The law now."""
+        place = self.place(state)
+        if self._now is None or self._now[0] != place:
+            self._now = place, self._fit(state)
+        return self._now[1]
+
+    def place(self, state: StudyState) -> tuple[int, int]:
+        """How much was seen: segments, and divergences; what is proposed, paused or thawed teaches nothing."""
+        for place in range(self._cursor, len(state.log)):
+            entry = state.log[place]
+            if entry.kind == "advanced":
+                self._segments.append(place)
+            self._diverged += entry.status == "diverged"
+        self._cursor = len(state.log)
+        return len(self._segments), self._diverged
+
+    def old(self) -> Sequence[Curve]:
+        """The comparable old runs; read late, because a space may be checked before its sources are read."""
+        if self._old is None:
+            self._old = tuple(comparable(self._space))
+        return self._old
+
+    def schedule(self, trial: TrialState) -> Schedule:
+        """The trial's schedule over the whole horizon."""
+        found = self._schedules.get(trial.number)
+        if found is None:
+            found = self._schedules[trial.number] = build(trial.family, trial.params, steps=self._horizon)
+        return found
+
+    def _fit(self, state: StudyState) -> Fitted | FitFailure:
+        milestone = _milestone(len(self._segments))
+        if milestone == 0 and not self.old():
+            return FitFailure(reason="nothing is trained yet.")
+        if self._cold is None or self._cold[0] != milestone:
+            length = 0 if milestone == 0 else self._segments[milestone - 1] + 1
+            curves, _ = self.curves(state, length)
+            self._cold = milestone, _fitted(curves, None)
+        cold = self._cold[1]
+        curves, runs = self.curves(state, len(state.log))
+        law = _fitted(curves, cold if isinstance(cold, AutoLaw) else None)
+        return Fitted(law=law, runs=runs) if isinstance(law, AutoLaw) else law
+
+    def curves(self, state: StudyState, length: int) -> tuple[list[Curve], dict[int, int]]:
+        """The curves of the first `length` log entries, no update in two of them; and which trial has which.
+
+        The old runs come first, all of them.
+        """
+        curves: list[Curve] = list(self.old())
+        runs: dict[int, int] = {}
+        holders: dict[str, int] = {}  # segment -> number of the curve that has its points
+        for reach in self._chosen(state, length):
+            segments = reach.trial.segments[: -(-reach.step // self._every)]
+            known = [segment for segment in segments if segment in holders]
+            curve = self._curve(reach, after=len(known) * self._every)
+            if curve.steps.size:
+                runs[reach.trial.number] = len(curves)
+                for segment in segments:
+                    holders.setdefault(segment, len(curves))
+                curves.append(curve)
+            elif known:
+                runs[reach.trial.number] = holders[known[-1]]
+        return curves, runs
+
+    def _curve(self, reach: _Reach, *, after: int) -> Curve:
+        seen = [p for p in reach.trial.points if after < p.step <= reach.step and 0 < p.loss < np.inf]
+        curve = Curve(
+            schedule=self.schedule(reach.trial),
+            steps=np.array([p.step for p in seen], dtype=np.float64),
+            losses=np.array([p.loss for p in seen], dtype=np.float64),
+            name=f"trial {reach.trial.number}",
+        )
+        return thinned(curve, most=POINTS_PER_CURVE)
+
+    def _chosen(self, state: StudyState, length: int) -> list[_Reach]:
+        """The trials that tell most, furthest first: the best complete ones, then those that advanced last."""
+        last: dict[int, tuple[int, int]] = {}
+        diverged: set[int] = set()
+        for place, (kind, number, step, status, _) in enumerate(itertools.islice(state.log, length)):
+            if kind == "advanced":
+                last[number] = place, step
+            elif status == "diverged":  # what leads to a divergence is no law's matter
+                diverged.add(number)
+        # Confirming runs have other seeds.
+        usable = {n: seen for n, seen in last.items() if n not in diverged and state.trials[n].kind != "confirm"}
+        reaches = {n: _Reach(state.trials[n], step) for n, (_, step) in usable.items()}
+        whole = sorted((n for n, r in reaches.items() if r.step == self._horizon), key=lambda n: _end(reaches[n]))
+        partial = sorted(reaches.keys() - set(whole), key=lambda n: -usable[n][0])
+        kept = whole[: max(MOST_CURVES // 2, MOST_CURVES - len(partial))]
+        kept += partial[: MOST_CURVES - len(kept)]
+        return sorted((reaches[n] for n in kept), key=lambda reach: (-reach.step, reach.trial.number))
+
+
+def _fitted(curves: list[Curve], warm: AutoLaw | None) -> AutoLaw | FitFailure:
+    options = AutoOptions()
+    options = replace(options, fit=replace(options.fit, worst_sd=WORST_FIT))
+    return (
+        fit_auto(curves, options, warm=warm)
+        if curves
+        else FitFailure(reason="nothing is evaluated after the start-up yet.")
+    )
+
+
+def _end(reach: _Reach) -> tuple[float, int]:
+    return reach.trial.points[-1].loss, reach.trial.number
+
+
+@lru_cache(maxsize=4096)
+def _milestone(segments: int) -> int:
+    """The largest milestone that is not above `segments`; 0 before the first."""
+    return max(itertools.chain([0], itertools.takewhile(lambda m: m <= segments, _milestones())))
+
+
+def _milestones() -> Iterator[int]:
+    milestone = 1
+    while milestone < _MOST_SEGMENTS:
+        yield milestone
+        milestone = max(milestone + 1, round(GROWTH * milestone))

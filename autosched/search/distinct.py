@@ -1,0 +1,53 @@
+"""One curve is one point: parameters that give the schedule of an earlier trial again are drawn anew.
+
+Different parameters can mean the same curve: every cooldown longer than what the warmup leaves, a power cooldown of
+exponent 1 and a linear one, a number that was drawn before. Such a proposal would cost nothing (its segments are
+shared) and tell nothing (trials of a study share one seed), but it would use up a trial of the budget and be told to
+the controller as if it were news. So the controller draws again, from the sampler some times and then from the space
+itself; when all these draws were tried before, the space is taken to be exhausted and the search ends.
+
+All of this depends on the study's seed, the trial's number and the curves of the earlier trials alone, so a resumed
+study decides as an uninterrupted one would, and what is exhausted stays so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autosched.ledger.state import StudyState
+from autosched.randomness import generator
+from autosched.search.protocols import Proposal
+from autosched.space import build_schedule, draw
+from autosched.space.records import ScheduleSpec, Space
+
+SAMPLER_DRAWS = 8
+"""Draws of the sampler for one trial before the space itself is drawn from."""
+SPACE_DRAWS = 256
+"""Draws from the space for one trial; when all of them were tried, the space is taken to be exhausted.
+
+A space of N curves with one left is given up too early with a chance of ``(1 - 1/N)**256``: 8% for N = 100.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """Tells which curves of a space were tried."""
+
+    space: Space
+
+    def tried(self, state: StudyState, number: int) -> frozenset[str]:
+        """Fingerprints of all trials before trial `number`, whatever became of them."""
+        return frozenset(trial.fingerprint for trial in state.trials[:number])
+
+    def is_new(self, point: Proposal | ScheduleSpec, tried: frozenset[str]) -> bool:
+        """Whether no earlier trial has the curve of these parameters."""
+        spec = ScheduleSpec(family=point.family, params=point.params)
+        return build_schedule(self.space, spec).fingerprint not in tried
+
+    def from_the_space(self, number: int, tried: frozenset[str]) -> ScheduleSpec | None:
+        """The first of :data:`SPACE_DRAWS` random points of the space that is new; None when none of them is."""
+        for attempt in range(SPACE_DRAWS):
+            spec = draw(self.space, generator(self.space.seed, number, attempt, "anew"))
+            if self.is_new(spec, tried):
+                return spec
+        return None

@@ -1,0 +1,86 @@
+"""Which schedules will diverge: a boundary in (peak LR, warmup), learned from the study's own failures.
+
+    P(survives) = 1 / (1 + exp(-(c - a ln peak_lr + b ln(1 + warmup_steps)))),   a, b >= 0
+
+A logistic regression (scikit-learn, L2) over the trials that diverged and those that did not; a trial counts as a
+survivor once it has got through a fifth of its run. A higher peak is never safer and a longer warmup never more
+dangerous: a feature whose sign comes out otherwise is left out. A penalty value in the loss would bend the law near the
+boundary; a constraint leaves it alone. Without a failure nothing is known to diverge, and everything survives.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autosched.laws.drops import warmup_steps
+from autosched.schedules.schedule import FloatArray, Schedule
+
+STRENGTH = 10.0
+"""Inverse of the regression's penalty; features are in units of their spread."""
+_SIGNS = np.array([-1.0, 1.0])
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Boundary:
+    """The fitted boundary.
+
+    Attributes:
+        intercept, slopes: of the log odds to survive; slopes by (ln peak LR, ln(1 + warmup)), shape (2,).
+    """
+
+    intercept: float
+    slopes: FloatArray
+
+    def survival(self, schedules: Sequence[Schedule]) -> FloatArray:
+        """Probability that each schedule does not diverge, shape (n,)."""
+        odds = self.intercept + features(schedules) @ self.slopes
+        survival: FloatArray = 1 / (1 + np.exp(-np.clip(odds, -50, 50)))
+        return survival
+
+
+def features(schedules: Sequence[Schedule]) -> FloatArray:
+    """``ln peak LR`` and ``ln(1 + warmup updates)``, shape (n, 2)."""
+    rows = [(np.log(max(s.peak_lr, 1e-300)), np.log1p(warmup_steps(s.lrs))) for s in schedules]
+    return np.array(rows, dtype=np.float64).reshape(-1, 2)
+
+
+def boundary(survived: Sequence[Schedule], diverged: Sequence[Schedule]) -> Boundary | None:
+    """The boundary between the two; None while nothing diverged.
+
+    With failures alone every schedule is as likely to fail as not, until one survives.
+    """
+    if not diverged:
+        return None
+    seen = features([*survived, *diverged])
+    alive = np.array([True] * len(survived) + [False] * len(diverged))
+    if not survived:
+        return Boundary(intercept=0.0, slopes=np.zeros(2))
+    usable = np.ptp(seen, axis=0) > 1e-9
+    while True:
+        intercept, slopes = _regression(seen, alive, usable)
+        wrong = usable & (slopes * _SIGNS < 0)
+        if not wrong.any():
+            return Boundary(intercept=intercept, slopes=slopes)
+        usable &= ~wrong
+
+
+def _regression(seen: FloatArray, alive: NDArray[np.bool_], usable: NDArray[np.bool_]) -> tuple[float, FloatArray]:
+    """Intercept and slopes (2,) in the features' own units, from the usable ones."""
+    slopes = np.zeros(2)
+    if not usable.any():
+        share = float(alive.mean())
+        return float(np.log(share / (1 - share))), slopes
+    from sklearn.linear_model import LogisticRegression
+
+    chosen = seen[:, usable]
+    centre, spread = chosen.mean(axis=0), chosen.std(axis=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = LogisticRegression(C=STRENGTH).fit((chosen - centre) / spread, alive)
+    slopes[usable] = found.coef_[0] / spread
+    return float(found.intercept_[0] - (found.coef_[0] / spread) @ centre), slopes

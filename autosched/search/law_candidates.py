@@ -1,0 +1,165 @@
+"""What a law-guided search may train next: points of the space, near ones, branches of trunks, and stopped trials.
+
+name    meaning                                                                          unit
+needs   updates a candidate still has to train: those no trial of the study has scheduled  updates
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autosched.laws.ends import AskedEnds
+from autosched.ledger.state import THAWABLE, StudyState, TrialState
+from autosched.randomness import generator
+from autosched.schedules.registry import get_family
+from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.search.prefixes import cut_points, scheduled_steps, segment_ids
+from autosched.space import build_schedule, draw
+from autosched.space.membership import active_parameters, stated
+from autosched.space.records import Choice, Fixed, Range, ScheduleSpec, Space
+
+NEAR = 0.08
+"""How far a near point lies from its origin, as a share of a range (standard deviation)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A schedule that may be trained, or trained on.
+
+    Attributes:
+        ids: identity of the model's state at every cut, in order.
+        trial: the stopped or running trial that it is; None for a new one.
+    """
+
+    spec: ScheduleSpec
+    schedule: Schedule
+    ids: Mapping[int, str]
+    trial: int | None = None
+
+    def needs(self, state: StudyState) -> int:
+        """Updates that no trial of the study has scheduled."""
+        return self.schedule.steps - scheduled_steps(self.ids, state)
+
+
+class Candidates:
+    """The candidates of a space; those drawn once stay, so that what a law needs to know of them is kept too.
+
+    Args:
+        size: points drawn for the whole study; with a list of candidates in the space, the list is all there is.
+        near: further points per decision, around the best and branching off trunks that exist.
+    """
+
+    def __init__(self, space: Space, *, size: int, near: int) -> None:
+        self._space, self._near = space, near
+        specs = space.candidates or _drawn(space, size)
+        self.pool = self._distinct(specs, known=set())
+        self.asked = AskedEnds.of([candidate.schedule for candidate in self.pool])
+        self._trials: dict[int, Candidate] = {}
+        self._latest: tuple[Any, list[Candidate]] | None = None
+
+    def of(self, trial: TrialState) -> Candidate:
+        """A trial as a candidate."""
+        found = self._trials.get(trial.number)
+        if found is None:
+            spec = ScheduleSpec(family=trial.family, params=trial.params)
+            found = self._made(spec, build_schedule(self._space, spec), trial.number)
+            self._trials[trial.number] = found
+        return found
+
+    def stopped(self, state: StudyState, most: int) -> list[Candidate]:
+        """Pruned and paused trials, those stopped last first."""
+        numbers = [n for n, trial in enumerate(state.trials) if trial.status in THAWABLE and trial.kind == "search"]
+        numbers.sort(key=lambda n: -state.trials[n].due)
+        return [self.of(state.trials[number]) for number in numbers[:most]]
+
+    def near(self, seen: int, origins: Sequence[ScheduleSpec]) -> list[Candidate]:
+        """New points: each origin with some parameters moved a little, or with another cooldown after its trunk.
+
+        Args:
+            seen: segments that the study has seen; with as many, the same points.
+        """
+        if self._space.candidates or not origins:
+            return []
+        if self._latest is None or self._latest[0] != (seen, tuple(map(repr, origins))):
+            self._latest = (seen, tuple(map(repr, origins))), self._around(seen, origins)
+        return self._latest[1]
+
+    def _around(self, seen: int, origins: Sequence[ScheduleSpec]) -> list[Candidate]:
+        generator_ = generator(self._space.seed, seen, "near")
+        specs = []
+        for index in range(self._near):
+            origin = origins[index % len(origins)]
+            moved = self._branch(origin, generator_) if index % 2 else None
+            specs.append(moved or self._nudged(origin, generator_))
+        known = {candidate.schedule.fingerprint for candidate in self.pool}
+        return self._distinct([spec for spec in specs if spec is not None], known=known)
+
+    def _distinct(self, specs: Iterable[ScheduleSpec], *, known: set[str]) -> list[Candidate]:
+        found = []
+        for spec in specs:
+            schedule = build_schedule(self._space, spec)
+            fingerprint = schedule.fingerprint
+            if fingerprint not in known:
+                known.add(fingerprint)
+                found.append(self._made(spec, schedule, None))
+        return found
+
+    def _made(self, spec: ScheduleSpec, schedule: Schedule, trial: int | None) -> Candidate:
+        space = self._space
+        cuts = cut_points(schedule.steps, every=space.checkpoint_every)
+        ids = segment_ids(space.trainer, seed=space.seed, eval_every=space.eval_every, lrs=schedule.lrs, cuts=cuts)
+        return Candidate(spec=spec, schedule=schedule, ids=ids, trial=trial)
+
+    def _nudged(self, origin: ScheduleSpec, generator_: np.random.Generator) -> ScheduleSpec | None:
+        """The origin with its numbers moved by about `NEAR` of their ranges, a choice now and then drawn again."""
+        family = self._space.family(origin.family)
+        params: dict[str, ParameterValue] = {}
+        given = stated(family, origin.params)
+        for name, parameter in family.parameters.items():
+            if not all(params.get(other) in allowed for other, allowed in parameter.when.items()):
+                continue
+            domain, value = parameter.domain, given.get(name)
+            if isinstance(domain, Fixed):
+                params[name] = domain.value
+            elif isinstance(domain, Choice):
+                again = value not in domain.values or generator_.uniform() < NEAR
+                params[name] = domain.values[int(generator_.integers(len(domain.values)))] if again else value  # type: ignore[assignment]
+            elif isinstance(value, int | float):
+                params[name] = _moved(domain, float(value), NEAR * float(generator_.normal()))
+            else:
+                params[name] = _moved(domain, domain.low, float(generator_.uniform()))
+        return ScheduleSpec(family=origin.family, params=params)
+
+    def _branch(self, origin: ScheduleSpec, generator_: np.random.Generator) -> ScheduleSpec | None:
+        """Another point of the origin's family with the origin's trunk; None for a family without one."""
+        trunk = get_family(origin.family).trunk_parameters
+        if not trunk:
+            return None
+        family = self._space.family(origin.family)
+        for _ in range(8):
+            other = draw(self._space, generator_)
+            if other.family == origin.family:
+                given = stated(family, origin.params)
+                params = {**other.params, **{name: given[name] for name in trunk if name in given}}
+                active = active_parameters(family, params)
+                return ScheduleSpec(family=origin.family, params={n: v for n, v in params.items() if n in active})
+        return None
+
+
+def _drawn(space: Space, size: int) -> list[ScheduleSpec]:
+    return [draw(space, generator(space.seed, index, "pool")) for index in range(size)]
+
+
+def _moved(domain: Range, value: float, by: float) -> ParameterValue:
+    """A value moved by a share of its range, on the range's own scale, and turned back at its ends."""
+    low, high = (math.log(domain.low), math.log(domain.high)) if domain.log else (domain.low, domain.high)
+    at = (math.log(max(value, domain.low)) if domain.log else value) + by * (high - low)
+    at = low + (at - low) % (2 * (high - low)) if high > low else low
+    at = 2 * high - at if at > high else at
+    found = min(max(math.exp(at) if domain.log else at, domain.low), domain.high)
+    return round(found) if domain.integer else found

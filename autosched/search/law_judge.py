@@ -1,0 +1,87 @@
+"""What becomes of a running trial under the law controller: it goes on, waits, or is stopped; with the law's forecast.
+
+With the forecast's mean m and relative standard deviation s, and the best complete loss b, the probability that the
+trial beats it is ``Phi((ln b - ln m) / s)``. Under the `threshold` of the law pruner's options the trial is
+stopped; a share of such trials is kept
+nevertheless, to count how often that would have been wrong (audits). A stopped trial stays among the controller's
+candidates, so it is thawed when the law changes its mind.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from scipy.special import ndtr, ndtri
+
+from autosched.ledger.records import KEEP, Decision, Forecast
+from autosched.ledger.state import StudyState
+from autosched.randomness import uniform
+from autosched.search.law_controller import INTERVAL, LawController
+from autosched.search.law_pruner import LawPrunerOptions
+from autosched.search.protocols import Pruner
+from autosched.space.records import Space
+
+
+class LawJudge:
+    """The pruner ``law`` beside the controller ``law``, whose belief it shares.
+
+    Args:
+        space: gives the seed of the audit draws.
+        options: of the law pruner; `threshold` and `audit_share` count here.
+    """
+
+    def __init__(self, space: Space, controller: LawController, options: LawPrunerOptions) -> None:
+        self._seed, self._controller, self._options = space.seed, controller, options
+
+    def decide(self, state: StudyState, trial: int) -> Decision:
+        """Stop what cannot win, pause what promises less than another candidate, keep the rest."""
+        forecast = self._controller.forecast(state, trial)
+        hopeless = None if forecast is None else self._hopeless(state, trial, forecast)
+        decision = hopeless or self._controller.pause(state, trial) or KEEP
+        return decision if decision.forecast is not None else replace(decision, forecast=forecast)
+
+    def thaw(self, state: StudyState) -> None:
+        """The controller thaws, weighing stopped trials against new ones."""
+
+    def _hopeless(self, state: StudyState, trial: int, forecast: Forecast) -> Decision | None:
+        best = state.best_trial()
+        if best is None or best.value is None:
+            return None
+        chance = chance_below(forecast, best.value)
+        if chance >= self._options.rule.threshold:
+            return None
+        reason = f"its chance to beat {best.value:.4f} is {chance:.1%}"
+        if uniform(self._seed, trial, "audit") < self._options.audit_share:
+            return Decision(
+                action="keep", reason=f"{reason}, but it is kept as an audit", forecast=forecast, audit=True
+            )
+        return Decision(action="stop", reason=reason, forecast=forecast)
+
+
+def chance_below(forecast: Forecast, loss: float) -> float:
+    """Probability that a loss forecast as log-normal with this 90% interval ends below `loss`."""
+    sd = (math.log(forecast.high) - math.log(forecast.low)) / (2 * float(ndtri(0.5 + INTERVAL / 2)))
+    gap = math.log(loss) - math.log(forecast.mean)
+    return float(ndtr(gap / sd)) if sd > 0 else float(gap > 0)
+
+
+class PausingPruner:
+    """Another pruner beside the law controller: what it would keep, the controller may pause."""
+
+    def __init__(self, inner: Pruner, controller: LawController) -> None:
+        self._inner, self._controller = inner, controller
+
+    def decide(self, state: StudyState, trial: int) -> Decision:
+        """The pruner's decision, or a pause; with the law's forecast when the pruner made none."""
+        decision = self._inner.decide(state, trial)
+        if decision.action == "keep" and not decision.audit:
+            decision = self._controller.pause(state, trial) or decision
+        return (
+            decision
+            if decision.forecast is not None
+            else replace(decision, forecast=self._controller.forecast(state, trial))
+        )
+
+    def thaw(self, state: StudyState) -> None:
+        """The controller thaws."""

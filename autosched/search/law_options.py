@@ -1,0 +1,62 @@
+"""Options of ``controller: {use: law, …}``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from autosched.errors import SpaceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LawOptions:
+    """How a law-guided search goes about it.
+
+    Attributes:
+        design: trials of different peak LRs that are trained a little first, so that the law knows the peak's effect.
+        design_share: how far these are trained, as a share of the horizon.
+        pool: points of the space that are weighed at every decision.
+        near: further ones, near the best and branching off trunks that exist.
+        draws: joint draws of all candidates' final losses.
+        tolerance: final losses this near to the best, relative, count as equally good.
+        stretch: share of the horizon that a trial is trained after its start or thaw before it may be paused.
+        patience: another candidate must promise this many times more per update before a running trial is paused.
+    """
+
+    design: int = 2
+    design_share: float = 0.2
+    pool: int = 160
+    near: int = 32
+    draws: int = 400
+    tolerance: float = 7e-4
+    stretch: float = 0.08
+    patience: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("design", "pool", "draws"):
+            self._check(name, isinstance(getattr(self, name), int) and getattr(self, name) >= 1, "a whole number >= 1")
+        self._check("near", isinstance(self.near, int) and self.near >= 0, "a whole number >= 0")
+        self._check("design_share", 0 < self.design_share <= 1, "in (0, 1]")
+        self._check("stretch", 0 <= self.stretch <= 1, "in [0, 1]")
+        self._check("tolerance", 0 <= self.tolerance < 1, "in [0, 1)")
+        self._check("patience", self.patience >= 1, ">= 1")
+
+    def _check(self, name: str, right: bool, rule: str) -> None:
+        if not right:
+            raise SpaceError(f"controller law: {name} must be {rule}, but got {getattr(self, name)!r}.")
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> LawOptions:
+        """From a space file's mapping.
+
+        Raises:
+            SpaceError: an unknown name, or a value that is no number or out of range.
+        """
+        allowed = {field.name for field in fields(cls)}
+        for name, value in options.items():
+            if name not in allowed:
+                raise SpaceError(f"controller law has no option {name!r}; it has {', '.join(sorted(allowed))}.")
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise SpaceError(f"controller law: {name} must be a number, but got {value!r}.")
+        return cls(**options)

@@ -1,0 +1,157 @@
+"""When a run under way is stopped: the law gives it too small a chance of beating the best one.
+
+At-equal-step rules throw away the schedules that decay late, which are the best ones. This one forecasts what a run's
+loss will be at the end of its schedule, given its own future LRs and the curves of other runs
+(:mod:`autosched.laws.forecast`), as a Student t in log loss::
+
+    chance = P( ln end < ln best ) = T_degrees( (ln best - mean) / sd )
+
+and stops the run when the chance is under a threshold. The rule is the same in a study of this package and in plug-ins
+for other libraries; it knows curves and nothing of where they come from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from scipy.special import stdtr, stdtrit
+
+from autosched.curves.curve import Curve
+from autosched.errors import UsageError
+from autosched.laws.forecast import HorizonForecast, forecast_horizon, thinned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OtherRun:
+    """A run that the rule may learn from.
+
+    Attributes:
+        number: the later, the larger; among equals the later one is preferred.
+        peak_lr: of its schedule.
+        share: of its schedule that is done, 0 to 1.
+        complete: whether its curve reaches its schedule's end.
+        curve: makes its curve; asked only when the rule uses it.
+    """
+
+    number: int
+    peak_lr: float
+    share: float
+    complete: bool
+    curve: Callable[[], Curve]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the rule says of a run.
+
+    Attributes:
+        stop: whether it should be stopped.
+        reason: one line for a person.
+        forecast: of its loss at the end of its schedule; None while little is known.
+        chance: of beating the best run; None without a forecast.
+    """
+
+    stop: bool
+    reason: str
+    forecast: HorizonForecast | None = None
+    chance: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LawRule:
+    """The rule with its settings.
+
+    Attributes:
+        threshold: a run whose chance of beating the best is lower is stopped.
+        min_fraction: share of a schedule before which no run is stopped.
+        min_complete: complete runs before any run is stopped.
+        min_points: evaluations of the run's own, start-up left out.
+        sd_floor: smallest standard deviation of a forecast, relative to the loss.
+        worst_fit: largest relative misfit of the law (root mean square) at which its forecasts still count.
+        max_curves: runs used for one forecast, the nearest in peak LR; bounds the cost.
+        points_per_curve: evaluations used per run.
+
+    Raises:
+        UsageError: a setting that is out of range.
+    """
+
+    interval: ClassVar[float] = 0.9
+    """Central probability of the range that reasons show."""
+
+    threshold: float = 0.05
+    min_fraction: float = 0.25
+    min_complete: int = 3
+    min_points: int = 4
+    sd_floor: float = 0.003
+    worst_fit: float = 0.15
+    max_curves: int = 20
+    points_per_curve: int = 10
+
+    def __post_init__(self) -> None:
+        for name in ("threshold", "min_fraction"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} must be in [0, 1], but got {getattr(self, name)!r}.")
+        for name in ("min_complete", "min_points", "max_curves", "points_per_curve"):
+            if not (isinstance(getattr(self, name), int) and getattr(self, name) >= 1):
+                raise UsageError(f"{name} must be a whole number >= 1, but got {getattr(self, name)!r}.")
+
+    def judge(self, run: Curve, others: Iterable[OtherRun], best: float | None, *, best_sd: float = 0.0) -> Verdict:
+        """Whether a run should be stopped.
+
+        Args:
+            run: what was seen of it; its schedule covers all its planned updates.
+            others: other runs of the same model and data, of any horizon; asked for only when they are needed.
+            best: loss at its end of the best complete run, on the scale of the curves, nats; None when there is none.
+            best_sd: how well `best` is known, relative.
+        """
+        found = "no complete trial to compare with" if best is None else self.forecast(run, others)
+        if isinstance(found, str) or best is None:
+            return Verdict(stop=False, reason=str(found))
+        sd = math.hypot(found.log_sd, best_sd)
+        chance = float(stdtr(found.degrees, (math.log(best) - found.log_mean) / sd))
+        low, high = interval_of(found, self.interval)
+        stop = chance < self.threshold
+        reason = f"forecast {low:.4f} to {high:.4f} {'cannot' if stop else 'may'} beat {best:.4f} (chance {chance:.1%})"
+        return Verdict(stop=stop, reason=reason, forecast=found, chance=chance)
+
+    def forecast(self, run: Curve, others: Iterable[OtherRun]) -> HorizonForecast | str:
+        """Loss at the end of a run's schedule, or why there is no forecast that counts."""
+        curve = thinned(run, most=self.points_per_curve)
+        done, start = float(run.steps[-1]) if run.steps.size else 0.0, self.min_fraction * run.schedule.steps
+        if done < start:
+            return f"update {done:g} is before {start:g}, where forecasts begin"
+        if curve.steps.size < self.min_points:
+            return f"only {curve.steps.size} of {self.min_points} points to forecast from"
+        teachers = self._teachers(run, others)
+        complete = sum(other.steps[-1] == other.schedule.steps for other in teachers)
+        if complete < self.min_complete:
+            return f"only {complete} of {self.min_complete} complete trials to learn from"
+        found = forecast_horizon(curve, teachers, sd_floor=self.sd_floor)
+        if not (math.isfinite(found.log_mean) and found.law_sd <= self.worst_fit):
+            return f"the law misses the curves by {found.law_sd:.1%}, more than {self.worst_fit:.0%}"
+        return found
+
+    def _teachers(self, run: Curve, others: Iterable[OtherRun]) -> list[Curve]:
+        """Thinned curves of the other runs that tell most: complete ones first, then the nearest in peak LR."""
+        peak = _log(run.schedule.peak_lr)
+        usable = [other for other in others if other.share >= self.min_fraction]
+        usable.sort(key=lambda r: (not r.complete, round(abs(_log(r.peak_lr) - peak), 9), -r.number))
+        complete = [other for other in usable if other.complete]
+        partial = usable[len(complete) :]
+        room = max(self.max_curves // 4, self.max_curves - len(complete))
+        chosen = complete[: self.max_curves - min(room, len(partial))] + partial[:room]
+        curves = (thinned(other.curve(), most=self.points_per_curve) for other in chosen)
+        return [curve for curve in curves if curve.steps.size]
+
+
+def interval_of(forecast: HorizonForecast, probability: float) -> tuple[float, float]:
+    """Ends of a forecast's central interval, nats."""
+    half = forecast.log_sd * float(stdtrit(forecast.degrees, 0.5 + probability / 2))
+    return math.exp(forecast.log_mean - half), math.exp(forecast.log_mean + half)
+
+
+def _log(lr: float) -> float:
+    return math.log(max(lr, 1e-300))

@@ -1,0 +1,27 @@
+"""How many trials and updates a study may still promise."""
+
+from __future__ import annotations
+
+from autosched.ledger.state import StudyState
+from autosched.space.records import Space
+
+
+def trials_left(space: Space, state: StudyState) -> int | None:
+    """Trials that may still be proposed; None without a limit in trials."""
+    if space.budget.trials is None:
+        return None
+    return max(space.budget.trials - state.kinds["default"] - state.kinds["search"], 0)
+
+
+def room_for(space: Space, state: StudyState) -> int | None:
+    """Updates of the budget that are neither used nor promised to running trials; None without a limit in updates."""
+    if space.budget.steps is None:
+        return None
+    promised = sum(_open_steps(space, state, number) for number in state.active)
+    return space.budget.steps - state.steps_scheduled - promised
+
+
+def _open_steps(space: Space, state: StudyState, number: int) -> int:
+    """Updates of a running trial that are not scheduled yet."""
+    trial = state.trials[number]
+    return space.horizon_steps - max(trial.step, trial.pending_stop)

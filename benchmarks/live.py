@@ -1,0 +1,181 @@
+"""Real training: every method searches with the same number of updates, and its schedule is trained on fresh seeds.
+
+    OMP_NUM_THREADS=1 python benchmarks/live.py --out FOLDER [--json] [--processes 2]
+
+Searches the demo's space (`search_spaces/wsd.yaml`) on the gpt trainer: 6 full runs of 600 updates for every search, 5
+seeds, 7 methods, each chosen schedule trained on 3 fresh seeds. That takes about 30 minutes of one core; what lies in
+FOLDER already is not trained again, so it may be interrupted at any time. The same file runs on a GPU, with a larger
+model: --width 512 --layers 8 --heads 8 --context 512 --batch 32 --horizon 6000.
+
+The first method is compared with the best of the others on each seed: after which share of that peer's updates it had
+the peer's final loss, and how much higher or lower its schedule ends on fresh seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from autosched.cli.study import CHECKS, RunOptions, make_backend, terminable, versions
+from autosched.compare.document import results_document
+from autosched.compare.method import parse_methods
+from autosched.compare.outcome import Goal, results_of, write_results
+from autosched.compare.peers import Duel, Gap, duel_of
+from autosched.compare.plan import equal_updates, plan
+from autosched.compare.run import Means, run_jobs
+from autosched.compare.table import aligned, plain_lines, runs_text
+from autosched.errors import AutoschedError
+from autosched.report.summary import json_safe
+from autosched.space import load_space
+from autosched.space.records import Space
+
+SPACE = Path(__file__).parents[1] / "search_spaces" / "wsd.yaml"
+METHODS = "law,tpe+none,gp+none,random+none,random+median,tpe+asha,tpe+hyperband"
+SIZES = {"layers": 2, "width": 64, "heads": 4, "context": 64, "batch": 16}
+PARTS = 60
+"""Horizons are multiples of this, so that warmups and checkpoints keep their shares of a run."""
+
+
+def live_space(given: argparse.Namespace) -> Space:
+    """The demo's space with another model and horizon; evaluations, checkpoints and warmup keep their shares."""
+    horizon = given.horizon
+    options = {name: getattr(given, name) for name in (*SIZES, "data", "device")}
+    changes = {
+        "study": "live",
+        "trainer.with": options,
+        "horizon_steps": horizon,
+        "eval_every": horizon // 30,
+        "checkpoint_every": horizon // 15,
+        "schedule.wsd.warmup_steps": horizon // 20,
+        "default.wsd.warmup_steps": horizon // 20,
+    }
+    return load_space(SPACE, [f"{key}={json.dumps(value)}" for key, value in changes.items()], CHECKS)
+
+
+def duel_document(duel: Duel) -> dict[str, Any]:
+    """The duel as JSON data; what was never reached is None."""
+    document = {
+        **dataclasses.asdict(duel),
+        "shares": duel.shares,
+        "median_share": duel.median_share,
+        "steps": duel.steps,
+        "gap": duel.gap,
+        "worse_on": duel.worse_on,
+    }
+    safe: dict[str, Any] = json_safe(document)
+    return safe
+
+
+def duel_lines(duel: Duel, horizon: int) -> list[str]:
+    """The duel for a person."""
+    head = ("seed", "best peer", "its loss", "its full runs", "own full runs", "share", "best on fresh seeds", "gap")
+    rows = [
+        (
+            str(one.seed),
+            one.peer,
+            f"{one.loss:.4f}",
+            runs_text(one.peer_steps, horizon),
+            runs_text(one.steps[duel.method], horizon),
+            f"{share:.0%}" if math.isfinite(share) else "never",
+            "" if one.gap is None else one.gap.peer,
+            "" if one.gap is None else gap_text(one.gap),
+        )
+        for one, share in zip(duel.seeds, duel.shares, strict=True)
+    ]
+    reached = ", ".join(f"{name} {runs_text(steps, horizon)}" for name, steps in duel.steps.items())
+    worse = ", ".join(map(str, duel.worse_on)) or "none"
+    median = f"{duel.median_share:.0%} in the median" if math.isfinite(duel.median_share) else "never in the median"
+    return [
+        f"{duel.method} beside the best peer of each seed",
+        *aligned(head, rows),
+        f"share of the best peer's updates until its final loss was reached: {median}",
+        f"median full runs until the best peer's final loss was reached: {reached}",
+        f"seeds on which it ends higher by more than one standard error: {worse}",
+    ]
+
+
+def gap_text(gap: Gap) -> str:
+    """Mean and standard error, nats."""
+    return f"{gap.mean:+.4f}" + ("" if gap.standard_error is None else f" ± {gap.standard_error:.4f}")
+
+
+def whole(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, but got {text!r}.")
+    return int(text)
+
+
+def parts(text: str) -> int:
+    """A horizon."""
+    if not text.isdecimal() or not int(text) or int(text) % PARTS:
+        raise argparse.ArgumentTypeError(f"must be a multiple of {PARTS}, but got {text!r}.")
+    return int(text)
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder for studies and results; called again, goes on")
+    parser.add_argument("--methods", default=METHODS, help="the first is compared with the best of the others")
+    parser.add_argument("--seeds", type=whole, default=5, help="searches of each method")
+    parser.add_argument("--full-runs", type=float, default=6.0, help="budget of each search")
+    parser.add_argument("--fresh-seeds", type=whole, default=3, help="runs of each chosen schedule")
+    parser.add_argument("--horizon", type=parts, default=600, help=f"updates of a full run, a multiple of {PARTS}")
+    for name, default in SIZES.items():
+        parser.add_argument(f"--{name}", type=whole, default=default, help="of the model and its batches")
+    parser.add_argument("--data", default="stdlib", help="stdlib, a text file, or nanoGPT's .bin files")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--processes", type=whole, default=1, help="searches at the same time")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    return parser.parse_args(arguments)
+
+
+def run(given: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Run what is left; the result for a machine and for a person."""
+    space = live_space(given)
+    methods = parse_methods(given.methods, [], space)
+    terms = equal_updates(space, full_runs=given.full_runs, seeds=given.seeds, fresh_seeds=given.fresh_seeds)
+    terms = dataclasses.replace(terms, with_default=False)  # a guess that all share would hide what they find
+    means = Means(
+        make_backend=partial(make_backend, options=RunOptions(backend="local")),
+        versions=versions(),
+        processes=given.processes,
+        tell=lambda line: print(line, file=sys.stderr, flush=True),
+        quiet=True,
+    )
+    traces = run_jobs(plan(space, methods, terms, given.out, CHECKS), means)
+    goal = Goal()
+    results = results_of(traces, terms, goal, title="Live training")
+    duel = duel_of(methods[0].name, traces)
+    origin = {"command": sys.argv, "trainer": dict(space.trainer.options), "versions": versions()}
+    document = results_document(results, **origin, duel=duel_document(duel))
+    write_results(results, goal, given.out, document)
+    return document, [*plain_lines(results), "", *duel_lines(duel, results.horizon)]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; the exit code."""
+    given = parse(arguments)
+    try:
+        with terminable():
+            document, lines = run(given)
+    except AutoschedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on.", file=sys.stderr)
+        return 130
+    print(json.dumps(document, indent=2, allow_nan=False) if given.json else "\n".join(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""The law-guided search on real studies of the simulated trainer."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engine"))
+
+from scripted_study import NUMERIC, Script, space_of
+from studies import Study, wsd_space
+
+from autosched.errors import SpaceError
+from autosched.ledger.events import TrialEnded, TrialThawed
+from autosched.ledger.state import StudyState
+from autosched.randomness import uniform
+from autosched.search.law_controller import LawController
+from autosched.search.law_options import LawOptions
+from autosched.search.select import make_controller, make_search
+from autosched.space import Space, contains
+from autosched.space.records import Budget, Component, Confirm, ScheduleSpec
+
+LAW = Component(name="law")
+
+
+def law_space(folder: Path, **changes) -> Space:
+    folder.mkdir(exist_ok=True)
+    given = {"controller": LAW, "pruner": LAW, "budget": Budget(steps=1200), "confirm": Confirm(), "workers": 1}
+    return wsd_space(folder, **{**given, **changes})
+
+
+def searched(state: StudyState):
+    return [trial for trial in state.trials if trial.kind == "search"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Study:
+    study = Study(law_space(tmp_path_factory.mktemp("law")))
+    study.run()
+    return study
+
+
+@pytest.fixture(scope="module")
+def state(study) -> StudyState:
+    return study.run()
+
+
+def test_the_first_trials_differ_in_peak_lr_and_wait_until_all_have_been_seen(study, state):
+    first, second = searched(state)[:2]
+    assert first.params["peak_lr"] != second.params["peak_lr"]
+    ended = [stamped.event for stamped in study.events() if isinstance(stamped.event, TrialEnded)]
+    pauses = [event for event in ended if event.trial == first.number]
+    assert pauses[0].status == "paused"
+    assert pauses[0].step == 40  # a fifth of the horizon, at a checkpoint
+    assert "other peak LRs" in pauses[0].reason
+
+
+def test_every_proposal_lies_in_the_space_and_is_a_new_curve(study, state):
+    assert all(contains(study.space, ScheduleSpec(family=t.family, params=t.params)) for t in searched(state))
+    assert len({trial.fingerprint for trial in state.trials}) == len(state.trials)
+
+
+def test_the_budget_in_updates_holds_and_what_is_left_of_it_fits_no_candidate(study, state):
+    assert state.steps_scheduled <= 1200
+    assert state.finished.reason in {"nothing is left to try", "1200 updates are used or promised"}
+    assert 1200 - state.steps_scheduled < 200
+
+
+def test_it_beats_the_default_by_far(state):
+    assert state.best_trial().value < state.trials[0].value - 0.02
+
+
+def test_a_thawed_trial_goes_on_bit_exactly(study, state, tmp_path):
+    thawed = {stamped.event.trial for stamped in study.events() if isinstance(stamped.event, TrialThawed)}
+    finished = [t for t in searched(state) if t.number in thawed and t.status == "complete"]
+    assert finished
+    fixed = {k: finished[0].params[k] for k in ("peak_lr", "cooldown_fraction", "cooldown_shape")}
+    alone = wsd_space(tmp_path, fixed=fixed, budget=Budget(trials=1), confirm=Confirm())
+    assert Study(alone).run().trials[0].value == finished[0].value
+
+
+def test_running_trials_carry_the_laws_forecast_whose_intervals_tell_the_truth(state):
+    judged = [
+        (decision.forecast, trial.value)
+        for trial in searched(state)
+        if trial.status == "complete"
+        for step, decision in trial.decisions
+        if decision.forecast is not None
+    ]
+    assert len(judged) >= 10
+    assert sum(forecast.low <= value <= forecast.high for forecast, value in judged) >= 0.6 * len(judged)
+
+
+def test_branches_off_a_trunk_cost_only_their_cooldown(tmp_path):
+    space = law_space(tmp_path / "trunk", fixed={"peak_lr": 0.03, "cooldown_shape": "linear"})
+    state = Study(space).run()
+    assert sum(trial.steps_shared for trial in state.trials) >= 100
+    assert sum(trial.status == "complete" for trial in state.trials) >= 1200 // 200
+
+
+def test_a_limit_in_trials_leaves_no_promising_trial_unfinished(tmp_path):
+    space = law_space(tmp_path / "trials", budget=Budget(trials=5))
+    state = Study(space).run()
+    assert len(state.trials) == 5
+    assert state.finished is not None
+    assert all(trial.status in {"complete", "paused", "pruned"} for trial in state.trials)
+    assert sum(trial.status == "complete" for trial in searched(state)) >= 1
+
+
+def test_two_workers_train_different_trials_and_stay_repeatable(tmp_path):
+    pictures = []
+    for name in ("a", "b"):
+        state = Study(law_space(tmp_path / name, workers=2, budget=Budget(steps=1000))).run()
+        pictures.append([(t.fingerprint, t.status, t.value, t.step) for t in state.trials])
+    assert pictures[0] == pictures[1]
+
+
+def test_other_pruners_go_with_it(tmp_path):
+    for pruner in ("none", "median"):
+        space = law_space(tmp_path / pruner, pruner=Component(name=pruner), budget=Budget(steps=800))
+        assert Study(space).run().finished is not None
+
+
+def test_where_no_law_fits_tpe_proposes_and_nothing_is_paused(tmp_path):
+    space = space_of({"wsd": NUMERIC}, controller="law", pruner="law", budget={"trials": 40})
+    script, (controller, pruner) = Script(space), make_search(space)
+    tpe = make_controller(replace(space, controller=Component(name="tpe")))
+    for _ in range(8):
+        proposal = controller.ask(script.state)
+        if len(script.state.trials) >= 2:
+            assert proposal == tpe.ask(script.state)
+        number = script.take(proposal)
+        while script.state.trials[number].step < 100:
+            step = script.state.trials[number].step
+            script.advance(number, 10.0 ** (uniform(number, step, "loss") - 0.5))
+            if 20 < step + 20 < 100 and number >= 2:
+                assert pruner.decide(script.state, number).action == "keep"
+        script.end(number, "complete", script.state.trials[number].points[-1].loss)
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"pool": 0}, "pool must be a whole number >= 1, but got 0"),
+        ({"design_share": 1.5}, r"design_share must be in \(0, 1\], but got 1.5"),
+        ({"patience": 0.5}, "patience must be >= 1, but got 0.5"),
+        ({"draws": "many"}, "draws must be a number, but got 'many'"),
+        ({"pol": 3}, "no option 'pol'; it has design, design_share"),
+    ],
+)
+def test_a_faulty_option_is_refused_by_name(tmp_path, options, rule):
+    with pytest.raises(SpaceError, match=f"controller law.*{rule}"):
+        LawController(law_space(tmp_path), options)
+
+
+def test_the_judges_audit_share_is_a_share(tmp_path):
+    space = replace(law_space(tmp_path), pruner=Component(name="law", options={"audit_share": 2}))
+    with pytest.raises(SpaceError, match=r"audit_share must be in \[0, 1\], but got 2"):
+        make_search(space)
+
+
+def test_the_options_of_a_space_reach_the_search():
+    assert LawOptions.of({"design": 3, "tolerance": 1e-3}) == LawOptions(design=3, tolerance=1e-3)
