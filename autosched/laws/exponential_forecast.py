@@ -51,6 +51,8 @@ _REWEIGHTINGS = 4
 _BELIEF_SD = 1.0  # of the log memory
 _SHORTEST, _LONGEST = 1 / 20, 20.0  # memory, as a share of span and of horizon
 _MEMORIES = 160
+_REFINEMENTS = 8
+_AROUND = np.linspace(-1.0, 1.0, 7)
 _GAUSSIAN = 0.6745  # median absolute deviation of a standard normal
 
 Trend = Literal["falling", "level", "rising"]
@@ -278,17 +280,14 @@ class _Probe:
         return probe, probe.fit(losses[None, :], belief)
 
     def fit(self, losses: FloatArray, beliefs: FloatArray) -> _Exponentials:
-        """Fits of b series (b, n) under as many beliefs (b,): the best memory of the grid, refined by parabolas."""
-        grid = np.log(self.memories)
+        """Fits of b series (b, n) under as many beliefs (b,): the best memory of ever finer grids."""
+        grid, rows = np.log(self.memories), np.arange(losses.shape[0])
         logs = grid[np.argmin(self._objective(losses, grid[None, :], beliefs), axis=1)]
-        step = float(grid[1] - grid[0])
-        for width in (step, step / 8, step / 64):
-            around = logs[:, None] + width * np.array([-1.0, 0.0, 1.0])
-            left, middle, right = self._objective(losses, around, beliefs).T
-            curvature = left - 2 * middle + right
-            curved = curvature > 0
-            vertex = np.where(curved, 0.5 * (left - right) / np.where(curved, curvature, 1.0), 0.0)
-            logs = np.clip(logs + width * np.clip(vertex, -1, 1), grid[0], grid[-1])
+        width = float(grid[1] - grid[0])
+        for _ in range(_REFINEMENTS):  # no parabola: where the floor reaches 0 the objective has a kink
+            around = np.clip(logs[:, None] + width * _AROUND, grid[0], grid[-1])
+            logs = around[rows, np.argmin(self._objective(losses, around, beliefs), axis=1)]
+            width *= float(_AROUND[1] - _AROUND[0])
         floor, drop, _ = self._linear(losses, logs[:, None])
         return _Exponentials(floor=floor[:, 0], drop=drop[:, 0], memory=np.exp(logs))
 

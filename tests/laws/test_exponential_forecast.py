@@ -53,6 +53,12 @@ def test_the_fit_is_the_least_squares_fit_where_the_data_decide():
     assert (found.floor, found.drop, found.memory) == pytest.approx((floor, drop, 1 / rate), rel=0.01)
 
 
+def test_a_fall_that_dwarfs_the_noise_is_continued_although_the_floor_is_bounded():
+    """Memories that are a little too long ask for a floor below 0: the objective has a kink beside its minimum."""
+    losses = noisy(1 + 200 * np.exp(-T / 104), 0, sd=0.01)
+    assert forecast(losses).mean == pytest.approx(1.0, abs=0.1)
+
+
 @pytest.mark.parametrize(("rate", "bias"), [(0.004, 0.1), (0.02, 0.005)])
 def test_forecasts_are_right_on_average(rate, bias):
     """The published procedure is 0.05 and 0.16 too low on average, because it fits a parabola's values."""

@@ -1,0 +1,87 @@
+"""What the probes of a stage are worth: their forecast losses, at the end of the stage or of the whole run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from autosched.laws.exponential_forecast import forecast_probe
+from autosched.laws.fit import FitFailure
+from autosched.laws.published_probe import published_forecast
+from autosched.randomness import key
+from autosched.search.autolrs.blend import blended
+from autosched.search.autolrs.law_forecast import LawEnds, law_ends
+from autosched.search.autolrs.records import Expectation, Numbers, Seen, State, Worth
+from autosched.search.autolrs.settings import Settings
+from autosched.search.autolrs.stages import Stage
+
+_END_SHARE = 0.05  # of a stage's losses that tell where it ended
+_DRAWS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """The probes of a stage.
+
+    Attributes:
+        worths: in the order of ``state.tried``.
+        expected: by number of the probe, what is forecast for the end of the stage.
+    """
+
+    worths: tuple[Worth, ...]
+    expected: Mapping[int, tuple[Expectation, ...]]
+
+
+def values(settings: Settings, state: State, stage: Stage) -> Values:
+    """What each finished probe of the present stage is worth, by the settings' forecast."""
+    own = {tried.number: tried.end for tried in state.tried if tried.end is not None}
+    law = law_ends(settings, state, stage) if settings.needs_law and own else LawEnds()
+    worth: Mapping[int, Expectation] = own
+    if law.run_end:
+        worth = law.run_end if settings.forecast == "law" else blended(state, own, law)
+    worths, expected = [], {}
+    for tried in state.tried:
+        found = worth.get(tried.number)
+        worths.append(
+            Worth(lr=tried.lr, mean=None, sd=None)
+            if found is None
+            else Worth(lr=tried.lr, mean=found.mean, sd=found.sd)
+        )
+        expected[tried.number] = tuple(table[tried.number] for table in (own, law.stage_end) if tried.number in table)
+    return Values(worths=tuple(worths), expected=expected)
+
+
+def end_of_stage(settings: Settings, state: State, stage: Stage, seen: Seen) -> tuple[Expectation | None, str]:
+    """The loss a probe's LR would have at the end of its stage, from the probe alone; or why that is not known."""
+    if settings.forecast == "published":
+        return _published(state, stage, seen)
+    steps = np.asarray(seen.steps) - stage.checkpoint
+    seed = key(settings.seed, "probe", stage.index, len(state.tried))
+    found = forecast_probe(steps, seen.losses, stage.horizon, draws=_DRAWS, seed=seed)
+    if isinstance(found, FitFailure):
+        return None, found.reason
+    return Expectation(name="exponential", mean=found.mean, sd=found.sd), ""
+
+
+def _published(state: State, stage: Stage, seen: Seen) -> tuple[Expectation | None, str]:
+    """As the server does: the last losses of the probe, one per x; validation losses have an x of their own."""
+    losses, asked = np.asarray(seen.losses[-stage.probe :]), float(stage.horizon)
+    if stage.by_validation:
+        every = stage.probe // len(losses) if len(losses) else 1
+        asked = float(stage.horizon // max(every, 1))
+    found = published_forecast(losses, asked, validation=stage.by_validation)
+    if isinstance(found, FitFailure):
+        return None, found.reason
+    value = found.value
+    if stage.by_validation and state.first_loss is not None and losses.max() >= state.first_loss:
+        value = float(losses[-1])
+    return Expectation(name="published", mean=value, sd=0.0), ""
+
+
+def level(losses: Numbers) -> float | None:
+    """Smooth loss at the end of a stage: the mean of its last twentieth, nats."""
+    last = losses[-max(1, math.ceil(_END_SHARE * len(losses))) :]
+    return float(np.mean(last)) if last else None
