@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from live import METHODS, live_space, main, parse
+from live import METHODS, live_space, main, parse, sooner
 
 from autosched.compare.method import parse_methods
 
@@ -35,6 +35,12 @@ def test_the_methods_are_the_law_and_its_peers() -> None:
     methods = parse_methods(METHODS, [], space)
     assert methods[0].controller.name == "law"
     assert len(methods) == 7
+    assert sooner(methods[0]) == methods[0]
+    assert [dict(sooner(method).controller.options) for method in methods[1:4]] == [
+        {"n_startup_trials": 2},
+        {"n_startup_trials": 2},
+        {},
+    ]
 
 
 @pytest.mark.slow
@@ -49,14 +55,16 @@ def test_a_tiny_benchmark_runs_and_a_second_call_trains_nothing(tmp_path: Path, 
         assert one["fresh"]["mean"] == pytest.approx(sum(study["fresh"].values()) / 2)
     duel = told["duel"]
     assert duel["method"] == "random+none"
-    assert duel["seeds"][0]["peer"] == "tpe+median"
+    assert duel["seeds"][0]["peer"] == told["peer"] == "tpe+median"
     assert duel["shares"] == [duel["median_share"]]
     assert json.loads((tmp_path / "compare.json").read_text()) == told
     again, progress = run(tmp_path, capsys, *methods)
     assert again["results"] == told["results"]
     assert progress == "2 of 2 studies are finished already\n"
     assert main(["--out", str(tmp_path), *TINY, "--full-runs", "2", "--seeds", "1", *methods]) == 0
-    assert "random+none beside the best peer of each seed" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "random+none beside the best peer, tpe+median" in shown
+    assert "random+none beside the luckiest peer of each seed" in shown
 
 
 @pytest.mark.parametrize(
