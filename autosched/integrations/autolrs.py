@@ -174,9 +174,10 @@ class AutoLRS:
         """Go on where :meth:`state_dict` was called, in a process that made its objects in the same way.
 
         Raises:
-            UsageError: it is of another version, other settings, or another number of ranks; ranks have different ones.
+            UsageError: it is of another version, other settings, or another number of ranks or parts;
+                ranks have different ones.
         """
-        check_saved(state_dict, self.settings, self._ranks)
+        check_saved(state_dict, self.settings, self._ranks, self._training.names)
         self._state, self._now = read_progress(state_dict, self.settings)
         self.failure = state_dict["failure"]
         self._lrs.ratios = tuple(state_dict["ratios"])
@@ -253,7 +254,8 @@ class AutoLRS:
             self._warned = True
             warnings.warn(
                 f"AutoLRS: the run is rewound, its batches are not ({self._feed.fault}): probes see different "
-                "batches, so their losses differ by more than their LRs. Give `data` that can be rewound (docs/integrations.md).",
+                "batches, so their losses differ by more than their LRs. Give data that can be rewound "
+                "(docs/integrations.md).",
                 stacklevel=2,
             )
         self._training.restore(snapshot)

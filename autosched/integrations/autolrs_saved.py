@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from autosched.errors import UsageError
@@ -45,8 +45,8 @@ def with_snapshots(entries: dict[str, Any], ranks: Ranks, snapshots: Mapping[str
     return {**entries, "common": {name: snapshot["common"] for name, snapshot in snapshots.items()}, "ranks": own}
 
 
-def check_saved(saved: Mapping[str, Any], settings: Settings, ranks: Ranks) -> None:
-    """That a run with these settings and ranks can go on from what was saved.
+def check_saved(saved: Mapping[str, Any], settings: Settings, ranks: Ranks, parts: Collection[str]) -> None:
+    """That a run with these settings, ranks and parts can go on from what was saved.
 
     Raises:
         UsageError: it cannot.
@@ -60,6 +60,8 @@ def check_saved(saved: Mapping[str, Any], settings: Settings, ranks: Ranks) -> N
         raise UsageError(
             f"the state is of other settings: {name} is {there.get(name)} there, but {here.get(name)} here."
         )
+    for missing in sorted(set(parts) ^ set(saved["common"]["present"])):
+        raise UsageError(f"the state has {'nothing' if missing in parts else 'something'} of {missing}, unlike this run.")
     if len(saved["ranks"]) != ranks.count:
         raise UsageError(f"the state is of {len(saved['ranks'])} ranks, but there are {ranks.count} now.")
     if len(set(ranks.gathered(key(saved["machine"], saved["work"], saved["updates"])))) > 1:

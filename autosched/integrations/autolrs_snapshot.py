@@ -66,6 +66,11 @@ class Training:
             if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
                 raise UsageError(f"{name} must have state_dict and load_state_dict, but {type(part).__name__} has not.")
 
+    @property
+    def names(self) -> list[str]:
+        """Of the parts that have a state dict."""
+        return ["model", "optimizer", *self._others]
+
     def present(self) -> Snapshot:
         """The run as it is now; tensors are not copied, so the next update changes it."""
         common = {"model": self._model.state_dict(), "optimizer": self._optimizer.state_dict()}
