@@ -91,7 +91,8 @@ class AutoLRS:
         self._validate, self._ranks, self._rng = validate, Ranks(), Generators(model)
         self._feed: Feed = feed_of(data, self._rng)
         self._lrs = GroupLrs(optimizer)
-        self._training = Training(model, optimizer, _named(scheduler, scaler, others), self._feed, self._rng)
+        parts, many = _named(scheduler, scaler, others), self._ranks.count > 1
+        self._training = Training(model, optimizer, parts, self._feed, self._rng, many=many)
         self._shelf = Shelf(place, self._ranks.rank)
         self._state, self._now, self._warned = State(), Progress(), False
         self.failure = ""

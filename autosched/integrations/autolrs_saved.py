@@ -61,7 +61,9 @@ def check_saved(saved: Mapping[str, Any], settings: Settings, ranks: Ranks, part
             f"the state is of other settings: {name} is {there.get(name)} there, but {here.get(name)} here."
         )
     for missing in sorted(set(parts) ^ set(saved["common"]["present"])):
-        raise UsageError(f"the state has {'nothing' if missing in parts else 'something'} of {missing}, unlike this run.")
+        raise UsageError(
+            f"the state has {'nothing' if missing in parts else 'something'} of {missing}, unlike this run."
+        )
     if len(saved["ranks"]) != ranks.count:
         raise UsageError(f"the state is of {len(saved['ranks'])} ranks, but there are {ranks.count} now.")
     if len(set(ranks.gathered(key(saved["machine"], saved["work"], saved["updates"])))) > 1:

@@ -2,7 +2,7 @@
 
 A snapshot is ``{"common": ..., "own": ...}``: what all ranks of a distributed run have in common (the state dicts of
 the model, the optimizer and whatever else), and what each rank has of its own (random generators, data position,
-buffers that a state dict leaves out).
+buffers: batch statistics are a rank's own, and a state dict may leave some out).
 """
 
 from __future__ import annotations
@@ -55,12 +55,20 @@ class Training:
 
     Args:
         others: by name; a scheduler, a scaler and the like.
+        many: whether there are other ranks.
     """
 
     def __init__(
-        self, model: nn.Module, optimizer: Optimizer, others: Mapping[str, Stateful], feed: Feed, rng: Generators
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        others: Mapping[str, Stateful],
+        feed: Feed,
+        rng: Generators,
+        *,
+        many: bool,
     ) -> None:
-        self._model, self._optimizer, self._others = model, optimizer, dict(others)
+        self._model, self._optimizer, self._others, self._many = model, optimizer, dict(others), many
         self._feed, self._rng = feed, rng
         for name, part in self._others.items():
             if not (hasattr(part, "state_dict") and hasattr(part, "load_state_dict")):
@@ -75,24 +83,25 @@ class Training:
         """The run as it is now; tensors are not copied, so the next update changes it."""
         common = {"model": self._model.state_dict(), "optimizer": self._optimizer.state_dict()}
         common |= {name: part.state_dict() for name, part in self._others.items()}
-        own = {"buffers": self._left_out(common["model"]), "data": self._feed.state(), "rng": self._rng.state()}
+        own = {"buffers": self._buffers(common["model"]), "data": self._feed.state(), "rng": self._rng.state()}
         return {"common": common, "own": own}
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put everything back; the snapshot stays as it is. Gradients are dropped."""
         common, own = snapshot["common"], snapshot["own"]
         self._model.load_state_dict(common["model"])
-        for name, buffer in self._left_out(common["model"]).items():
+        for name, buffer in self._buffers(common["model"]).items():
             if name in own["buffers"]:
-                buffer.data = own["buffers"][name].to(buffer.device, copy=True)
+                buffer.data = own["buffers"][name].to(buffer.device, copy=True)  # it may have changed its shape
         self._restore_optimizer(copied(common["optimizer"]))
         for name, part in self._others.items():
             part.load_state_dict(copied(common[name]))
         self._feed.load(copied(own["data"]))
         self._rng.load(own["rng"])
 
-    def _left_out(self, saved: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: buffer for name, buffer in self._model.named_buffers() if name not in saved}
+    def _buffers(self, saved: Mapping[str, Any]) -> dict[str, Any]:
+        """Those that are not, or not this rank's, in what is saved of the model."""
+        return {name: buffer for name, buffer in self._model.named_buffers() if self._many or name not in saved}
 
     def _restore_optimizer(self, saved: dict[str, Any]) -> None:
         """Torch casts the optimizer's tensors to the dtype of their parameters; what was kept in another one goes back.
