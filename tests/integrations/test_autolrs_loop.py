@@ -30,6 +30,26 @@ def test_the_run_is_an_ordinary_run_with_the_schedule_that_was_found(optimizer, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "trained"),
+    [
+        (Settings.published(1e-3, 0.5, steps=246, first_stage=80, probes=3, validation_from=None), 246 + 25 + 2 * 24),
+        (Settings.far_sighted(1e-3, 0.5, 300, first_stage=80), 300 + 4 * 24),
+    ],
+    ids=["published", "far_sighted"],
+)
+def test_the_presets_train_ordinary_runs_too(settings, trained):
+    """The published one spends updates on messages and trains the winner's probe twice; the other cools down."""
+    model, optimizer = make()
+    tuner = AutoLRS(model, optimizer, RewindableLoader(loader()), settings=settings)
+    for batch in tuner.batches():
+        tuner.step(update(model, optimizer, batch))
+    assert (tuner.schedule().steps, tuner.trained) == (settings.steps, trained)
+    plain, plain_optimizer = make()
+    train_by(tuner.schedule(), plain, plain_optimizer, epochs(RewindableLoader(loader())))
+    assert equal(model.state_dict(), plain.state_dict())
+
+
 def test_the_first_update_after_a_rewind_has_the_new_lr():
     """The published client went on with the checkpoint's LR."""
     model, optimizer = make()
