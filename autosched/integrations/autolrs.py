@@ -63,7 +63,8 @@ class AutoLRS:
         others: more that is to be rewound, by name, such as an average of the weights.
         keep: ends of probes that are kept, the best ones: the stage goes on from the winner's. Each costs what model
             and optimizer do; with 0 the winner's probe is trained twice.
-        place: where snapshots are kept: on the model's ``device``, in main memory (``cpu``), or in a folder.
+        place: where snapshots are kept: on the model's ``device``, in main memory (``cpu``), or in a folder
+            of the run's own.
 
     Raises:
         UsageError: a value that is not allowed.
