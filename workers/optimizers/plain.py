@@ -22,9 +22,7 @@ def adamw(model: nn.Module, usual: Usual, options: NoOptions) -> Updates:
 
 def sgd(model: nn.Module, usual: Usual, options: NoOptions) -> Updates:
     """SGD with momentum, the weight decay added to the gradient; the schedule's LR is its LR."""
-    optimizer = torch.optim.SGD(
-        model.parameters(), lr=0.0, momentum=usual.momentum, weight_decay=usual.weight_decay
-    )
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=usual.momentum, weight_decay=usual.weight_decay)
     return Updates(optimizer, {"momentum_buffer": Kind.LIKE_WEIGHT} if usual.momentum else {})
 
 

@@ -25,9 +25,7 @@ class DistanceUpdates(Updates):
         numbers: names of what the group keeps, besides the count ``k``.
     """
 
-    def __init__(
-        self, optimizer: torch.optim.Optimizer, moments: Mapping[str, Kind], numbers: tuple[str, ...]
-    ) -> None:
+    def __init__(self, optimizer: torch.optim.Optimizer, moments: Mapping[str, Kind], numbers: tuple[str, ...]) -> None:
         super().__init__(optimizer, moments)
         self._numbers = numbers
 
@@ -72,7 +70,7 @@ class ProdigyOptions:
 
 def prodigy(model: nn.Module, usual: Usual, options: ProdigyOptions) -> DistanceUpdates:
     """Prodigy (Mishchenko & Defazio 2023, arXiv:2306.06101) by ``prodigyopt``."""
-    from prodigyopt import Prodigy  # noqa: PLC0415 - only who asks for it needs the package
+    from prodigyopt import Prodigy
 
     optimizer = Prodigy(
         model.parameters(),
@@ -109,7 +107,7 @@ class DAdaptationOptions:
 
 def dadaptation(model: nn.Module, usual: Usual, options: DAdaptationOptions) -> DistanceUpdates:
     """D-Adaptation's Adam (Defazio & Mishchenko 2023, arXiv:2301.07733) by ``dadaptation``."""
-    from dadaptation import DAdaptAdam  # noqa: PLC0415 - as above
+    from dadaptation import DAdaptAdam
 
     optimizer = DAdaptAdam(
         model.parameters(),

@@ -16,7 +16,7 @@ from typing import Any
 from torch import nn
 
 from autosched.errors import UsageError
-from workers.optimizers import plain, prodigy
+from workers.optimizers import adamod, dog, hypergradient, plain, polyak, prodigy, schedule_free, tempbalance, volsched
 from workers.optimizers.method import Method
 from workers.optimizers.updates import Updates, Usual
 from workers.options import Rule, read_record
@@ -25,8 +25,17 @@ METHODS: Mapping[str, Method] = {
     "adamw": plain.ADAMW,
     "sgd": plain.SGD,
     "radam": plain.RADAM,
+    "adamod": adamod.ADAMOD,
+    "schedulefree": schedule_free.SCHEDULE_FREE,
     "prodigy": prodigy.PRODIGY,
     "dadaptation": prodigy.DADAPTATION,
+    "dog": dog.DOG,
+    "ldog": dog.LDOG,
+    "polyak": polyak.POLYAK,
+    "hypergradient": hypergradient.HYPERGRADIENT,
+    "fedhyper": hypergradient.FEDHYPER,
+    "volsched": volsched.VOLSCHED,
+    "tempbalance": tempbalance.TEMPBALANCE,
 }
 
 

@@ -40,7 +40,7 @@ class Updates:
 
     def __init__(self, optimizer: torch.optim.Optimizer, moments: Mapping[str, Kind]) -> None:
         self.optimizer = optimizer
-        self._kinds = moments
+        self.kinds = moments
 
     @property
     def weights(self) -> list[torch.Tensor]:
@@ -78,7 +78,7 @@ class Updates:
         Raises:
             Exception: of any kind; a file from a stranger can hold anything in any place.
         """
-        check_moments(moments, self.weights, self._kinds)
+        check_moments(moments, self.weights, self.kinds)
         self.check_memory(memory)
 
     def check_memory(self, memory: Any) -> None:
