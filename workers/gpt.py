@@ -1,7 +1,8 @@
 """A decoder-only transformer on bytes or tokens, to be read from top to bottom.
 
 The model is GPT-2's with the habits of later years: RMS norms before each block, rotary positions, a ReLU-squared MLP,
-no biases, normalised queries and keys. Trained with AdamW, unless another optimizer is chosen, and gradient clipping; bf16 on CUDA, fp32 elsewhere.
+no biases, normalised queries and keys. Trained with AdamW, or another optimizer by name, and gradient clipping; bf16 on
+CUDA, fp32 elsewhere.
 
 name   meaning                              shape
 x      tokens                               (batch, context)

@@ -64,12 +64,17 @@ def check_numbers(memory: Any, *, counts: Sequence[str], numbers: Sequence[str])
     Raises:
         ValueError: it has not; other exceptions where it is no mapping at all.
     """
-    if memory.keys() != {*counts, *numbers}:
-        raise ValueError(f"its optimizer must remember {', '.join((*counts, *numbers))}")
+    check_names(memory, (*counts, *numbers))
     for name in counts:
         if not is_count(memory[name]):
             raise ValueError(f"{name} must be a whole number >= 0, but got {memory[name]!r:.40}")
     check_floats([memory[name] for name in numbers], ", ".join(numbers))
+
+
+def check_names(memory: Any, names: Sequence[str]) -> None:
+    """Whether `memory` has exactly these entries; see :func:`check_numbers`."""
+    if memory.keys() != set(names):
+        raise ValueError(f"its optimizer must remember {', '.join(names)}")
 
 
 def check_floats(values: Any, name: str) -> None:

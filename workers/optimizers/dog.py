@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from workers.optimizers.checks import check_like, is_count
+from workers.optimizers.checks import check_like, check_names, is_count
 from workers.optimizers.method import Method
 from workers.optimizers.updates import Updates, Usual, restored
 from workers.options import flag, number, positive
@@ -80,7 +80,9 @@ class DogUpdates(Updates):
         if not is_count(memory["count"]):
             raise ValueError(f"count must be a whole number >= 0, but got {memory['count']!r:.40}")
         if memory["count"] == 0:
+            check_names(memory, ("count",))
             return
+        check_names(memory, ("count", "start", "distance", "squares", "average"))
         check_like(memory["start"], self.weights, "start")
         check_like(memory["average"], self.weights if self._gamma is not None else [], "average")
         one = self.weights[0].new_zeros(len(self.weights) if self._layers else ())

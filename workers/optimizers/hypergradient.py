@@ -127,7 +127,7 @@ RATES: Mapping[str, Mapping[str, float]] = {
     "additive": {"adam": 1e-7, "sgd": 1e-3},
     "multiplicative": {"adam": 0.02, "sgd": 0.02},
 }
-"""Rates where none is given: the paper's for `additive`; a fiftieth for the relative rule, which has no published one."""
+"""Rates where none is given: the paper's for `additive`; a fiftieth for the relative rule, published without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +179,7 @@ def hypergradient(model: nn.Module, usual: Usual, options: HypergradientOptions)
 
 
 def fedhyper(model: nn.Module, usual: Usual, options: FedHyperOptions) -> HypergradientUpdates:
-    """FedHyper's global LR (Wang et al. 2024, arXiv:2310.03156) with updates for rounds; the schedule's LR is its base."""
+    """FedHyper's global LR (Wang et al. 2024, arXiv:2310.03156), updates for rounds, over the schedule's LR."""
     made = _directed(model, usual, options)
     return HypergradientUpdates(*made, rule="bounded", rate=options.rate, bounds=options.bounds)
 

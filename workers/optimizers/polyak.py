@@ -21,7 +21,8 @@ class PolyakMomentum(torch.optim.Optimizer):
     With the batch's loss f, its lower bound f*, its gradient g and momentum beta::
 
         average:     d_k = beta * d_{k-1} + g_k,  eta = (f - f*) / (c * |d_k|^2),  w -= eta * d_k
-        heavy_ball:  eta = (f - f* + beta * <g_k, w_k - w_{k-1}>) / (c * |g_k|^2),  w += beta * (w_k - w_{k-1}) - eta * g_k
+        heavy_ball:  m_k = w_k - w_{k-1},  eta = (f - f* + beta * <g_k, m_k>) / (c * |g_k|^2),
+                     w += beta * m_k - eta * g_k
 
     eta is at most the LR and at least 0; the decay factor ``1 - eta * weight_decay`` goes before the step.
     """

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from workers.optimizers.checks import ADAM, check_floats, check_numbers
+from workers.optimizers.checks import ADAM, check_floats, check_names, check_numbers
 from workers.optimizers.method import Method
 from workers.optimizers.updates import Updates, Usual
 from workers.options import pair, positive, whole
@@ -114,6 +114,7 @@ class TempBalanceUpdates(Updates):
 
     def check_memory(self, memory: Any) -> None:
         """Whether these are a count and as many ratios as layers."""
+        check_names(memory, ("count", "ratios"))
         check_numbers({"count": memory["count"]}, counts=("count",), numbers=())
         check_floats(memory["ratios"], "ratios")
         if len(memory["ratios"]) != len(self._layers):
