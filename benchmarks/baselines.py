@@ -1,11 +1,11 @@
 """What the optimizers that adapt or choose their own LR reach on the two torch trainers, and what an update costs them.
 
-    OMP_NUM_THREADS=1 python benchmarks/baselines.py --seeds 1 --runs FOLDER [--json FILE]
+    OMP_NUM_THREADS=1 python benchmarks/baselines.py --runs FOLDER [--seeds N] [--gpt-updates N] [--json FILE]
 
 Every method runs at its published LR (or factor of its own step) and, where it takes an LR, at two more; all of these
-runs are its cost. 600 updates for gpt and 400 for vision, at the trainers' default sizes (a quarter of an hour for each
-seed on one core; what lies in FOLDER already is not trained again). An update's cost is processor time over that of
-AdamW's, both measured in turns in one process.
+runs are its cost. 600 updates for gpt and 400 for vision, at the trainers' default sizes (20 minutes for each seed on
+one core; what lies in FOLDER already is not trained again). An update's cost is processor time over that of AdamW's,
+both measured in turns in one process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -26,7 +27,7 @@ from workers.registry import make_trainer
 
 UPDATES = {"gpt": 600, "vision": 400}
 WARMUP = 20
-TURNS, TURN = 7, 15
+TURNS, TURN = 7, 6
 """How often, and for how many updates, a method and AdamW are timed in turns."""
 
 
@@ -103,26 +104,70 @@ def relative_cost(use: str, optimizer: Any, *, options: dict[str, Any], turns: i
     return median(ratios)
 
 
-def measure(
-    folder: Path, use: str, entry: Entry, *, seeds: int, steps: int, options: dict[str, Any] | None = None
-) -> list[dict[str, Any]]:
-    """The rows of one method on one trainer, one for each seed and LR."""
-    folder.mkdir(parents=True, exist_ok=True)
-    options, rows = options or {}, []
-    place = folder / f"{use}-{entry.name.replace(', ', '-')}-{steps}-cost.json"
-    if not place.exists():
-        place.write_text(json.dumps(relative_cost(use, entry.optimizer, options=options)))
-    cost = json.loads(place.read_text())
-    for seed in range(seeds):
-        for lr in entry.lrs:
-            file = folder / f"{use}-{entry.name.replace(', ', '-')}-{steps}-{seed}-{lr:g}.json"
-            if not file.exists():
-                loss = final_loss(use, entry, lr, seed=seed, steps=steps, options=options)
-                file.write_text(json.dumps(loss))
-            row = {"trainer": use, "method": entry.name, "seed": seed, "updates": steps, "lr": lr}
-            loss = json.loads(file.read_text())
-            rows.append({**row, "published_lr": lr == entry.lrs[0], "final_loss": loss, "relative_seconds": cost})
-    return rows
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runs:
+    """What has been measured on one trainer, in files, and what has not yet been.
+
+    Attributes:
+        folder: of the files.
+        use: the trainer.
+        steps: updates of each run.
+        options: of the trainer, besides the optimizer.
+    """
+
+    folder: Path
+    use: str
+    steps: int
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def loss(self, entry: Entry, lr: float, seed: int) -> float | None:
+        """The final loss of one run, nats; None where it diverged."""
+        return self._kept(
+            f"{self._name(entry)}-{seed}-{lr:g}",
+            lambda: final_loss(self.use, entry, lr, seed=seed, steps=self.steps, options=self.options),
+        )
+
+    def cost(self, entry: Entry) -> float:
+        """What an update of this method costs, over AdamW's."""
+        found = self._kept(
+            f"{self._name(entry)}-cost", lambda: relative_cost(self.use, entry.optimizer, options=self.options)
+        )
+        assert found is not None
+        return found
+
+    def rows(self, entries: Sequence[Entry], seeds: int) -> list[dict[str, Any]]:
+        """One row for each method, seed and LR; first all published LRs are run, then all second ones, and so on."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for index in range(max(len(entry.lrs) for entry in entries)):
+            for entry in entries:
+                for seed in range(seeds):
+                    for lr in entry.lrs[index : index + 1]:
+                        loss = self.loss(entry, lr, seed)
+                        print(f"{self.use}, {entry.name}, LR {lr:g}, seed {seed}: {loss}", flush=True)
+        return [
+            {
+                "trainer": self.use,
+                "method": entry.name,
+                "seed": seed,
+                "updates": self.steps,
+                "lr": lr,
+                "final_loss": self.loss(entry, lr, seed),
+                "relative_seconds": self.cost(entry),
+            }
+            for entry in entries
+            for seed in range(seeds)
+            for lr in entry.lrs
+        ]
+
+    def _name(self, entry: Entry) -> str:
+        return f"{self.use}-{entry.name.replace(', ', '-')}-{self.steps}"
+
+    def _kept(self, name: str, make: Callable[[], float | None]) -> float | None:
+        file = self.folder / f"{name}.json"
+        if not file.exists():
+            file.write_text(json.dumps(make()))
+        found: float | None = json.loads(file.read_text())
+        return found
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -178,18 +223,18 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True, help="folder for what is measured")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--trainers", default="vision,gpt")
+    for use, updates in UPDATES.items():
+        parser.add_argument(f"--{use}-updates", type=int, default=updates)
     parser.add_argument("--json", type=Path, help="write rows and summary here")
     arguments = parser.parse_args()
     rows = []
     for use in arguments.trainers.split(","):
-        for entry in ENTRIES:
-            rows += measure(arguments.runs, use, entry, seeds=arguments.seeds, steps=UPDATES[use])
-            last = rows[-1]
-            print(f"{use} {entry.name}: {last['final_loss']} at {last['lr']:g}", flush=True)
+        runs = Runs(folder=arguments.runs, use=use, steps=getattr(arguments, f"{use}_updates"))
+        rows += runs.rows(ENTRIES, arguments.seeds)
     table = summary(rows)
     print(as_markdown(table))
     if arguments.json:
-        arguments.json.write_text(json.dumps({"rows": rows, "summary": table}, indent=1))
+        arguments.json.write_text(json.dumps({"results": rows, "summary": table}, indent=1))
 
 
 if __name__ == "__main__":
