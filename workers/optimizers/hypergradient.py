@@ -127,7 +127,8 @@ RATES: Mapping[str, Mapping[str, float]] = {
     "additive": {"adam": 1e-7, "sgd": 1e-3},
     "multiplicative": {"adam": 0.02, "sgd": 0.02},
 }
-"""Rates where none is given: the paper's for `additive`; a fiftieth for the relative rule, published without one."""
+"""Rates where none is given: the additive one for Adam is the paper's; those for SGD and for the relative
+rule are ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
