@@ -69,14 +69,18 @@ class Replay:
         if entry.kind in {"proposed", "thawed"}:
             self.open[trial.number] = self._work(trial)
         elif entry.kind == "advanced":
-            work = self.open.get(trial.number)
-            if work is not None and entry.step >= work.stop and not self._diverges(study, trial.number):
-                self._tell(trial, work, self._seen(trial, work, work.stop))
+            if not self._diverges(study, trial.number):
+                self._reached(trial, entry.step)
         elif entry.status == "diverged":
             self._diverged(trial, entry.step)
         elif entry.status == "failed":
             del self.open[trial.number]
             self.broken = f"trial {trial.number} failed, and its stage cannot be decided without it: {trial.reason}"
+
+    def _reached(self, trial: TrialState, step: int) -> None:
+        """A trial got to update `step`; the last segment of a run may end both its last stage and its cooldown."""
+        while (work := self.open.get(trial.number)) is not None and work.stop <= step:
+            self._tell(trial, work, self._seen(trial, work, work.stop))
 
     def _diverges(self, study: StudyState, trial: int) -> bool:
         """Whether the next entry says that the trial diverged on the way to where it advanced (they come together)."""
@@ -112,6 +116,7 @@ class Replay:
                 self.open[trial.number] = cooldown
 
     def _diverged(self, trial: TrialState, step: int) -> None:
+        self._reached(trial, step - 1)
         work = self.open.get(trial.number)
         if work is None:
             return
