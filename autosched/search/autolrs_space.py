@@ -214,7 +214,7 @@ def _schedule(space: Space) -> tuple[float, float, dict[str, Any]]:
         if name == "peak_lr":
             continue
         if not isinstance(parameter.domain, Fixed):
-            raise SpaceError(f"schedule: {name} must be one value for autolrs, which searches peak_lr only.")
+            raise SpaceError(f"schedule: {name} must be one value for autolrs, which searches LRs only.")
         fixed[name] = parameter.domain.value
     _check_shapes(fixed)
     cooled = "cooldown_fraction" in fixed

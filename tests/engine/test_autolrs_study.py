@@ -133,7 +133,7 @@ def test_workers_probe_side_by_side(tmp_path: Path) -> None:
     assert whole == {1: 2128, 2: 1568, 10: STEPS}
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [3, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_driver_that_dies_after_any_event_changes_nothing(tmp_path: Path, workers: int) -> None:
     changes: dict[str, Any] = {"workers": workers, "cooldown": 0.2, "warmup": 20, "probes": 3}
     expected = Study(autolrs_space(tmp_path / "whole", **changes)).run()
