@@ -68,7 +68,7 @@ def summarise(
             None, or the bounds that the study's range test found for ``peak_lr``: ``low``, ``high``, ``divergence_lr``,
             ``steps`` it took, ``reason`` why a number is None.
         ``stages``
-            The stages a staged controller has committed, in order: ``stage`` (from 0), ``step`` it goes to, its ``lr``, and
+            What a staged controller has committed, in order: ``stage`` (from 0), the ``step`` it goes to, its ``lr``,
             the ``trial`` that won it. Empty for other controllers.
         ``lr_sensitivity``
             A list, by family: ``value`` in nats over the LRs ``low`` to ``high``, the ``best_lr``, the ``runs`` and
