@@ -234,3 +234,16 @@ def test_validation_losses_score_the_stages_that_ask_for_them(tmp_path: Path) ->
     reasons = [[trial.reason for trial in state.trials[:1]] for state in (by_training, by_validation)]
     assert reasons[0] != reasons[1]
     assert [stage.stop for stage in stages(settings_of(autolrs_space(tmp_path)))] == [160, 480, 1120]
+
+
+def test_a_range_test_finds_the_bounds_of_every_stage(tmp_path: Path) -> None:
+    space = autolrs_space(tmp_path)
+    unknown = SearchParameter(domain=Range(low=1e-4, high=1.0, log=True, auto_low=True, auto_high=True))
+    parameters = {**space.schedule[0].parameters, "peak_lr": unknown}
+    state = Study(replace(space, schedule=(FamilySpace(family="constant", parameters=parameters),))).run()
+    assert state.finished is not None
+    assert state.finished.reason == "all 3 stages are committed"
+    assert state.range_test is not None
+    low, high = state.range_test.bounds
+    assert all(low <= trial.params["values"][-1] <= high for trial in state.trials)
+    assert state.trials[0].params["values"] == [pytest.approx((low * high) ** 0.5)]
