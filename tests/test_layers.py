@@ -90,7 +90,7 @@ def test_an_upward_import_is_found(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("module", ["autosched", "autosched.cli.app"])
+@pytest.mark.parametrize("module", ["autosched", "autosched.cli.app", "autosched.integrations.autolrs"])
 def test_importing_loads_no_heavy_library(module: str) -> None:
     heavy = ("torch", "ray", "mlflow", "optuna", "matplotlib", "pandas")
     code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"

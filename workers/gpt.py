@@ -1,7 +1,8 @@
 """A decoder-only transformer on bytes or tokens, to be read from top to bottom.
 
 The model is GPT-2's with the habits of later years: RMS norms before each block, rotary positions, a ReLU-squared MLP,
-no biases, normalised queries and keys. Trained with AdamW and gradient clipping; bf16 on CUDA, fp32 elsewhere.
+no biases, normalised queries and keys. Trained with AdamW, or another optimizer by name, and gradient clipping; bf16 on
+CUDA, fp32 elsewhere.
 
 name   meaning                              shape
 x      tokens                               (batch, context)
@@ -22,6 +23,8 @@ from autosched.errors import UsageError
 from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
 from workers.data import Corpus, open_corpus
+from workers.optimizers.registry import ADAMW, Choice, optimizer
+from workers.optimizers.updates import Updates, Usual
 from workers.options import flag, number, one_of, pair, read_options, text, whole
 from workers.torch_training import TorchRun
 
@@ -35,6 +38,7 @@ class GptOptions:
         batch: sequences per update.
         data: ``stdlib``, a text file, a ``.bin`` file of uint16 tokens, or a folder with train.bin and val.bin.
         vocabulary: tokens are below this; default: 256 for bytes, 50304 for ``.bin``.
+        optimizer: ``adamw``, another of :data:`workers.optimizers.registry.METHODS`, or ``{use: NAME, with: {…}}``.
         weight_decay, betas, clip: AdamW and the largest gradient norm (0: no clipping).
         dropout: share of the MLP's and attention's outputs that is dropped.
         eval_batches: validation batches, always the same ones.
@@ -50,6 +54,7 @@ class GptOptions:
     batch: Annotated[int, whole(1)] = 16
     data: Annotated[str, text()] = "stdlib"
     vocabulary: Annotated[int | None, whole(2)] = None
+    optimizer: Annotated[Choice, optimizer()] = ADAMW
     weight_decay: Annotated[float, number(0.0)] = 0.1
     betas: Annotated[tuple[float, float], pair(number(0.0, 1.0))] = (0.9, 0.95)
     clip: Annotated[float, number(0.0)] = 1.0
@@ -184,14 +189,14 @@ class GptTrainer:
         """Make a fresh model."""
         self._run.begin(
             lambda: Gpt(self._options, self._corpus.vocabulary, seed=self._seed),
-            self._optimizer,
+            self._updates,
             clip=self._options.clip,
             compiled=self._options.compile,
         )
 
-    def _optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        betas, decay = self._options.betas, self._options.weight_decay
-        return torch.optim.AdamW(model.parameters(), lr=0.0, betas=betas, weight_decay=decay)
+    def _updates(self, model: nn.Module) -> Updates:
+        usual = Usual(weight_decay=self._options.weight_decay, betas=self._options.betas)
+        return self._options.optimizer.make(model, usual)
 
     def train(self, lrs: FloatArray) -> Mapping[str, float]:
         """Do ``len(lrs)`` updates; means of ``train_loss``, and before clipping ``grad_norm`` and ``grad_norm_l1``."""
@@ -212,7 +217,9 @@ class GptTrainer:
         self._run.load(file, configuration=self._configuration())
 
     def _configuration(self) -> dict[str, Any]:
-        options = asdict(self._options)
+        options = {**asdict(self._options), "optimizer": self._options.optimizer.configuration()}
+        if self._options.optimizer == ADAMW:  # as it was before there was a choice
+            del options["optimizer"]
         for name in ("device", "compile", "data"):  # where and how fast, not what; the data's content counts
             del options[name]
         return {"trainer": "gpt", "seed": self._seed, "data": self._corpus.fingerprint, **options}

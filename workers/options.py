@@ -93,9 +93,17 @@ def _is_number(value: Any) -> bool:
 
 
 def read_options(record: type[Record], options: Mapping[str, Any], *, trainer: str) -> Record:
+    """Read the options of a trainer; see :func:`read_record`."""
+    return read_record(record, options, of=f"{trainer} trainer")
+
+
+def read_record(record: type[Record], options: Mapping[str, Any], *, of: str) -> Record:
     """Check every option against its rule and build the record; absent options keep their defaults.
 
     A None is allowed only where it is the default, and then means the default.
+
+    Args:
+        of: whose options these are, to begin a message with.
 
     Raises:
         UsageError: an unknown name or a value that its rule does not allow; one line that says what is.
@@ -103,7 +111,7 @@ def read_options(record: type[Record], options: Mapping[str, Any], *, trainer: s
     defaults = {field.name: field.default for field in fields(record)}  # type: ignore[arg-type]
     unknown = [name for name in options if name not in defaults]
     if unknown:
-        raise UsageError(f"{trainer} trainer: unknown option {unknown[0]!r}; allowed are {', '.join(defaults)}.")
+        raise UsageError(f"{of}: unknown option {unknown[0]!r}; allowed are {', '.join(defaults) or 'none'}.")
     rules = {name: hint.__metadata__[0] for name, hint in get_type_hints(record, include_extras=True).items()}
     read = {}
     for name, value in options.items():
@@ -111,5 +119,5 @@ def read_options(record: type[Record], options: Mapping[str, Any], *, trainer: s
             continue
         read[name] = rules[name].read(value)
         if read[name] is None:
-            raise UsageError(f"{trainer} trainer: {name} must be {rules[name].text}, but got {value!r}.")
+            raise UsageError(f"{of}: {name} must be {rules[name].text}, but got {value!r}.")
     return record(**read)

@@ -15,6 +15,7 @@ from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
 from workers.checkpoints import read_checkpoint, write_checkpoint
 from workers.divergence import DivergenceWatch
+from workers.optimizers.updates import Updates
 
 FULL = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "NVRTC_ERROR_OUT_OF_MEMORY")
 """What torch's plain RuntimeErrors say when main memory, or a library's own memory on the GPU, is full."""
@@ -41,7 +42,7 @@ class TorchRun:
         self._autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half)
         self.step = 0
         self._model: nn.Module | None = None
-        self._optimizer: torch.optim.Optimizer | None = None
+        self._updates: Updates | None = None
         self._forward: Callable[[Tensor], Tensor] | None = None
         self._watch = DivergenceWatch()
         self._clip = 0.0
@@ -54,7 +55,7 @@ class TorchRun:
     def begin(
         self,
         make_model: Callable[[], nn.Module],
-        make_optimizer: Callable[[nn.Module], torch.optim.Optimizer],
+        make_updates: Callable[[nn.Module], Updates],
         *,
         clip: float,
         compiled: bool = False,
@@ -63,7 +64,7 @@ class TorchRun:
 
         Args:
             make_model: makes the model in main memory.
-            make_optimizer: makes the optimizer of the model, which is on the device by then.
+            make_updates: makes the optimizer of the model, which is on the device by then.
             clip: largest gradient norm; 0 for no clipping.
 
         Raises:
@@ -71,9 +72,10 @@ class TorchRun:
         """
         with _memory_guard():
             model = make_model().to(self.device)
-            self._model, self._optimizer = model, make_optimizer(model)
+            self._model, self._updates = model, make_updates(model)
         self._forward = torch.compile(model) if compiled else model
-        self.step, self._watch, self._clip = 0, DivergenceWatch(), clip
+        self.step, self._watch = 0, DivergenceWatch()
+        self._clip = clip if self._updates.clips else 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         """The model's output, in the precision asked for."""
@@ -95,23 +97,21 @@ class TorchRun:
         Raises:
             DivergedError, OutOfMemoryError: see :class:`autosched.engine.trainer.Trainer`.
         """
-        model, optimizer = self._parts()
+        model, updates = self._parts()
         losses, norms, sums = 0.0, 0.0, torch.zeros((), dtype=torch.float64, device=self.device)
         model.train()
         with _memory_guard():
             for lr in lrs:
                 with self._seeded(seed):
                     loss = loss_of(self.step)
-                optimizer.zero_grad(set_to_none=True)
+                updates.optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
                 sums += nn.utils.get_total_norm(gradients, norm_type=1.0)
                 norm = nn.utils.clip_grad_norm_(model.parameters(), self._clip or torch.inf)
                 seen, length = loss.item(), norm.item()
                 self._watch.observe(self.step + 1, seen, length)
-                for group in optimizer.param_groups:
-                    group["lr"] = float(lr)
-                optimizer.step()
+                updates.update(float(lr), seen)
                 self.step += 1
                 losses, norms = losses + seen, norms + length
         count = max(1, len(lrs))
@@ -127,20 +127,23 @@ class TorchRun:
 
     def mean_loss(self, loss_of: Callable[[Tensor, Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]]) -> float:
         """Mean of the batches' losses, without gradients and without dropout."""
-        model, _ = self._parts()
+        model, updates = self._parts()
         model.eval()
-        with torch.no_grad(), _memory_guard():
+        with torch.no_grad(), _memory_guard(), updates.evaluating():
             return float(torch.stack([loss_of(x, y).double() for x, y in batches]).mean())
 
     def save(self, file: BinaryIO, *, configuration: Mapping[str, Any]) -> None:
         """Write all that the next update depends on."""
-        model, optimizer = self._parts()
+        model, updates = self._parts()
         state = {
             "model": model.state_dict(),
-            "optimizer": optimizer.state_dict()["state"],
+            "optimizer": updates.moments(),
             "step": self.step,
             "watch": self._watch.state(),
         }
+        memory = updates.memory()
+        if memory:
+            state["memory"] = memory
         write_checkpoint(file, state, configuration=configuration)
 
     def load(self, file: BinaryIO, *, configuration: Mapping[str, Any]) -> None:
@@ -150,24 +153,23 @@ class TorchRun:
             CheckpointError: the file is damaged or of another configuration.
             OutOfMemoryError: the optimizer's state does not fit.
         """
-        model, optimizer = self._parts()
+        model, updates = self._parts()
         state = read_checkpoint(file, configuration=configuration)
         try:
             step, watch = _count(state["step"]), DivergenceWatch.restore(state["watch"])
             _check_tensors(state["model"], model.state_dict())
-            _check_moments(state["optimizer"], optimizer)
+            updates.check(state["optimizer"], state.get("memory", {}))
         except Exception as error:  # a file from a stranger can hold anything in any place
             raise CheckpointError(f"the checkpoint does not fit the model: {_first_line(error)}.") from None
         with _memory_guard():
             model.load_state_dict(state["model"])
-            # The groups (betas, decay) are this run's own: a file carries what was learned, not how to go on.
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": state["optimizer"]})
+            updates.load(state["optimizer"], state.get("memory", {}))
         self.step, self._watch = step, watch
 
-    def _parts(self) -> tuple[nn.Module, torch.optim.Optimizer]:
+    def _parts(self) -> tuple[nn.Module, Updates]:
         assert self._model is not None, "start() or load() comes first"  # noqa: S101 - misuse by a trainer
-        assert self._optimizer is not None, "start() or load() comes first"  # noqa: S101 - as above
-        return self._model, self._optimizer
+        assert self._updates is not None, "start() or load() comes first"  # noqa: S101 - as above
+        return self._model, self._updates
 
 
 @contextmanager
@@ -195,19 +197,6 @@ def _check_tensors(found: Mapping[str, Any], own: Mapping[str, Tensor]) -> None:
     for name, tensor in own.items():
         if found[name].shape != tensor.shape or found[name].dtype != tensor.dtype:
             raise ValueError(f"{name} must be {tensor.dtype} of shape {tuple(tensor.shape)}")
-
-
-def _check_moments(found: Mapping[int, Mapping[str, Any]], optimizer: torch.optim.Optimizer) -> None:
-    """Whether `found` holds tensors like the weights, and counts; weights without an update so far have none."""
-    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    if not found.keys() <= set(range(len(weights))):
-        raise ValueError(f"its optimizer must know weights 0 to {len(weights) - 1}, but knows others")
-    for index, moments in found.items():
-        if moments.keys() != next(iter(found.values())).keys():
-            raise ValueError(f"its optimizer knows other things about weight {index} than about the first")
-        for name, moment in moments.items():
-            if moment is not None and moment.shape not in (weights[index].shape, torch.Size()):
-                raise ValueError(f"{name} of weight {index} must be of shape {tuple(weights[index].shape)}")
 
 
 def _first_line(error: Exception) -> str:

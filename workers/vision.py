@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
 from workers.data import digits
+from workers.optimizers.registry import ADAMW, Choice, optimizer
+from workers.optimizers.updates import Updates, Usual
 from workers.options import number, one_of, read_options, whole
 from workers.torch_training import TorchRun
 
@@ -26,7 +28,8 @@ class VisionOptions:
     Attributes:
         width: channels of the first layer; the second has twice as many.
         batch: images per update.
-        optimizer: ``adamw``, or ``sgd`` with momentum.
+        optimizer: ``adamw``, ``sgd`` with momentum, another of :data:`workers.optimizers.registry.METHODS`, or
+            ``{use: NAME, with: {…}}``.
         weight_decay, momentum, clip: as their optimizers use them; `clip` 0 means no clipping.
         dropout: share of the last features that is dropped.
         label_noise: share of the training labels that is replaced by a random digit (fixed by the seed and the update),
@@ -36,7 +39,7 @@ class VisionOptions:
 
     width: Annotated[int, whole(1)] = 16
     batch: Annotated[int, whole(1)] = 32
-    optimizer: Annotated[str, one_of("adamw", "sgd")] = "adamw"
+    optimizer: Annotated[Choice, optimizer()] = ADAMW
     weight_decay: Annotated[float, number(0.0)] = 0.05
     momentum: Annotated[float, number(0.0, 1.0)] = 0.9
     clip: Annotated[float, number(0.0)] = 1.0
@@ -96,13 +99,11 @@ class VisionTrainer:
 
     def start(self) -> None:
         """Make a fresh model."""
-        self._run.begin(lambda: Convnet(self._options, seed=self._seed), self._optimizer, clip=self._options.clip)
+        self._run.begin(lambda: Convnet(self._options, seed=self._seed), self._updates, clip=self._options.clip)
 
-    def _optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        decay = self._options.weight_decay
-        if self._options.optimizer == "sgd":
-            return torch.optim.SGD(model.parameters(), lr=0.0, momentum=self._options.momentum, weight_decay=decay)
-        return torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=decay)
+    def _updates(self, model: nn.Module) -> Updates:
+        usual = Usual(weight_decay=self._options.weight_decay, momentum=self._options.momentum)
+        return self._options.optimizer.make(model, usual)
 
     def train(self, lrs: FloatArray) -> Mapping[str, float]:
         """Do ``len(lrs)`` updates; means of ``train_loss``, and before clipping ``grad_norm`` and ``grad_norm_l1``."""
@@ -124,7 +125,7 @@ class VisionTrainer:
         self._run.load(file, configuration=self._configuration())
 
     def _configuration(self) -> dict[str, Any]:
-        options = asdict(self._options)
+        options = {**asdict(self._options), "optimizer": self._options.optimizer.configuration()}
         del options["device"]
         return {"trainer": "vision", "seed": self._seed, **options}
 

@@ -29,7 +29,7 @@ from autosched.report.html import write_report
 from autosched.report.law_fit import study_law
 from autosched.report.summary import summarise, winner
 from autosched.schedules.schedule import Schedule
-from autosched.search.select import make_controller, make_pruner
+from autosched.search import select as search_select
 from autosched.space import build_schedule, space_from_json, space_to_json
 from autosched.space.auto_bounds import with_bounds
 from autosched.space.records import ScheduleSpec, Space
@@ -134,8 +134,7 @@ def make_mirror(space: Space) -> Mirror | None:
 
 CHECKS: Mapping[str, Callable[[Space], object]] = {
     "trainer": lambda space: check_trainer(space.trainer.use, space.trainer.options),
-    "controller": make_controller,
-    "pruner": make_pruner,
+    **search_select.CHECKS,
     "storage": lambda space: CheckpointStore(space.storage.checkpoints),
 }
 """What a space file can name that only its owner can check, by the key of the space file; touches no file."""

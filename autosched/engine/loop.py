@@ -34,6 +34,7 @@ from autosched.ledger.state import TrialState
 from autosched.schedules.schedule import Schedule
 from autosched.search.prefixes import scheduled_steps
 from autosched.search.protocols import Controller, Proposal, Pruner, Thaw
+from autosched.search.room import trials_left
 from autosched.space import build_schedule
 from autosched.space.records import ScheduleSpec
 
@@ -93,6 +94,7 @@ class Loop:
 
     def _step(self) -> bool:
         """Do the next thing; False when nothing is left to do."""
+        self._note_stages()
         over = budget.spent(self._space, self._journal.state, seconds=self._seconds())
         if over is not None:
             self._stop_all(over)
@@ -107,6 +109,13 @@ class Loop:
         if head is not None:
             self._settle(head)
         return head is not None
+
+    def _note_stages(self) -> None:
+        """Commit the stages that a staged controller has behind it, and clear away what only they needed."""
+        noted = len(self._journal.state.stages)
+        for stage in self._controller.stages(self._journal.state)[noted:]:
+            self._journal.commit(stage)
+            self._retention.stage_over(self._journal.state, stage)
 
     def _seconds(self) -> float:
         sessions = self._journal.state.sessions
@@ -176,22 +185,30 @@ class Loop:
             self._exhausted = action is None and not (thrifty and state.active)  # a pruned trial makes room again
         if isinstance(action, Thaw):
             return self._thaw(action)
-        if action is None or budget.closed(self._space, state, needs=self._needs(action) if thrifty else 0) is not None:
+        if action is None or not self._affordable(action):
             return False
         self._start("search", action, self._space.seed)
         return True
 
-    def _needs(self, proposal: Proposal) -> int:
-        """Updates a proposal would have to train: those that no trial of the study has scheduled."""
+    def _affordable(self, proposal: Proposal) -> bool:
+        """Whether the budget has what a proposal needs: the updates that no trial of the study has scheduled.
+
+        Updates were counted already by a controller that says how far it wants to train the trial, and before it was
+        asked for one that counts whole runs.
+        """
+        state = self._journal.state
+        if proposal.until is not None or not self._controller.counts_prefixes:
+            return trials_left(self._space, state) != 0
         spec = ScheduleSpec(family=proposal.family, params=proposal.params)
         plan = plan_trial(self._space, spec, self._space.seed)
-        return self._space.horizon_steps - scheduled_steps(plan.ids, self._journal.state)
+        needs = self._space.horizon_steps - scheduled_steps(plan.ids, state)
+        return budget.closed(self._space, state, needs=needs) is None
 
     def _thaw(self, thaw: Thaw) -> bool:
         """Let a stopped trial go on, if the budget has what it still needs."""
         state = self._journal.state
         needs = self._space.horizon_steps - state.trials[thaw.trial].step
-        if not budget.fits(self._space, state, needs):
+        if thaw.until is None and not budget.fits(self._space, state, needs):
             return False
         self._journal.commit(TrialThawed(trial=thaw.trial, reason=thaw.reason, at=state.clock))
         return True
@@ -311,7 +328,8 @@ class Loop:
 
     def _reason(self) -> str:
         state = self._journal.state
-        over = budget.spent(self._space, state, seconds=self._seconds()) or budget.closed(self._space, state)
+        over = budget.spent(self._space, state, seconds=self._seconds()) or self._controller.outcome(state)
+        over = over or budget.closed(self._space, state)
         if over is not None or self._controller.counts_prefixes:  # one that minds the budget may see no chance left
             return over or "nothing is left to try"
         return "nothing is left to try: what is drawn anew was tried before"

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from autosched.ledger.state import TrialState
 from autosched.schedules.schedule import Schedule
-from autosched.search.prefixes import cut_points, segment_ids
+from autosched.search.autolrs_space import trial_cuts
+from autosched.search.prefixes import segment_ids
 from autosched.space import Space, build_schedule
 from autosched.space.records import ScheduleSpec
 
@@ -47,7 +48,7 @@ class TrialPlan:
 def plan_trial(space: Space, spec: ScheduleSpec, seed: int) -> TrialPlan:
     """The plan of a schedule of `space` trained with `seed`."""
     schedule = build_schedule(space, spec)
-    cuts = cut_points(schedule.steps, every=space.checkpoint_every)
+    cuts = trial_cuts(space)
     ids = segment_ids(space.trainer, seed=seed, eval_every=space.eval_every, lrs=schedule.lrs, cuts=cuts)
     return TrialPlan(spec=spec, schedule=schedule, seed=seed, cuts=cuts, ids=ids)
 

@@ -12,8 +12,11 @@ from dataclasses import dataclass, field
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.dispatcher import Dispatcher
 from autosched.engine.plan import Plans, TrialPlan
+from autosched.ledger.events import StageAdvanced
 from autosched.ledger.state import THAWABLE, StudyState, TrialState
 from autosched.schedules.registry import get_family
+from autosched.search.autolrs_space import NAME as AUTOLRS
+from autosched.search.autolrs_space import stage_starts
 from autosched.space import can_branch
 from autosched.space.records import Space
 
@@ -33,6 +36,10 @@ class Retention:
     _branchable: dict[str, int] = field(default_factory=dict)
     _stopped: dict[str, int] = field(default_factory=dict)
     _best: str = ""
+    _starts: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._starts = stage_starts(self.space)
 
     def restore(self, state: StudyState) -> None:
         """After a resume: learn what there is, and delete what the last driver was killed before deleting."""
@@ -74,7 +81,12 @@ class Retention:
             self._delete(state, held.pop(0))
 
     def _can_branch(self, plan: TrialPlan, cut: int) -> bool:
-        """Whether another proposal may share exactly the first `cut` updates; the law branches on purpose."""
+        """Whether another proposal may share exactly the first `cut` updates; the law branches on purpose.
+
+        The probes of a stage branch where it begins.
+        """
+        if self.space.controller.name == AUTOLRS:
+            return cut in self._starts
         if self.space.controller.name != "law":
             return can_branch(self.space, plan.spec, cut)
         family = get_family(plan.spec.family)
@@ -97,6 +109,17 @@ class Retention:
             if identity not in self._branchable and identity != self._best:
                 self._delete(state, identity)
         self._shrink(state)
+
+    def stage_over(self, state: StudyState, stage: StageAdvanced) -> None:
+        """A stage was committed: its losers and where it began are not needed any more."""
+        trial = state.trials[stage.trial]
+        end = self.plans.of(trial).ids.get(stage.step, "")
+        if trial.status != "running":
+            self.plans.drop(trial.number)
+        for held in (self._stopped, self._branchable):
+            for identity in [identity for identity in held if identity not in (end, self._best)]:
+                del held[identity]
+                self._delete(state, identity)
 
     def _standing(self, state: StudyState) -> set[str]:
         """Identities running trials stand on or are about to reach."""

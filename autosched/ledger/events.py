@@ -175,7 +175,15 @@ class TrialThawed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageAdvanced:
-    """A staged controller (AutoLRS) moved on: stage `stage` was committed with learning rate `lr` at update `step`."""
+    """A staged controller (AutoLRS) moved on: a stage was trained to its end with the LR that it chose.
+
+    Attributes:
+        stage: from 0.
+        step: update that the stage goes to.
+        lr: of its updates.
+        trial: the one that tried this LR first, and was trained on with it.
+        at: virtual time.
+    """
 
     stage: int
     step: int

@@ -1,4 +1,4 @@
-"""The part of the report about the peak LR: its range test and how much it matters."""
+"""The part of the report about the peak LR: its range test, the LRs of stages, and how much it matters."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ SENSITIVITY = (
 
 
 def lr_section(summary: Mapping[str, Any], figures: Mapping[str, bytes]) -> Html | None:
-    """The range test of the study and the sensitivity of its families."""
-    parts = [*_range_test(summary["range_test"], figures), *_sensitivity(summary["lr_sensitivity"])]
+    """The range test of the study, the LRs of its stages and the sensitivity of its families."""
+    parts = [*_range_test(summary["range_test"], figures), *_stages(summary["stages"])]
+    parts += _sensitivity(summary["lr_sensitivity"])
     return section("lr", "The peak LR", *parts) if parts else None
 
 
@@ -45,6 +46,18 @@ def _range_test(found: Mapping[str, Any] | None, figures: Mapping[str, bytes]) -
         caption = "One model, trained once while the LR rises exponentially. The search's bounds are shaded."
         parts.append(picture(figures["range_test"], alt="loss against LR in the range test", caption=caption))
     return parts
+
+
+def _stages(found: list[Mapping[str, Any]]) -> list[Html]:
+    if not found:
+        return []
+    starts = [0, *(stage["step"] for stage in found)]
+    rows = [
+        (str(stage["stage"]), f"{start} to {stage['step']}", f"{stage['lr']:.4g}", str(stage["trial"]))
+        for start, stage in zip(starts, found, strict=False)
+    ]
+    heads = ("stage", "updates", "LR", "tried by trial")
+    return [tag("h3", "Stages"), table(heads, rows, numbers=frozenset({0, 1, 2, 3}))]
 
 
 def _sensitivity(found: list[Mapping[str, Any]]) -> list[Html]:

@@ -67,6 +67,9 @@ def summarise(
         ``range_test``
             None, or the bounds that the study's range test found for ``peak_lr``: ``low``, ``high``, ``divergence_lr``,
             ``steps`` it took, ``reason`` why a number is None.
+        ``stages``
+            What a staged controller has committed, in order: ``stage`` (from 0), the ``step`` it goes to, its ``lr``,
+            the ``trial`` that won it. Empty for other controllers.
         ``lr_sensitivity``
             A list, by family: ``value`` in nats over the LRs ``low`` to ``high``, the ``best_lr``, the ``runs`` and
             ``cells`` it is from, or the ``reason`` why there is none, see :mod:`autosched.curves.sensitivity`.
@@ -93,6 +96,7 @@ def summarise(
         "audits": len(seen),
         "false_kills": sum(audit.false_kill is True for audit in seen),
         "range_test": None if state.range_test is None else _range_test(state.range_test),
+        "stages": [{name: getattr(stage, name) for name in ("stage", "step", "lr", "trial")} for stage in state.stages],
         "lr_sensitivity": [_sensitivity(name, found) for name, found in sensitivities(state).items()],
         "confirmation": None if confirmed is None else _confirmation(confirmed),
         "tracking": {name: tracking.get(name) for name in ("uri", "experiment", "run_id")},

@@ -155,10 +155,22 @@ def _best_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _lr_lines(summary: Mapping[str, Any]) -> list[str]:
-    """What the range test found, and how much the LR matters where that could be told."""
+    """What the range test found, the LRs of stages, and how much the LR matters where that could be told."""
     told = [f"sensitivity {sensitivity_text(one)}" for one in summary["lr_sensitivity"] if one["value"] is not None]
     found = summary["range_test"]
+    told = [*map(stage_text, summary["stages"]), *told]
     return told if found is None else [f"range test  {range_test_text(found)}", *told]
+
+
+def stage_text(stage: Mapping[str, Any]) -> str:
+    """A committed stage in a line.
+
+    Example:
+        >>> stage_text({"stage": 0, "step": 1000, "lr": 0.0123, "trial": 4})
+        'stage 0     LR 0.0123 to update 1000, tried by trial 4'
+    """
+    name = f"stage {stage['stage']}"
+    return f"{name:<12}LR {stage['lr']:.4g} to update {stage['step']}, tried by trial {stage['trial']}"
 
 
 def _cost_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -38,7 +38,7 @@ from autosched.search.law_candidates import Candidate, Candidates
 from autosched.search.law_options import LawOptions
 from autosched.search.old_runs import peak_prior
 from autosched.search.optuna_controller import OptunaController
-from autosched.search.protocols import Proposal, Thaw
+from autosched.search.protocols import Proposal, Thaw, Unstaged
 from autosched.search.room import room_for, trials_left
 from autosched.space.records import Component, Space
 from autosched.transfer import PeakPrior
@@ -73,7 +73,7 @@ class _Scores:
         return number if self.score[number] >= 0 else None
 
 
-class LawController:
+class LawController(Unstaged):
     """Proposes, thaws and pauses by the law. A function of the study's state; its caches are rebuilt from it.
 
     Args:

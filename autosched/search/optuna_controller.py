@@ -19,7 +19,7 @@ from autosched.schedules.schedule import ParameterValue
 from autosched.search.distinct import SAMPLER_DRAWS, Distinct
 from autosched.search.listed import Listed
 from autosched.search.optuna_options import SAMPLER_OPTIONS, check_options
-from autosched.search.protocols import Proposal
+from autosched.search.protocols import Proposal, Unstaged
 from autosched.space.membership import active_parameters, contains, stated
 from autosched.space.records import Choice, Component, FamilySpace, Fixed, Range, ScheduleSpec, Space
 
@@ -76,7 +76,7 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int, sequence: int
     return made
 
 
-class OptunaController:
+class OptunaController(Unstaged):
     """Proposes with an Optuna sampler.
 
     Pruned trials are told with the forecast of their final loss where the pruner made one; a diverged trial with the

@@ -14,10 +14,11 @@ Implementations may cache; a cache catches up by reading ``state.log`` from its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from autosched.ledger.events import StageAdvanced
 from autosched.ledger.records import Decision
 from autosched.ledger.state import StudyState
 from autosched.schedules.schedule import ParameterValue
@@ -25,18 +26,25 @@ from autosched.schedules.schedule import ParameterValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A schedule to try: a family and its parameters."""
+    """A schedule to try: a family and its parameters.
+
+    Attributes:
+        until: update at which the controller will look again, when it has counted itself what that costs; None when
+            the trial may go to the horizon, and the loop must see to it that the budget has room for that.
+    """
 
     family: str
     params: Mapping[str, ParameterValue]
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thaw:
-    """A pruned or paused trial to go on with, and one sentence that says why."""
+    """A pruned or paused trial to go on with, and one sentence that says why; `until` as in a :class:`Proposal`."""
 
     trial: int
     reason: str
+    until: int | None = None
 
 
 class Controller(Protocol):
@@ -54,6 +62,24 @@ class Controller(Protocol):
 
         A proposal's schedule is none of an earlier trial's: parameters that give the same curve are one point.
         """
+
+    def stages(self, state: StudyState) -> Sequence[StageAdvanced]:
+        """The stages that are over, in order; those that `state` has not noted yet are committed by the loop."""
+
+    def outcome(self, state: StudyState) -> str | None:
+        """How the search ended, one sentence, when the controller knows more of it than the budget does."""
+
+
+class Unstaged:
+    """What a controller without stages says of them."""
+
+    def stages(self, state: StudyState) -> Sequence[StageAdvanced]:
+        """None."""
+        return ()
+
+    def outcome(self, state: StudyState) -> str | None:
+        """The budget knows."""
+        return None
 
 
 class Pruner(Protocol):

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
 from autosched.errors import SpaceError
+from autosched.search.autolrs_controller import AutoLrsController
+from autosched.search.autolrs_space import NAME as AUTOLRS
+from autosched.search.autolrs_space import check_budget, check_pruner, check_schedule
 from autosched.search.law_controller import LawController
 from autosched.search.law_judge import LawJudge, PausingPruner
 from autosched.search.law_pruner import LawPruner, LawPrunerOptions
@@ -23,9 +29,13 @@ def make_controller(space: Space) -> Controller:
     """
     if space.controller.name == "law":
         return LawController(space, space.controller.options)
+    if space.controller.name == AUTOLRS:
+        return AutoLrsController(space)
     if space.controller.name in _SAMPLERS:
         return OptunaController(space, space.controller)
-    raise SpaceError(f"controller must be one of law, {', '.join(_SAMPLERS)}, but got {space.controller.name!r}.")
+    raise SpaceError(
+        f"controller must be one of law, autolrs, {', '.join(_SAMPLERS)}, but got {space.controller.name!r}."
+    )
 
 
 def make_search(space: Space) -> tuple[Controller, Pruner]:
@@ -35,6 +45,9 @@ def make_search(space: Space) -> tuple[Controller, Pruner]:
         SpaceError: an unknown name, or an option it does not have.
     """
     controller, pruner = make_controller(space), make_pruner(space)
+    if isinstance(controller, AutoLrsController):
+        check_budget(space)
+        return controller, controller
     if not isinstance(controller, LawController):
         return controller, pruner
     if isinstance(pruner, LawPruner):
@@ -48,6 +61,7 @@ def make_pruner(space: Space) -> Pruner:
     Raises:
         SpaceError: an unknown name, or an option it does not have.
     """
+    check_pruner(space)
     name = space.pruner.name
     if name == "law":
         return LawPruner(space, space.pruner.options)
@@ -56,3 +70,9 @@ def make_pruner(space: Space) -> Pruner:
     if name in _OPTUNA_PRUNERS:
         return OptunaPruner(space, space.pruner)
     raise SpaceError(f"pruner must be one of law, none, {', '.join(_OPTUNA_PRUNERS)}, but got {name!r}.")
+
+
+CHECKS: Mapping[str, Callable[[Space], object]] = MappingProxyType(
+    {"schedule": check_schedule, "controller": make_controller, "pruner": make_pruner, "budget": check_budget}
+)
+"""What a space says of its search that only the search can check, by the key of the space file."""

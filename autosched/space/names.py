@@ -5,8 +5,11 @@ from __future__ import annotations
 TRAINERS: tuple[str, ...] = ("gpt", "vision", "simulated")
 """Built-in trainers; anything else must be ``package.module:Class``."""
 
-CONTROLLERS: tuple[str, ...] = ("law", "tpe", "gp", "random", "qmc", "cmaes")
-"""What decides which schedule to train next: the loss law, or Optuna samplers by name."""
+CONTROLLERS: tuple[str, ...] = ("law", "tpe", "gp", "random", "qmc", "cmaes", "autolrs")
+"""What decides which schedule to train next: the loss law, Optuna samplers by name, or one LR per stage on the fly."""
+
+SELF_PRUNING: tuple[str, ...] = ("autolrs",)
+"""Controllers that decide themselves how far a trial goes: beside them the pruner is ``none`` unless one is named."""
 
 PRUNERS: tuple[str, ...] = ("law", "median", "percentile", "asha", "hyperband", "threshold", "none")
 """What stops a trial early: the loss law, Optuna pruners by name, or nothing."""

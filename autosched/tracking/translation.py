@@ -9,7 +9,7 @@
     TrialEnded       ``value``, ``steps_shared``, ``schedule.json``, ``curve.csv``, the status;
                      ``best_value`` on the parent
     TrialThawed      the trial's run is RUNNING again
-    StageAdvanced    ``stage`` and ``stage_lr`` at the update where the stage began
+    StageAdvanced    ``stage`` and ``stage_lr`` at the update that the stage goes to
     StudyFinished    counts, the driver's own measurements, and the status on the parent
 
 A metric's step counts updates done; on the parent it is the virtual clock, that is updates paid for so far.

@@ -33,6 +33,7 @@ KEYS = {
     "audits": None,
     "false_kills": None,
     "range_test": None,
+    "stages": None,
     "lr_sensitivity": None,
     "confirmation": {
         "seeds",

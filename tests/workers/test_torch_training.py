@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from autosched.engine.trainer import DivergedError, OutOfMemoryError
+from workers.optimizers.updates import Updates
 from workers.torch_training import TorchRun
 
 
@@ -18,7 +19,7 @@ def linear_run(clip: float = 0.0, inputs: int = 1) -> TorchRun:
         return layer
 
     run = TorchRun(device="cpu", dtype="float32")
-    run.begin(model, lambda layer: torch.optim.SGD(layer.parameters(), lr=0.0), clip=clip)
+    run.begin(model, lambda layer: Updates(torch.optim.SGD(layer.parameters(), lr=0.0), {}), clip=clip)
     return run
 
 

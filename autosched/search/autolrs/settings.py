@@ -26,6 +26,7 @@ class Settings:
         first_stage, longest_stage: updates of a stage (the paper's tau): the first, doubled at each next one up to the
             longest.
         probe_share: updates of a probe as a share of its stage's (tau' / tau).
+        log_every: updates between two logged losses; probes are whole multiples of it.
         probes: LRs tried per stage.
         forecast: what tells a probe's worth. ``exponential``: its loss at the end of the stage, by
             :mod:`autosched.laws.exponential_forecast`; ``published``: the same by the paper's own procedure; ``law``:
@@ -55,6 +56,7 @@ class Settings:
     first_stage: int = 1000
     longest_stage: int = 8000
     probe_share: float = 0.1
+    log_every: int = 1
     probes: int = 10
     forecast: ForecastName = "exponential"
     kappa: float = 2.0
@@ -76,11 +78,12 @@ class Settings:
                 raise UsageError(f"AutoLRS: {name} must be {rule}, but got {getattr(self, name)!r}.")
 
     def _rules(self) -> list[tuple[str, str, bool]]:
-        fewest = math.ceil(FEWEST_LOSSES / self.probe_share) if 0 < self.probe_share <= 1 else 0
+        fewest = self.shortest_stage if 0 < self.probe_share <= 1 and self.log_every >= 1 else 0
         return [
             ("low", "above 0 and finite", 0 < self.low < math.inf),
             ("high", f"above low, {self.low:g}, and finite", self.low < self.high < math.inf),
             ("probe_share", "in (0, 0.5]", 0 < self.probe_share <= 0.5),
+            ("log_every", "at least 1", self.log_every >= 1),
             (
                 "first_stage",
                 f"at least {fewest}, so that a probe has {FEWEST_LOSSES} losses",
@@ -100,6 +103,11 @@ class Settings:
             ("steps", "given: the law forecasts the end of the run", self.steps is not None or not self.needs_law),
             ("steps", f"at least {fewest} more than warmup and cooldown have", _long_enough(self, fewest)),
         ]
+
+    @property
+    def shortest_stage(self) -> int:
+        """Updates of the shortest stage whose probes have the losses that a forecast needs."""
+        return math.ceil(FEWEST_LOSSES * self.log_every / self.probe_share - 1e-9)
 
     @property
     def needs_law(self) -> bool:

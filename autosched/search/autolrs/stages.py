@@ -7,11 +7,10 @@ and is too short for probes of its own, or shorter than half the stage, belongs 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autosched.search.autolrs.settings import FEWEST_LOSSES, Settings
+from autosched.search.autolrs.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +52,7 @@ def stages(settings: Settings) -> Iterator[Stage]:
     """
     start, index, tau = settings.warmup_steps, 0, settings.first_stage
     end = None if settings.steps is None else settings.steps - settings.cooldown_steps
-    fewest = math.ceil(FEWEST_LOSSES / settings.probe_share)
+    fewest = settings.shortest_stage
     message = int(settings.message_updates)
     while end is None or start < end:
         stop = start + tau + 2 * message
@@ -61,6 +60,7 @@ def stages(settings: Settings) -> Iterator[Stage]:
             stop = end
         horizon = stop - start - 2 * message
         probe = int(horizon * settings.probe_share + 1e-9)  # 100 * 0.29 is a little less than 29
+        probe -= probe % settings.log_every
         yield Stage(
             index=index,
             start=start,

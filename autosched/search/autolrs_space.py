@@ -1,0 +1,289 @@
+"""A space whose controller is ``autolrs``: what AutoLRS is asked to do, where its trials are cut, and what that costs.
+
+    schedule: {wsd: {peak_lr: {low: 1e-3, high: 1e-1}, warmup_steps: 50, cooldown_fraction: 0.2}}
+    controller: {use: autolrs, first_stage: 200, probes: 5}
+
+The bounds of ``peak_lr`` are those of every stage's LR. Warmup and cooldown are the schedule's (``constant`` has no
+cooldown), steps are the space's, everything else is an option of the controller under its name in
+:class:`~autosched.search.autolrs.settings.Settings`.
+
+Trials are cut where others begin or are compared: after the warmup, where a stage and where its probes end, and at the
+multiples of ``checkpoint_every``. All of these are multiples of ``eval_every``, so that a loss is a mean over the same
+updates however a trial was cut.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from autosched.errors import SpaceError, UsageError
+from autosched.schedules.schedule import ParameterValue
+from autosched.search.autolrs import Settings, State, stages
+from autosched.search.autolrs.settings import FEWEST_LOSSES
+from autosched.search.prefixes import cut_points
+from autosched.search.protocols import Proposal
+from autosched.space.records import Fixed, Range, Space
+
+NAME = "autolrs"
+FAMILIES = ("constant", "wsd")
+"""Whose warmup, bounds of the peak LR and cooldown it takes."""
+_PRESETS: Mapping[str, Callable[..., Settings]] = {
+    "paper": Settings,
+    "published": Settings.published,
+    "far_sighted": Settings.far_sighted,
+}
+STAGES = 3
+"""Stages that a first stage is suggested for: 1, 2 and 4 times its length."""
+_ELSEWHERE: Mapping[str, str] = {
+    "low": "is the lower bound of schedule's peak_lr",
+    "high": "is the upper bound of schedule's peak_lr",
+    "steps": "is horizon_steps",
+    "log_every": "is eval_every",
+    "seed": "is the space's seed",
+    "warmup_steps": "is written in schedule",
+    "cooldown_fraction": "is written in schedule (of the family wsd)",
+    "validations": "follows from eval_every",
+    "reuse": "does not exist here: no updates are trained twice",
+    "message_updates": "does not exist here: nobody sends messages",
+}
+_KINDS: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    "first_stage": ("a whole number", (int,)),
+    "longest_stage": ("a whole number", (int,)),
+    "probe_share": ("a number", (int, float)),
+    "probes": ("a whole number", (int,)),
+    "forecast": ("a name", (str,)),
+    "kappa": ("a number", (int, float)),
+    "memory": ("true or false", (bool,)),
+    "first_probe": ("a name", (str,)),
+    "winner": ("a name", (str,)),
+    "validation_from": ("a whole number, or null", (int, type(None))),
+    "warmup_lr": ("a number", (int, float)),
+}
+
+
+def settings_of(space: Space) -> Settings:
+    """What AutoLRS is asked to do by a space.
+
+    Raises:
+        SpaceError: an unknown option, a value that is not allowed, or a schedule it cannot take its numbers from.
+    """
+    low, high, known = _schedule(space)
+    options = dict(space.controller.options)
+    preset = options.pop("preset", "paper")
+    if preset not in _PRESETS:
+        raise SpaceError(f"controller autolrs: preset must be one of {', '.join(_PRESETS)}, but got {preset!r}.")
+    _check_options(options)
+    known |= {"steps": space.horizon_steps, "log_every": space.eval_every, "seed": space.seed}
+    if known["warmup_steps"]:
+        known["warmup_lr"] = math.sqrt(low * high)
+    made = _PRESETS[preset]
+    if preset == "published":
+        known |= {"reuse": True, "message_updates": False}
+    named = {"low": low, "high": high, **known, **options}
+    _check_stage(named)
+    try:
+        settings = made(**named)
+    except UsageError as error:
+        raise SpaceError(f"controller autolrs: {str(error).removeprefix('AutoLRS: ')}") from None
+    _check_grid(settings)
+    return settings
+
+
+def trial_cuts(space: Space) -> tuple[int, ...]:
+    """Updates after which a trial of this space is cut, increasing; the last is the horizon."""
+    cuts = cut_points(space.horizon_steps, every=space.checkpoint_every)
+    if space.controller.name != NAME:
+        return cuts
+    ends = [(stage.checkpoint, stage.checkpoint + stage.probe) for stage in stages(settings_of(space))]
+    return tuple(sorted({*cuts, *(cut for pair in ends for cut in pair if cut > 0)}))
+
+
+def stage_starts(space: Space) -> frozenset[int]:
+    """Updates at which the probes of a stage begin."""
+    if space.controller.name != NAME:
+        return frozenset()
+    return frozenset(stage.checkpoint for stage in stages(settings_of(space)))
+
+
+def proposal(settings: Settings, state: State, lr: float, *, until: int) -> Proposal:
+    """The committed run, one LR from there on, and the cooldown: one point of the family ``piecewise``.
+
+    The last update of the warmup is made with its full LR, so that the warmup is the same whatever follows.
+    """
+    begun = settings.warmup_steps > 0
+    values = [settings.warmup_lr] if begun else []
+    boundaries = [settings.warmup_steps] if begun else []
+    for passed in state.passed:
+        values.append(passed.lr)
+        boundaries.append(passed.stop)
+    params: dict[str, ParameterValue] = {
+        "values": [*values, lr],
+        "boundaries": [float(boundary) for boundary in boundaries],
+        "warmup_steps": max(settings.warmup_steps - 1, 0),
+    }
+    if settings.cooldown_steps:
+        fraction = settings.cooldown_fraction
+        params |= {"cooldown_shape": "linear", "cooldown_fraction": fraction, "cooldown_final_ratio": 0.0}
+    return Proposal(family="piecewise", params=params, until=until)
+
+
+def updates_left(settings: Settings, state: State, started: int) -> int:
+    """Updates to be trained from here to the end of the run, if no winner diverges after its probe.
+
+    Args:
+        started: probes of the present stage that have been started; what these train is not counted.
+    """
+    assert settings.steps is not None, "a space has a horizon"  # noqa: S101 - settings_of gives it
+    begin = state.position if started or state.passed else 0
+    rest = [stage.probe for stage in stages(settings) if stage.stop > state.position]
+    left = settings.steps - begin + (settings.probes - 1) * sum(rest)
+    return left - started * rest[0] if rest else left
+
+
+def check_budget(space: Space) -> None:
+    """That the budget is enough for the whole run with its probes, beside what else the study trains.
+
+    Raises:
+        SpaceError: it is not.
+    """
+    if space.controller.name != NAME:
+        return
+    settings = settings_of(space)
+    needed = updates_left(settings, State(), 0)
+    horizon, also = space.horizon_steps, ""
+    if space.default is not None:
+        needed, also = needed + horizon, " and the default"
+    if _sweeps(space):
+        needed, also = needed + space.range_test.steps, f"{also} and the range test"
+    if space.budget.steps is not None and space.budget.steps < needed:
+        raise SpaceError(
+            f"budget must be at least {needed} steps (full_runs: {math.ceil(100 * needed / horizon) / 100:g}) for "
+            f"autolrs, which trains {settings.probes} probes per stage{also}, but got {space.budget.steps}."
+        )
+    trials = settings.probes * len(list(stages(settings))) + (space.default is not None)
+    if space.budget.trials is not None and space.budget.trials < trials:
+        raise SpaceError(
+            f"budget must have at least {trials} trials for autolrs, one per probe, or none but steps or full_runs, "
+            f"but got {space.budget.trials}."
+        )
+
+
+def check_pruner(space: Space) -> None:
+    """That no pruner interferes.
+
+    Raises:
+        SpaceError: one would.
+    """
+    if space.controller.name == NAME and space.pruner.name != "none":
+        raise SpaceError(
+            f"pruner must be none beside autolrs, which stops probes itself, but got {space.pruner.name!r}."
+        )
+
+
+def check_schedule(space: Space) -> None:
+    """That the schedule is one that AutoLRS can take its numbers from.
+
+    Raises:
+        SpaceError: it is not.
+    """
+    if space.controller.name == NAME:
+        _schedule(space)
+
+
+def _sweeps(space: Space) -> bool:
+    domain = space.schedule[0].parameters["peak_lr"].domain
+    return isinstance(domain, Range) and (domain.auto_low or domain.auto_high)
+
+
+def _schedule(space: Space) -> tuple[float, float, dict[str, Any]]:
+    """Bounds of the LR, warmup and cooldown."""
+    names = [family.family for family in space.schedule]
+    if space.candidates or len(names) != 1 or names[0] not in FAMILIES:
+        raise SpaceError(
+            f"schedule must be one family, {' or '.join(FAMILIES)}, for autolrs, but got {', '.join(names)}."
+        )
+    parameters = space.schedule[0].parameters
+    domain = parameters["peak_lr"].domain
+    if not isinstance(domain, Range):
+        raise SpaceError("schedule: peak_lr must have bounds, low and high or auto: they are those of every stage.")
+    fixed: dict[str, ParameterValue] = {}
+    for name, parameter in parameters.items():
+        if name == "peak_lr":
+            continue
+        if not isinstance(parameter.domain, Fixed):
+            raise SpaceError(f"schedule: {name} must be one value for autolrs, which searches LRs only.")
+        fixed[name] = parameter.domain.value
+    _check_shapes(fixed)
+    cooled = "cooldown_fraction" in fixed
+    return (
+        domain.low,
+        domain.high,
+        {
+            "warmup_steps": fixed.get("warmup_steps", 0),
+            "cooldown_fraction": fixed["cooldown_fraction"] if cooled else 0.0,
+        },
+    )
+
+
+def _check_shapes(fixed: Mapping[str, ParameterValue]) -> None:
+    rules = {"warmup_shape": "linear", "cooldown_shape": ("none", "linear")["cooldown_fraction" in fixed]}
+    rules |= {"final_lr_ratio": 0, "cooldown_final_ratio": 0}  # type: ignore[dict-item]
+    for name, rule in rules.items():
+        if fixed.get(name, rule) != rule:
+            raise SpaceError(f"schedule: {name} must be {rule} for autolrs, but got {fixed[name]!r}.")
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if name in _ELSEWHERE:
+            raise SpaceError(f"controller autolrs: {name} is no option, it {_ELSEWHERE[name]}.")
+        if name not in _KINDS:
+            known = ", ".join(["preset", *_KINDS])
+            raise SpaceError(f"controller autolrs has no option {name!r}; it has {known}.")
+        rule, kinds = _KINDS[name]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            raise SpaceError(f"controller autolrs: {name} must be {rule}, but got {value!r}.")
+
+
+def _check_stage(named: Mapping[str, Any]) -> None:
+    """That a whole first stage lies between warmup and cooldown, and that its probes have losses enough."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Settings)}
+    first, share = (named.get(name, defaults[name]) for name in ("first_stage", "probe_share"))
+    steps, every = named["steps"], named["log_every"]
+    if not 0 < share <= 0.5:
+        return  # Settings says so
+    between = steps - named["warmup_steps"] - round(named["cooldown_fraction"] * steps)
+    fewest = math.ceil(FEWEST_LOSSES * every / share - 1e-9)
+    fewest += -fewest % every
+    suggested = max(between // (2**STAGES - 1) // every * every, fewest)
+    if first > between:
+        advice = f"write first_stage: {suggested}" if suggested <= between else "lower eval_every"
+        raise SpaceError(
+            f"controller autolrs: first_stage must be at most the {between} updates between warmup and cooldown, but "
+            f"is {first}; {advice}, or train for longer."
+        )
+    if first < fewest:
+        raise SpaceError(
+            f"controller autolrs: first_stage must be at least {fewest}, so that a probe ({share:g} of it) has "
+            f"{FEWEST_LOSSES} losses at eval_every {every}, but is {first}."
+        )
+
+
+def _check_grid(settings: Settings) -> None:
+    """That probes begin at an evaluation."""
+    every = settings.log_every
+    if settings.warmup_steps % every:
+        raise SpaceError(
+            f"controller autolrs: warmup_steps must be a multiple of eval_every ({every}), but is "
+            f"{settings.warmup_steps}."
+        )
+    for stage in stages(settings):
+        if stage.checkpoint % every:
+            name = "longest_stage" if stage.index > 1 and settings.first_stage % every == 0 else "first_stage"
+            raise SpaceError(
+                f"controller autolrs: {name} must be a multiple of eval_every ({every}), but is "
+                f"{getattr(settings, name)}."
+            )
