@@ -119,6 +119,13 @@ class AutoLaw:
         peaks = np.exp(self.process.points.features[:, 0])
         return Stack(forms=self.forms, fits=self.fits, weights=self.weights, peak_lr=one_peak(peaks.tolist()))
 
+    @property
+    def error(self) -> float:
+        """Leave-one-curve-out error of the laws that count, weighted; NaN when there was too little to leave one out."""
+        heard = (self.weights > LEAST_WEIGHT) & np.isfinite(self.loo)
+        weights = self.weights[heard]
+        return math.sqrt(float(weights @ self.loo[heard] ** 2) / float(weights.sum())) if heard.any() else math.nan
+
     def predict(self, schedule: Schedule) -> FloatArray:
         """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
         steps = telling_steps(schedule)

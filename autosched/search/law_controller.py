@@ -21,6 +21,7 @@ TPE proposes, and every trial is trained as the pruner allows. Ways that were tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -232,9 +233,8 @@ class LawController(Unstaged):
         if any(trial.status == "complete" and trial.kind != "confirm" for trial in state.trials):
             return False
         fitted = self._belief.at(state)
-        if not isinstance(fitted, Fitted) or np.any(np.isnan(fitted.law.loo)):
-            return False
-        return float(np.sqrt(fitted.law.weights @ np.square(fitted.law.loo))) >= self._options.trusted
+        error = fitted.law.error if isinstance(fitted, Fitted) else math.nan
+        return error >= self._options.trusted
 
     def _blind(self, state: StudyState) -> Proposal | None:
         """While no law can be fitted to this study: what TPE proposes, if a whole run fits."""
