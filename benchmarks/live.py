@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/live.py --out FOLDER [--json] [--processes 2]
 
-Searches the demo's space (`search_spaces/wsd.yaml`) on the gpt trainer: 6 full runs of 600 updates for every search, 5
-seeds, 7 methods, each chosen schedule trained on 3 fresh seeds. That takes about 30 minutes of one core; what lies in
-FOLDER already is not trained again, so it may be interrupted at any time. The same file runs on a GPU, with a larger
-model: --width 512 --layers 8 --heads 8 --context 512 --batch 32 --horizon 6000.
+Searches the demo's space (`search_spaces/wsd.yaml`) on the gpt trainer, a model smaller than the demo's and runs twice
+as long: 6 full runs of 1,200 updates for every search, 5 seeds, 7 methods, each chosen schedule trained on 3 fresh seeds.
+That takes about 40 minutes of one core; what lies in FOLDER already is not trained again, so it may be interrupted at any
+time. The same file runs on a GPU, with a larger model: --width 512 --layers 8 --heads 8 --context 512 --batch 32
+--horizon 6000.
 
 The first method is compared with the best of the others (lowest mean on fresh seeds over all seeds): after which share
 of that peer's updates it had the peer's final loss, and how much higher or lower its schedule ends on fresh seeds. A
@@ -39,7 +40,7 @@ from autosched.space.records import Space
 
 SPACE = Path(__file__).parents[1] / "search_spaces" / "wsd.yaml"
 METHODS = "law,tpe+none,gp+none,random+none,random+median,tpe+asha,tpe+hyperband"
-SIZES = {"layers": 2, "width": 64, "heads": 4, "context": 64, "batch": 16}
+SIZES = {"layers": 2, "width": 32, "heads": 2, "context": 32, "batch": 8}
 STARTUP = 2
 """Random runs of TPE and of the Gaussian process before they propose; with their usual ones they all search alike."""
 PARTS = 60
@@ -142,7 +143,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=whole, default=5, help="searches of each method")
     parser.add_argument("--full-runs", type=float, default=6.0, help="budget of each search")
     parser.add_argument("--fresh-seeds", type=whole, default=3, help="runs of each chosen schedule")
-    parser.add_argument("--horizon", type=parts, default=600, help=f"updates of a full run, a multiple of {PARTS}")
+    parser.add_argument("--horizon", type=parts, default=1200, help=f"updates of a full run, a multiple of {PARTS}")
     for name, default in SIZES.items():
         parser.add_argument(f"--{name}", type=whole, default=default, help="of the model and its batches")
     parser.add_argument("--data", default="stdlib", help="stdlib, a text file, or nanoGPT's .bin files")

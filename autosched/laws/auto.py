@@ -29,7 +29,7 @@ from autosched.laws.fit import FitFailure, FitOptions, LawFit, fit_law
 from autosched.laws.form import LawForm
 from autosched.laws.functional import FunctionalForm, Units
 from autosched.laws.grid import interpolated, telling_steps
-from autosched.laws.leave_out import LeftOut, leave_out, seen_share, spread
+from autosched.laws.leave_out import LeftOut, leave_out, seen_share, spread, within_reach
 from autosched.laws.multi_power import MultiPowerForm
 from autosched.laws.residual import TRANSIENT_RUNS, WHOLE_RUNS, ResidualKernel, ResidualProcess, learned, run_points
 from autosched.laws.robust import Robustness
@@ -118,6 +118,13 @@ class AutoLaw:
         """The laws without the process."""
         peaks = np.exp(self.process.points.features[:, 0])
         return Stack(forms=self.forms, fits=self.fits, weights=self.weights, peak_lr=one_peak(peaks.tolist()))
+
+    @property
+    def error(self) -> float:
+        """Leave-one-curve-out error of the laws that count, weighted; NaN when there was too little to leave one out."""
+        heard = (self.weights > LEAST_WEIGHT) & np.isfinite(self.loo)
+        weights = self.weights[heard]
+        return math.sqrt(float(weights @ self.loo[heard] ** 2) / float(weights.sum())) if heard.any() else math.nan
 
     def predict(self, schedule: Schedule) -> FloatArray:
         """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
@@ -246,8 +253,10 @@ def _inflation(law: AutoLaw, held: LeftOut, curves: Sequence[Curve], options: Au
         rest = [curve for i, curve in enumerate(curves) if i not in fold]
         part = _assembled(kept, rest, options, decided)
         for i in fold:
-            end = part.forecast(curves[i].schedule, curves[i].steps[-1:])
-            squares.append(float((np.log(curves[i].losses[-1] / end.mean[0]) / end.sd[0]) ** 2))
+            held = within_reach(curves[i], rest)
+            if held.steps.size:
+                end = part.forecast(held.schedule, held.steps[-1:])
+                squares.append(float((np.log(held.losses[-1] / end.mean[0]) / end.sd[0]) ** 2))
     if not squares:
         return UNTESTED_INFLATION
     found = math.sqrt((INFLATION_PRIOR + sum(squares)) / (INFLATION_PRIOR + len(squares)))

@@ -15,6 +15,8 @@ from autosched.schedules.schedule import FloatArray
 
 FEWEST_CURVES = 3
 HELD_POINTS = 24
+REACH = 1.1
+"""Of the longest other curve: how far a curve that is left out is looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +55,21 @@ def leave_out(
             fit = fit_law(form, rest, options, start=whole.logs)
             row.append(fit if isinstance(fit, LawFit) else None)
             for i in fold:
-                residuals[law].append(_residuals(form, row[-1], spread(curves[i], HELD_POINTS, options.first_share)))
+                held = within_reach(spread(curves[i], HELD_POINTS, options.first_share), rest)
+                residuals[law].append(_residuals(form, row[-1], held))
         fits.append(tuple(row))
     return LeftOut(folds=folds, fits=tuple(fits), residuals=tuple(np.concatenate(r) for r in residuals))
+
+
+def within_reach(curve: Curve, others: Sequence[Curve]) -> Curve:
+    """The part of a curve that lies within the longest of the others: what comes later, no fit to these could know.
+
+    With one whole run and several short ones, leaving out the whole one would test how the short ones are continued,
+    which nobody will ask for while the whole one is there.
+    """
+    longest = max((float(other.steps[-1]) for other in others if other.steps.size), default=0.0)
+    rows = np.flatnonzero(curve.steps <= REACH * longest)
+    return Curve(schedule=curve.schedule, steps=curve.steps[rows], losses=curve.losses[rows], name=curve.name)
 
 
 def spread(curve: Curve, most: int, first_share: float) -> Curve:
@@ -74,6 +88,8 @@ def seen_share(curve: Curve) -> float:
 
 
 def _residuals(form: LawForm[Any], fit: LawFit | None, curve: Curve) -> FloatArray:
+    if not curve.steps.size:
+        return np.zeros(0)
     if fit is None:
         return np.full(curve.steps.size, np.inf)
     losses = form.means(form.prepare([(curve.schedule, curve.steps)]), fit.logs)

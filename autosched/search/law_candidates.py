@@ -23,6 +23,8 @@ from autosched.space import build_schedule, draw
 from autosched.space.membership import active_parameters, stated
 from autosched.space.records import Choice, Fixed, Range, ScheduleSpec, Space
 
+SPREAD_OF_LRS = 3
+"""Features of a whole run that tell how high its LRs are, and when: see :mod:`autosched.laws.residual`."""
 NEAR = 0.08
 """How far a near point lies from its origin, as a share of a range (standard deviation)."""
 
@@ -61,6 +63,13 @@ class Candidates:
         self.asked = AskedEnds.of([candidate.schedule for candidate in self.pool])
         self._trials: dict[int, Candidate] = {}
         self._latest: tuple[Any, list[Candidate]] | None = None
+
+    def central(self) -> Candidate:
+        """The candidate nearest to the middle of all, by log peak LR and by how the LRs are spread over the run."""
+        features = self.asked.features[:, :SPREAD_OF_LRS]
+        low, high = features.min(axis=0), features.max(axis=0)
+        apart = (features - (low + high) / 2) / np.where(high > low, high - low, 1.0)
+        return self.pool[int(np.sum(apart**2, axis=1).argmin())]
 
     def of(self, trial: TrialState) -> Candidate:
         """A trial as a candidate."""

@@ -12,13 +12,16 @@ take up again, so the search moves between partial runs as freely as the law cha
 known losses among the draws. Divergence is a constraint of its own (:mod:`autosched.search.divergence`).
 
 At the start the law knows nothing of this model: a few trials of different peak LRs are trained a little first, unless
-old runs of the same model show the effect of the peak (:mod:`autosched.search.old_runs`). Where no law can be fitted,
+old runs of the same model show the effect of the peak (:mod:`autosched.search.old_runs`). Where the law then forecasts
+left-out curves badly, as it does in runs that are mostly transient, its early forecasts of ends are worth little: a
+schedule in the middle of the space is trained to its end, which shows the law a whole run and is a fair one itself. Where no law can be fitted,
 TPE proposes, and every trial is trained as the pruner allows. Ways that were tried and what they gave are in
 ``docs/search.md``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -102,6 +105,9 @@ class LawController(Unstaged):
         planned = None if spent else self._design(state)
         if planned is not None:
             return planned
+        anchor = None if spent else self._anchor(state)
+        if anchor is not None:
+            return anchor
         scores = self._scores(state, None)
         if scores is None:
             return None if spent else self._blind(state)
@@ -133,6 +139,10 @@ class LawController(Unstaged):
             return None
         if len(designed) < self._design_size() or any(self._short_of_design(state.trials[n]) for n in designed):
             return Decision(action="pause", reason="the law needs to see other peak LRs first")
+        if self._is_anchor(state, trial):
+            return None
+        if self._anchor(state) is not None:
+            return Decision(action="pause", reason="the law needs to see a whole run first")
         if state.trials[trial].step - taken_up_at(state, trial) < self._options.stretch * self._space.horizon_steps:
             return None
         scores = self._scores(state, trial)
@@ -199,6 +209,32 @@ class LawController(Unstaged):
             return None
         chosen = pool[int(generator(self._space.seed, done, "design").choice(nearest))]
         return Proposal(family=chosen.spec.family, params=chosen.spec.params)
+
+    # -- the anchor -------------------------------------------------------------------------------------------------
+
+    def _anchor(self, state: StudyState) -> Proposal | Thaw | None:
+        """The whole run that the law needs to see, when it is not under way; None when none is needed or has room."""
+        if not self._needs_anchor(state) or not self._fits(state, self._space.horizon_steps):
+            return None
+        central = self._pool().central()
+        trial = next((t for t in state.trials if t.fingerprint == central.schedule.fingerprint), None)
+        if trial is None:
+            return Proposal(family=central.spec.family, params=central.spec.params)
+        if trial.status == "paused":
+            return Thaw(trial=trial.number, reason="the law needs to see a whole run")
+        return None  # it runs, or it diverged, failed or was stopped: then the law must do without
+
+    def _is_anchor(self, state: StudyState, trial: int) -> bool:
+        central = self._pool().central().schedule.fingerprint
+        return state.trials[trial].fingerprint == central and self._needs_anchor(state)
+
+    def _needs_anchor(self, state: StudyState) -> bool:
+        """Whether no run is whole and the law's errors on left-out curves are known and large."""
+        if any(trial.status == "complete" and trial.kind != "confirm" for trial in state.trials):
+            return False
+        fitted = self._belief.at(state)
+        error = fitted.law.error if isinstance(fitted, Fitted) else math.nan
+        return error >= self._options.trusted
 
     def _blind(self, state: StudyState) -> Proposal | None:
         """While no law can be fitted to this study: what TPE proposes, if a whole run fits."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -22,6 +23,8 @@ class LawOptions:
         tolerance: final losses this near to the best, relative, count as equally good.
         stretch: share of the horizon that a trial is trained after its start or thaw before it may be paused.
         patience: another candidate must promise this many times more per update before a running trial is paused.
+        trusted: error of the law on left-out curves (log loss) above which it is not followed before it has seen a whole
+            run, one in the middle of the space.
     """
 
     design: int = 2
@@ -32,6 +35,7 @@ class LawOptions:
     tolerance: float = 7e-4
     stretch: float = 0.08
     patience: float = 1.0
+    trusted: float = 0.015
 
     def __post_init__(self) -> None:
         for name in ("design", "pool", "draws"):
@@ -41,6 +45,7 @@ class LawOptions:
         self._check("stretch", 0 <= self.stretch <= 1, "in [0, 1]")
         self._check("tolerance", 0 <= self.tolerance < 1, "in [0, 1)")
         self._check("patience", self.patience >= 1, ">= 1")
+        self._check("trusted", 0 <= self.trusted < math.inf, "finite and >= 0")
 
     def _check(self, name: str, right: bool, rule: str) -> None:
         if not right:

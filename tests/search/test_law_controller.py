@@ -101,6 +101,31 @@ def test_branches_off_a_trunk_cost_only_their_cooldown(tmp_path):
     assert sum(trial.status == "complete" for trial in state.trials) >= 1200 // 200
 
 
+def first_complete(folder, trusted: float, **changes):
+    """The first search trial that reaches the horizon in a study without a default, and what was paused for it."""
+    law = Component(name="law", options={"trusted": trusted})
+    study = Study(law_space(folder, controller=law, default=None, **changes))
+    study.run()
+    ended = [stamped.event for stamped in study.events() if isinstance(stamped.event, TrialEnded)]
+    first = next(event.trial for event in ended if event.status == "complete")
+    return study.run().trials[first], [event.reason for event in ended if "whole run" in event.reason]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_law_that_errs_first_sees_a_whole_run_in_the_middle_of_the_space(tmp_path, workers):
+    trial, reasons = first_complete(tmp_path, 0.0, workers=workers)
+    assert trial.params["peak_lr"] == pytest.approx(0.01, rel=0.5)
+    assert trial.params["cooldown_fraction"] == pytest.approx(0.475, abs=0.2)
+    assert trial.number >= 2  # after the design
+    assert reasons == [] or set(reasons) == {"the law needs to see a whole run first"}
+
+
+def test_a_law_that_is_trusted_goes_where_it_forecasts_the_best(tmp_path):
+    trial, reasons = first_complete(tmp_path, 10.0)
+    assert reasons == []
+    assert trial.params["peak_lr"] != pytest.approx(0.01, rel=0.3)
+
+
 def test_a_limit_in_trials_leaves_no_promising_trial_unfinished(tmp_path):
     space = law_space(tmp_path / "trials", budget=Budget(trials=5))
     state = Study(space).run()
@@ -147,6 +172,7 @@ def test_where_no_law_fits_tpe_proposes_and_nothing_is_paused(tmp_path):
         ({"pool": 0}, "pool must be a whole number >= 1, but got 0"),
         ({"design_share": 1.5}, r"design_share must be in \(0, 1\], but got 1.5"),
         ({"patience": 0.5}, "patience must be >= 1, but got 0.5"),
+        ({"trusted": -0.1}, "trusted must be finite and >= 0, but got -0.1"),
         ({"draws": "many"}, "draws must be a number, but got 'many'"),
         ({"pol": 3}, "no option 'pol'; it has design, design_share"),
     ],
