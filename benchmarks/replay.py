@@ -150,7 +150,7 @@ def table_line(line: Figures, seeds: int) -> str:
     reuse = "shared" if line.prefix_reuse else "paid"
     return (
         f"{line.method:<10}{line.pruner:<12}{reuse:<10}{shown(line.median, '.2f'):>8}{shown(line.p90, '.2f'):>8}"
-        f"{line.missed:>8}{line.winner_killed:>8}{shown(line.false_kill_rate, '.1%'):>8}"
+        f"{line.missed:>8}{line.winner_killed:>8}{shown(line.false_kill_rate if line.killed else None, '.1%'):>8}"
         f"{shown(line.coverage90, '.0%'):>8}{line.seconds / seeds:>8.2f}"
     )
 

@@ -20,7 +20,7 @@ class Figures:
             None when that makes the figure infinite.
         missed: seeds that never found it.
         winner_killed: seeds in which the best run was stopped early.
-        false_kill_rate: false kills over kills, over all seeds; None when nothing was killed.
+        false_kill_rate: false kills over kills, over all seeds; 0 when nothing was killed, which `killed` says.
         coverage90: share of the forecasts whose 90% interval held the end; None without forecasts.
         killed, forecasts: how many of them these two figures rest on.
     """
@@ -32,7 +32,7 @@ class Figures:
     p90: float | None
     missed: int
     winner_killed: int
-    false_kill_rate: float | None
+    false_kill_rate: float
     coverage90: float | None
     killed: int
     forecasts: int
@@ -56,7 +56,7 @@ def figures(method: str, pruner: str, outcomes: Sequence[Outcome], *, horizon: i
                 p90=quantile(spent, 0.9, horizon),
                 missed=sum(steps is None for steps in spent),
                 winner_killed=sum(outcome.winner_killed for outcome in outcomes),
-                false_kill_rate=sum(outcome.false_kills for outcome in outcomes) / kills if kills else None,
+                false_kill_rate=sum(outcome.false_kills for outcome in outcomes) / max(kills, 1),
                 coverage90=covered / len(forecasts) if forecasts else None,
                 killed=kills,
                 forecasts=len(forecasts),

@@ -76,7 +76,7 @@ def test_rates_are_over_all_kills_and_forecasts_of_all_seeds() -> None:
     assert (paid.prefix_reuse, paid.median, shared.prefix_reuse, shared.median) == (False, 3.0, True, 2.0)
     assert (shared.false_kill_rate, shared.coverage90, shared.winner_killed) == (0.25, 0.75, 1)
     (none,) = figures("m", "none", [Outcome(spent=100)], horizon=100, seconds=1.0)
-    assert (none.false_kill_rate, none.coverage90) == (None, None)
+    assert (none.killed, none.false_kill_rate, none.coverage90) == (0, 0.0, None)
 
 
 def test_a_recorded_world_has_the_runs_that_were_measured_at_its_horizon(tmp_path: Path) -> None:
