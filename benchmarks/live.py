@@ -3,10 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/live.py --out FOLDER [--json] [--processes 2]
 
 Searches the demo's space (`search_spaces/wsd.yaml`) on the gpt trainer, a model smaller than the demo's and runs twice
-as long: 6 full runs of 1,200 updates for every search, 5 seeds, 7 methods, each chosen schedule trained on 3 fresh seeds.
-That takes about 40 minutes of one core; what lies in FOLDER already is not trained again, so it may be interrupted at any
-time. The same file runs on a GPU, with a larger model: --width 512 --layers 8 --heads 8 --context 512 --batch 32
---horizon 6000.
+as long: 6 full runs of 1,200 updates for every search, 5 seeds, 7 methods, each chosen schedule trained on 3 fresh
+seeds. That takes about 40 minutes of one core; what lies in FOLDER already is not trained again, so it may be
+interrupted at any time. The same file runs on a GPU, with a larger model:
+--width 512 --layers 8 --heads 8 --context 512 --batch 32 --horizon 6000.
 
 The first method is compared with the best of the others (lowest mean on fresh seeds over all seeds): after which share
 of that peer's updates it had the peer's final loss, and how much higher or lower its schedule ends on fresh seeds. A
