@@ -121,7 +121,7 @@ class AutoLaw:
 
     @property
     def error(self) -> float:
-        """Leave-one-curve-out error of the laws that count, weighted; NaN when there was too little to leave one out."""
+        """Leave-one-curve-out error of the laws that count, weighted; NaN when there is too little for that."""
         heard = (self.weights > LEAST_WEIGHT) & np.isfinite(self.loo)
         weights = self.weights[heard]
         return math.sqrt(float(weights @ self.loo[heard] ** 2) / float(weights.sum())) if heard.any() else math.nan

@@ -14,9 +14,9 @@ known losses among the draws. Divergence is a constraint of its own (:mod:`autos
 At the start the law knows nothing of this model: a few trials of different peak LRs are trained a little first, unless
 old runs of the same model show the effect of the peak (:mod:`autosched.search.old_runs`). Where the law then forecasts
 left-out curves badly, as it does in runs that are mostly transient, its early forecasts of ends are worth little: a
-schedule in the middle of the space is trained to its end, which shows the law a whole run and is a fair one itself. Where no law can be fitted,
-TPE proposes, and every trial is trained as the pruner allows. Ways that were tried and what they gave are in
-``docs/search.md``.
+schedule in the middle of the space is trained to its end, which shows the law a whole run and is a fair one itself.
+Where no law can be fitted, TPE proposes, and every trial is trained as the pruner allows. Ways that were tried and what
+they gave are in ``docs/search.md``.
 """
 
 from __future__ import annotations
@@ -135,14 +135,19 @@ class LawController(Unstaged):
     def pause(self, state: StudyState, trial: int) -> Decision | None:
         """Whether a running trial should wait, because another candidate promises more per update; None to go on."""
         designed = self._designed(state)
-        if self._short_of_design(state.trials[trial]) and trial in designed:
+        if (self._short_of_design(state.trials[trial]) and trial in designed) or self._is_anchor(state, trial):
             return None
+        missing = self._missing(state, designed)
+        return Decision(action="pause", reason=missing) if missing else self._outdone(state, trial)
+
+    def _missing(self, state: StudyState, designed: list[int]) -> str:
+        """What the law needs to see before anything else; empty when nothing."""
         if len(designed) < self._design_size() or any(self._short_of_design(state.trials[n]) for n in designed):
-            return Decision(action="pause", reason="the law needs to see other peak LRs first")
-        if self._is_anchor(state, trial):
-            return None
-        if self._anchor(state) is not None:
-            return Decision(action="pause", reason="the law needs to see a whole run first")
+            return "the law needs to see other peak LRs first"
+        return "the law needs to see a whole run first" if self._anchor(state) is not None else ""
+
+    def _outdone(self, state: StudyState, trial: int) -> Decision | None:
+        """A pause when another candidate promises more than a running trial, which has had its stretch."""
         if state.trials[trial].step - taken_up_at(state, trial) < self._options.stretch * self._space.horizon_steps:
             return None
         scores = self._scores(state, trial)

@@ -23,8 +23,8 @@ class LawOptions:
         tolerance: final losses this near to the best, relative, count as equally good.
         stretch: share of the horizon that a trial is trained after its start or thaw before it may be paused.
         patience: another candidate must promise this many times more per update before a running trial is paused.
-        trusted: error of the law on left-out curves (log loss) above which it is not followed before it has seen a whole
-            run, one in the middle of the space.
+        trusted: error of the law on left-out curves (log loss) above which it is not followed before it has seen a
+            whole run, one in the middle of the space.
     """
 
     design: int = 2
