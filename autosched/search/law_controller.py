@@ -4,7 +4,7 @@ All candidates' final losses are one joint normal: the stacked law's mean and un
 its residual, conditioned on every curve of the study, whole or partial (:mod:`autosched.laws.ends`). With joint draws
 y of it, and needs_i the updates of candidate i that nobody has trained yet::
 
-    score_i = P( y_i <= min_j y_j * (1 + tolerance) ) / needs_i
+    score_i = P( y_i <= min_j y_j * (1 + tolerance) ) / needs_i,   the tolerance at least the scatter of an evaluation
 
 The best by this score is started, or thawed when it was stopped before. After every segment of a running trial the
 scores are looked at again, and the trial is paused when another one promises more: a paused trial costs nothing to
@@ -13,7 +13,7 @@ known losses among the draws. Divergence is a constraint of its own (:mod:`autos
 
 At the start the law knows nothing of this model: a few trials of different peak LRs are trained a little first, unless
 old runs of the same model show the effect of the peak (:mod:`autosched.search.old_runs`). Where the law then forecasts
-left-out curves badly, as it does in runs that are mostly transient, its early forecasts of ends are worth little: a
+left-out curves badly, or losses scatter much, as in short runs, its early forecasts of ends are worth little: a
 schedule in the middle of the space is trained to its end, which shows the law a whole run and is a fair one itself.
 Where no law can be fitted, TPE proposes, and every trial is trained as the pruner allows. Ways that were tried and what
 they gave are in ``docs/search.md``.
@@ -21,7 +21,6 @@ they gave are in ``docs/search.md``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -51,6 +50,8 @@ INTERVAL = 0.9
 HOPELESS = 0.05
 ORIGINS = 6
 MOST_SEEN = 200
+LEVERAGE = 5.0
+"""Error of an end forecast from the first fifth of a run, over the scatter of one evaluation."""
 SAFE_SHARE = 0.2  # of the horizon: a run that got so far did not diverge at its peak
 _JITTER = 1e-10
 
@@ -234,12 +235,14 @@ class LawController(Unstaged):
         return state.trials[trial].fingerprint == central and self._needs_anchor(state)
 
     def _needs_anchor(self, state: StudyState) -> bool:
-        """Whether no run is whole and the law's errors on left-out curves are known and large."""
+        """Whether no run is whole, and the law's errors on left-out curves or the losses' scatter are large."""
         if any(trial.status == "complete" and trial.kind != "confirm" for trial in state.trials):
             return False
         fitted = self._belief.at(state)
-        error = fitted.law.error if isinstance(fitted, Fitted) else math.nan
-        return error >= self._options.trusted
+        if not isinstance(fitted, Fitted):
+            return False
+        doubts = fitted.law.error, LEVERAGE * fitted.law.process.kernel.scatter
+        return any(doubt >= self._options.trusted for doubt in doubts)
 
     def _blind(self, state: StudyState) -> Proposal | None:
         """While no law can be fitted to this study: what TPE proposes, if a whole run fits."""
@@ -278,8 +281,7 @@ class LawController(Unstaged):
         ends = Ends(log_mean=ends.log_mean[rows], covariance=ends.covariance[np.ix_(rows, rows)])
         if candidates and not np.any(_sound(ends)):
             return None
-        random = generator(self._space.seed, len(state.log), "law")
-        chance = self._chances(state, ends, self._survival(state, candidates), random)
+        chance = self._chances(state, ends, self._survival(state, candidates), self._tolerance(fitted))
         chance = chance * self._prior_weights(state, candidates)
         needs = np.array([max(candidate.needs(state), self._space.eval_every) for candidate in candidates])
         return _Scores(candidates, chance, np.where(free[rows], chance * self._space.horizon_steps / needs, -1.0))
@@ -306,8 +308,13 @@ class LawController(Unstaged):
         found = boundary([self._belief.schedule(trial) for trial in safe[-MOST_SEEN:]], diverged[-MOST_SEEN:])
         return np.ones(len(candidates)) if found is None else found.survival([c.schedule for c in candidates])
 
-    def _chances(self, state: StudyState, ends: Ends, survival: FloatArray, random: np.random.Generator) -> FloatArray:
+    def _tolerance(self, fitted: Fitted) -> float:
+        """Relative gap of final losses that does not count: the scatter of an evaluation hides smaller ones."""
+        return max(self._options.tolerance, fitted.law.process.kernel.scatter)
+
+    def _chances(self, state: StudyState, ends: Ends, survival: FloatArray, tolerance: float) -> FloatArray:
         """Probability of each to be the best of all, complete trials included, within the tolerance."""
+        random = generator(self._space.seed, len(state.log), "law")
         sound = _sound(ends)
         mean = np.where(sound, ends.log_mean, np.inf)
         usable = sound[:, None] & sound[None, :] & np.isfinite(ends.covariance)
@@ -316,7 +323,7 @@ class LawController(Unstaged):
         draws = np.where(random.uniform(size=draws.shape) < survival, draws, np.inf)
         best = state.best_trial()
         least = draws.min(axis=1, initial=np.inf if best is None or best.value is None else float(np.log(best.value)))
-        near = draws <= least[:, None] + self._options.tolerance
+        near = draws <= least[:, None] + tolerance
         chance: FloatArray = (near & np.isfinite(draws)).mean(axis=0)
         return chance
 

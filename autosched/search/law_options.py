@@ -20,11 +20,12 @@ class LawOptions:
         pool: points of the space that are weighed at every decision.
         near: further ones, near the best and branching off trunks that exist.
         draws: joint draws of all candidates' final losses.
-        tolerance: final losses this near to the best, relative, count as equally good.
+        tolerance: final losses this near to the best, relative, count as equally good; at least what an evaluation
+            scatters by.
         stretch: share of the horizon that a trial is trained after its start or thaw before it may be paused.
         patience: another candidate must promise this many times more per update before a running trial is paused.
-        trusted: error of the law on left-out curves (log loss) above which it is not followed before it has seen a
-            whole run, one in the middle of the space.
+        trusted: error of the law on left-out curves, or five times the scatter of an evaluation (both log loss), above
+            which it is not followed before it has seen a whole run, one in the middle of the space.
     """
 
     design: int = 2
