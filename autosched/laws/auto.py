@@ -253,10 +253,10 @@ def _inflation(law: AutoLaw, held: LeftOut, curves: Sequence[Curve], options: Au
         rest = [curve for i, curve in enumerate(curves) if i not in fold]
         part = _assembled(kept, rest, options, decided)
         for i in fold:
-            held = within_reach(curves[i], rest)
-            if held.steps.size:
-                end = part.forecast(held.schedule, held.steps[-1:])
-                squares.append(float((np.log(held.losses[-1] / end.mean[0]) / end.sd[0]) ** 2))
+            seen = within_reach(curves[i], rest)
+            if seen.steps.size:
+                end = part.forecast(seen.schedule, seen.steps[-1:])
+                squares.append(float((np.log(seen.losses[-1] / end.mean[0]) / end.sd[0]) ** 2))
     if not squares:
         return UNTESTED_INFLATION
     found = math.sqrt((INFLATION_PRIOR + sum(squares)) / (INFLATION_PRIOR + len(squares)))
