@@ -204,7 +204,7 @@ class AutoLRS:
         before = self._state
         self._state, order = self._ranks.decided(lambda: self._told(before, work))
         if work.kind in ("probe", "decay"):
-            self._keep_ends(work, order[: self._keep])
+            self._keep_ends(work, order)
         if self._state.position > before.position:
             self._shelf.clear()
         return self._go_on()
@@ -213,8 +213,9 @@ class AutoLRS:
         state = tell(self.settings, before, work, self._now.seen())
         return state, standing(self.settings, state) if work.kind in ("probe", "decay") and self._keep else []
 
-    def _keep_ends(self, work: Work, best: list[int]) -> None:
-        """Of the best probes, and of the one whose decay comes next."""
+    def _keep_ends(self, work: Work, order: list[int]) -> None:
+        """Of the best probes that there still are, as more may change the order; and where the decay comes next."""
+        best = [number for number in order if number == work.probe or number in self._ends()][: self._keep]
         waiting = [tried.number for tried in self._state.tried if tried.undecayed] if self._keep else []
         for number in self._ends() - {*best, *waiting}:
             self._shelf.drop(_end(number))

@@ -95,7 +95,7 @@ class Replay:
         """What a trial was started or thawed for."""
         lr, is_decay = lr_in_stage(self.settings, self.state, _values(trial))
         if is_decay:
-            return self._decay(trial, lr)
+            return self._decay(trial)
         if len(self.probes) == self.settings.probes:
             work = ask(self.settings, self.state)
             assert isinstance(work, Work), "it was asked for when the trial was thawed"  # noqa: S101 - same state
@@ -107,11 +107,11 @@ class Replay:
         stop = stage.checkpoint + stage.probe_updates(number)
         return Work(kind="probe", start=stage.checkpoint, stop=stop, lr=lr, stage=stage.index, probe=number)
 
-    def _decay(self, trial: TrialState, lr: float) -> Work:
-        """Of the probe with this LR that waited for it when the trial was proposed."""
+    def _decay(self, trial: TrialState) -> Work:
+        """Of the first probe that waited for it when the trial was proposed."""
         work = ask(self.settings, self.state, running=list(self.open.values()))
         assert isinstance(work, Work), "it was asked for when the trial was proposed"  # noqa: S101 - same state
-        assert (work.kind, work.lr) == ("decay", lr), "as above"  # noqa: S101 - as above
+        assert work.kind == "decay", "as above"  # noqa: S101 - as above
         assert work.probe is not None, "a decay has a probe"  # noqa: S101 - the machine's
         self.decays[work.probe] = trial.number
         return work

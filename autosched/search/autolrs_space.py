@@ -124,10 +124,11 @@ def proposal(settings: Settings, state: State, work: Work) -> Proposal:
     for passed in state.passed:
         values.append(passed.lr)
         boundaries.append(passed.stop)
-    values.append(work.lr)
     if work.kind == "decay":
-        values += work.lrs.tolist()
+        values += [next(tried.lr for tried in state.tried if tried.number == work.probe), *work.lrs.tolist()]
         boundaries += range(work.start, work.stop)
+    else:
+        values.append(work.lr)
     params: dict[str, ParameterValue] = {
         "values": values,
         "boundaries": [float(boundary) for boundary in boundaries],

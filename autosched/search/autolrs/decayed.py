@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from autosched.schedules.schedule import FloatArray
-from autosched.search.autolrs.records import Expectation, Numbers, Tried
+from autosched.search.autolrs.records import Expectation, Numbers, State, Tried
 
 SCORED = 0.5
 """Share of the decay's losses that count, the last ones."""
@@ -43,6 +43,11 @@ def decayed_worths(tried: Sequence[Tried]) -> dict[int, Expectation]:
         one.number: Expectation(name="decayed", mean=float(mean), sd=float(sd))
         for one, mean, sd in zip(fine, means, sds, strict=True)
     }
+
+
+def decay_lr(state: State, tried: Tried) -> float:
+    """Where a probe's decay starts: at its own LR, or at that of the run before its stage if this is higher."""
+    return max(tried.lr, state.lr)
 
 
 def end_of_decay(losses: Numbers) -> tuple[Expectation | None, str]:

@@ -32,7 +32,7 @@ import numpy as np
 from autosched.errors import UsageError
 from autosched.schedules.schedule import Schedule
 from autosched.search.autolrs.choice import first_lr, next_lr, ranked
-from autosched.search.autolrs.decayed import end_of_decay
+from autosched.search.autolrs.decayed import decay_lr, end_of_decay
 from autosched.search.autolrs.forecasts import end_of_stage, level, values
 from autosched.search.autolrs.records import (
     Expectation,
@@ -108,8 +108,8 @@ def _decay(state: State, stage: Stage, running: Sequence[Work]) -> Work | None:
     for tried in state.tried:
         if tried.undecayed and tried.number not in taken:
             start = stage.checkpoint + stage.probe_updates(tried.number)
-            stop, number = start + stage.decay, tried.number
-            return Work(kind="decay", start=start, stop=stop, lr=tried.lr, stage=stage.index, probe=number)
+            stop, lr = start + stage.decay, decay_lr(state, tried)
+            return Work(kind="decay", start=start, stop=stop, lr=lr, stage=stage.index, probe=tried.number)
     return None
 
 
@@ -201,7 +201,7 @@ def _end_of_probe(settings: Settings, state: State, stage: Stage, seen: Seen) ->
 
 def _told_decay(state: State, work: Work, seen: Seen) -> State:
     waiting = next((one for one in state.tried if one.number == work.probe and one.undecayed), None)
-    if waiting is None or work.lr != waiting.lr:
+    if waiting is None or work.lr != decay_lr(state, waiting):
         raise UsageError(f"the decay of probe {work.probe} of stage {work.stage} is not under way.")
     end, reason = end_of_decay(seen.losses)
     decayed = replace(waiting, decay_losses=seen.losses, end=end, reason=reason)
