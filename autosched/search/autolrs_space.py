@@ -8,8 +8,8 @@ cooldown), steps are the space's, everything else is an option of the controller
 :class:`~autosched.search.autolrs.settings.Settings`.
 
 Trials are cut where others begin or are compared: after the warmup, where a stage and where its probes and their decays
-end, and at the multiples of ``checkpoint_every``. All of these are multiples of ``eval_every``, so that a loss is a mean over the same
-updates however a trial was cut.
+end, and at the multiples of ``checkpoint_every``. All of these are multiples of ``eval_every``, so that a loss is a mean
+over the same updates however a trial was cut.
 """
 
 from __future__ import annotations
@@ -187,9 +187,10 @@ def check_budget(space: Space) -> None:
     each = settings.probes * (1 + settings.needs_decays)
     trials = each * len(list(stages(settings))) + (space.default is not None)
     if space.budget.trials is not None and space.budget.trials < trials:
+        each_one = "probe and decay" if settings.needs_decays else "probe"
         raise SpaceError(
-            f"budget must have at least {trials} trials for autolrs, one per probe{' and decay' * settings.needs_decays}, "
-            f"or none but steps or full_runs, but got {space.budget.trials}."
+            f"budget must have at least {trials} trials for autolrs, one per {each_one}, or none but steps or "
+            f"full_runs, but got {space.budget.trials}."
         )
 
 

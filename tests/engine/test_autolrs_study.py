@@ -115,7 +115,7 @@ def test_ten_probes_cost_less_than_the_run_again_and_four_decayed_ones_less_than
     ten = Study(autolrs_space(tmp_path / "ten", probes=10)).run()
     assert ten.steps_trained == STEPS + 9 * (16 + 32 + 64)
     assert ten.steps_trained <= 1.9 * STEPS
-    space = autolrs_space(tmp_path / "four", cooldown=0.2, preset="far_sighted")
+    space = autolrs_space(tmp_path / "four", cooldown=0.2, preset="far_sighted", probe_share=0.1, decay_share=0.25)
     four = Study(space).run()
     assert four.finished is not None
     assert four.finished.reason == "all 3 stages are committed"

@@ -39,7 +39,7 @@ class Values:
 
 
 def values(settings: Settings, state: State, stage: Stage) -> Values:
-    """What each finished probe of the present stage is worth, by the settings' forecast; with its decay, if it has one."""
+    """What each probe of the present stage that is over, its decay included, is worth by the settings' forecast."""
     over = [tried for tried in state.tried if not tried.undecayed]
     if settings.needs_decays:
         return _values(over, decayed_worths(over), {})

@@ -144,13 +144,16 @@ class Settings:
 
     @classmethod
     def far_sighted(cls, low: float, high: float, steps: int, **others: Any) -> Settings:
-        """Four decayed probes per stage, memory, and a cooldown over the last fifth.
+        """Four decayed probes per stage, as long as their decays, memory, and a cooldown over the last fifth.
 
-        One committed update costs at most 1.4 trained ones.
+        One committed update costs at most 1.35 trained ones: 4 probes and 4 decays, each a twentieth of the stage, less
+        the winner's probe, which is reused.
         """
         preset: Mapping[str, Any] = {
             "forecast": "decayed",
             "probes": 4,
+            "probe_share": 0.05,
+            "decay_share": 1.0,
             "memory": True,
             "validation_from": None,
             "cooldown_fraction": 0.2,

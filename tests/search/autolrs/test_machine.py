@@ -3,7 +3,7 @@
 import json
 import math
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -112,6 +112,17 @@ def test_the_decayed_probe_with_the_least_loss_wins_whatever_the_probes_said():
     assert (work.kind, work.probe, work.start) == ("commit", 1, 80)
     assert [worth.mean for worth in work.worths] == pytest.approx([0.95, 0.55, 0.75])
     assert max(worth.sd for worth in work.worths) < 1e-9, "all see the same batches"
+
+
+def test_a_decay_starts_at_the_higher_of_the_probes_and_the_runs_lr():
+    settings = Settings(**RANGE, **{**DECAYED, "steps": 3000, "probes": 4})
+    works = [work for work, _, _ in trail(settings)[:-1]]
+    committed = next(work.lr for work in works if work.kind == "commit")
+    later = [work for work in works if work.stage == 1]
+    pairs = [(one.lr, other.lr) for one, other in pairwise(later) if other.kind == "decay"]
+    assert len(pairs) == 4
+    assert all(decay == max(lr, committed) for lr, decay in pairs)
+    assert {lr > committed for lr, _ in pairs} == {True, False}
 
 
 def test_workers_train_decays_beside_probes_and_the_stage_waits_for_all():
