@@ -8,8 +8,8 @@ cooldown), steps are the space's, everything else is an option of the controller
 :class:`~autosched.search.autolrs.settings.Settings`.
 
 Trials are cut where others begin or are compared: after the warmup, where a stage and where its probes and their decays
-end, and at the multiples of ``checkpoint_every``. All of these are multiples of ``eval_every``, so that a loss is a mean
-over the same updates however a trial was cut.
+end, and at the multiples of ``checkpoint_every``. All of these are multiples of ``eval_every``, so that a loss is a
+mean over the same updates however a trial was cut.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """What decayed probes are worth: their losses at the end of a short decay of the LR to 0.
 
 A probe's loss at a constant LR is the progress it made plus noise that grows with its LR and that a cooldown removes;
-in a river valley, the height above the river (Wen et al. 2024, arXiv:2410.05192). After the decay the noise is gone,
-and what is left is the progress, so nothing is extrapolated. Probes see the same batches, so losses are compared batch
-by batch::
+in a river valley, the height above the river (Wen et al. 2024, arXiv:2410.05192). The decay removes noise, and what is
+left is nearer to the progress, so nothing is extrapolated. No decay starts below the LR that the run had: a probe with
+a lower one would otherwise have a longer cooldown than others of the noise that was there before it, and look good for
+that. What a short decay cannot remove still counts against high LRs (short-horizon bias, Wu et al. 2018,
+arXiv:1803.02021). Probes see the same batches, so losses are compared batch by batch::
 
     l_it     loss of probe i on the batch of update t, t in the last half of the decay          nats
     d_it     l_it - mean over probes of l_it, for each probe clipped to its median -+ 3 sd      nats

@@ -15,7 +15,7 @@ A worked trace, two probes per stage, sequential::
 
 With decayed probes each is followed by a decay, which is for scoring only; the run never goes on from its end::
 
-    1 probe                    ask -> decay of probe 0, updates 100 to 125, lr from 0.01 to 0
+    1 probe                    ask -> decay of probe 0, updates 100 to 125, lr 0.01 to 0
     1 probe, decayed           ask -> probe 1 of stage 0, updates 0 to 100, lr 0.1
 
 Both functions are functions of their arguments alone; random numbers are keyed. So a run may be killed anywhere and

@@ -47,7 +47,7 @@ class Work:
             stage's checkpoint, a ``decay`` at the end of its probe, and is for scoring only; a ``commit`` begins at the
             checkpoint or, if `start` is later, at the end of its probe.
         start, stop: first update and the one after the last, counted from the start of the run.
-        lr: of all updates; the last one's in a warmup, the one before the first in a cooldown and in a decay.
+        lr: of all updates; the last one's in a warmup, the one before the first in a cooldown, the highest in a decay.
         stage: index; of the next stage for a warmup, of the last one for a cooldown.
         probe: number of the probe in its stage; in a decay, of the one it follows; in a commit, of the one that won.
         expected: in a commit, what was forecast for the end of the stage.

@@ -32,8 +32,8 @@ class Settings:
             :mod:`autosched.laws.exponential_forecast`; ``published``: the same by the paper's own procedure; ``law``:
             the loss at the end of the *run*, by a loss law fitted to the run and its probes; ``blend``: that of the
             law, corrected towards the exponential as far as this one was right about earlier stages; ``decayed``: no
-            forecast, but its loss after a further short decay of the LR to 0, which is thrown away; for runs that end
-            with a cooldown.
+            forecast, but its loss after a further short decay of the LR to 0, from the probe's or from the run's LR
+            before, whichever is higher; the decay is thrown away; for runs that end with a cooldown.
         decay_share: updates of that decay as a share of the probe's.
         kappa: of the lower confidence bound, ``mean - kappa * sd``, whose minimum is the next LR to try.
         memory: whether the Gaussian process keeps what earlier stages showed; the best log LR drifts slowly.
