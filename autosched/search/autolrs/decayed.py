@@ -69,9 +69,12 @@ def _scored(losses: Numbers) -> Numbers:
 
 def _clipped(off: FloatArray) -> FloatArray:
     """Differences, shape (probes, losses), without outliers."""
+    if off.shape[1] <= 2:
+        return off
     middle = np.median(off, axis=1, keepdims=True)
     sd = _MAD_TO_SD * np.median(np.abs(off - middle), axis=1, keepdims=True)
-    return np.clip(off, middle - _SDS * sd, middle + _SDS * sd) if off.shape[1] > 2 else off
+    clipped: FloatArray = np.clip(off, middle - _SDS * sd, middle + _SDS * sd)
+    return clipped
 
 
 def _sd(off: FloatArray) -> FloatArray:
