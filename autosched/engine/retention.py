@@ -78,7 +78,9 @@ class Retention:
         held = self._held.setdefault(trial.number, [])
         held.append(identity)
         while len(held) > STANDING:
-            self._delete(state, held.pop(0))
+            identity = held.pop(0)
+            if identity not in self._stopped:
+                self._delete(state, identity)
 
     def _can_branch(self, plan: TrialPlan, cut: int) -> bool:
         """Whether another proposal may share exactly the first `cut` updates; the law branches on purpose.
@@ -106,8 +108,8 @@ class Retention:
                 held.append(self._best)
             self._best = last
         for identity in held:
-            if identity not in self._branchable and identity != self._best:
-                self._delete(state, identity)
+            if identity != self._best and not (identity in self._branchable or identity in self._stopped):
+                self._delete(state, identity)  # else another stopped trial may go on from it, too
         self._shrink(state)
 
     def stage_over(self, state: StudyState, stage: StageAdvanced) -> None:

@@ -62,7 +62,8 @@ class AutoLRS:
         scheduler, scaler: rewound too; the tuner has the last word on the LR.
         others: more that is to be rewound, by name, such as an average of the weights.
         keep: ends of probes that are kept, the best ones: the stage goes on from the winner's. Each costs what model
-            and optimizer do; with 0 the winner's probe is trained twice.
+            and optimizer do; with 0 the winner's probe is trained twice. A probe whose decay is being trained has its
+            end kept beside them.
         place: where snapshots are kept: on the model's ``device``, in main memory (``cpu``), or in a folder
             of the run's own.
 
@@ -202,20 +203,23 @@ class AutoLRS:
         """Tell what was seen, keep the end if it is a good one, and begin what comes next."""
         before = self._state
         self._state, order = self._ranks.decided(lambda: self._told(before, work))
-        if work.kind == "probe":
-            self._keep_ends(work, order[: self._keep])
+        if work.kind in ("probe", "decay"):
+            self._keep_ends(work, order)
         if self._state.position > before.position:
             self._shelf.clear()
         return self._go_on()
 
     def _told(self, before: State, work: Work) -> tuple[State, list[int]]:
         state = tell(self.settings, before, work, self._now.seen())
-        return state, standing(self.settings, state) if work.kind == "probe" and self._keep else []
+        return state, standing(self.settings, state) if work.kind in ("probe", "decay") and self._keep else []
 
-    def _keep_ends(self, work: Work, best: list[int]) -> None:
-        for number in self._ends() - set(best):
+    def _keep_ends(self, work: Work, order: list[int]) -> None:
+        """Of the best probes that there still are, as more may change the order; and where the decay comes next."""
+        best = [number for number in order if number == work.probe or number in self._ends()][: self._keep]
+        waiting = [tried.number for tried in self._state.tried if tried.undecayed] if self._keep else []
+        for number in self._ends() - {*best, *waiting}:
             self._shelf.drop(_end(number))
-        if work.probe in best:
+        if work.kind == "probe" and work.probe in [*best, *waiting]:
             self._shelf.put(_end(work.probe), self._training.present())
 
     def _ends(self) -> set[int]:

@@ -16,8 +16,8 @@ class Progress:
 
     Attributes:
         work: what is trained; None when the run is over.
-        stage: that a probe or a commit belongs to.
-        every: updates between validation losses; 0 where training losses count.
+        stage: that a probe, its decay or a commit belongs to.
+        every: updates between validation losses, which a decay has at its end only; 0 where training losses count.
         updates: of the work, that are done.
         steps, losses: what counts so far; see :class:`autosched.search.autolrs.Seen`.
     """
@@ -35,9 +35,11 @@ class Progress:
         """The beginning of some work."""
         if work is None:
             return cls()
-        stage = stage_of(settings, work.start) if work.kind in ("probe", "commit") else None
+        stage = stage_of(settings, work.start) if work.kind in ("probe", "decay", "commit") else None
         by_validation = stage is not None and stage.by_validation
         every = max(stage.probe // settings.validations, 1) if stage is not None and by_validation else 0
+        if every and work.kind == "decay":
+            every = work.updates
         return cls(work=work, stage=stage, every=every, _lrs=work.lrs)
 
     @property
@@ -69,8 +71,15 @@ class Progress:
         self.updates += 1
         if not self.every or not math.isfinite(loss):
             self._record(before, loss)
-        elif self.stage is not None and (self.position - self.stage.checkpoint) % self.every == 0:
+        elif self._validates:
             self._record(self.position, validate())
+
+    @property
+    def _validates(self) -> bool:
+        """Whether it is due."""
+        assert self.work is not None, "the run goes on"  # noqa: S101 - the caller looks
+        start = self.work.start if self.work.kind == "decay" or self.stage is None else self.stage.checkpoint
+        return (self.position - start) % self.every == 0
 
     def _record(self, step: int, loss: float) -> None:
         self.steps.append(float(step))

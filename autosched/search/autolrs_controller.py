@@ -2,7 +2,8 @@
 
 What to train next is the state machine's matter (:mod:`autosched.search.autolrs.machine`), which trial that means is
 read from the log (:mod:`autosched.search.autolrs_replay`). As probes share the committed run exactly, the prefix store
-trains it once; the winner is thawed, so its probe is the beginning of its stage. With several workers the LRs that are
+trains it once; the winner is thawed, so its probe is the beginning of its stage. The decay of a probe is a trial that
+goes on from the probe's end and is paused for good. With several workers the LRs that are
 being tried count as if they had turned out as expected (constant liar).
 
 The budget: what the run with all its probes needs is known beforehand, and checked when the space is read. Only a
@@ -43,7 +44,7 @@ class AutoLrsController:
         if run.broken or len(run.open) >= max(state.workers, 1) or self._over_budget(state):
             return None
         running = list(run.open.values())
-        if any(work.kind != "probe" for work in running):
+        if any(work.kind not in ("probe", "decay") for work in running):
             return None
         work = ask(run.settings, run.state, running=running)
         if not isinstance(work, Work):
@@ -52,10 +53,10 @@ class AutoLrsController:
             assert work.probe is not None, "a commit has a winner"  # noqa: S101 - the machine's
             reason = f"LR {work.lr:.4g} won stage {work.stage}"
             return Thaw(trial=run.probes[work.probe], reason=reason, until=work.stop)
-        if run.over and work.lr == run.over[-1].lr:
+        if work.kind == "probe" and run.over and work.lr == run.over[-1].lr:
             reason = f"the LR of stage {run.over[-1].stage} is tried in stage {work.stage}"
             return Thaw(trial=run.over[-1].trial, reason=reason, until=work.stop)
-        return proposal(run.settings, run.state, work.lr, until=work.stop)
+        return proposal(run.settings, run.state, work)
 
     def stages(self, state: StudyState) -> Sequence[StageAdvanced]:
         """The stages that were committed."""
@@ -80,7 +81,7 @@ class AutoLrsController:
         run = self._caught_up(state)
         work = run.open.get(trial)
         if work is not None:
-            what = f"probe {work.probe}" if work.kind == "probe" else work.kind
+            what = {"probe": f"probe {work.probe}", "decay": f"decay of probe {work.probe}"}.get(work.kind, work.kind)
             return Decision(action="keep", reason=f"{what} of stage {work.stage}, to update {work.stop}")
         if run.over and run.over[-1].step == state.trials[trial].step:
             return Decision(action="pause", reason=f"stage {run.over[-1].stage} is committed")
@@ -90,11 +91,15 @@ class AutoLrsController:
         """Winners are thawed by :meth:`ask`."""
 
     def _probe_text(self, run: Replay, trial: int) -> str:
-        number = next(number for number, known in run.probes.items() if known == trial)
+        number = next(number for table in (run.probes, run.decays) for number, known in table.items() if known == trial)
         tried = next(tried for tried in run.state.tried if tried.number == number)
         text = f"probe {number} of stage {len(run.over)} is done"
+        if tried.undecayed or (run.settings.needs_decays and run.probes[number] == trial):
+            return f"{text}: its decay tells"
         if tried.end is None:
             return f"{text}: {tried.reason}"
+        if run.settings.needs_decays:
+            return f"{text}: {tried.end.mean:.4f} (sd {tried.end.sd:.4f}) at the end of its decay"
         return f"{text}: {tried.end.mean:.4f} (sd {tried.end.sd:.4f}) forecast for the end of the stage"
 
     def _caught_up(self, state: StudyState) -> Replay:
@@ -106,7 +111,7 @@ class AutoLrsController:
         steps, run = self._space.budget.steps, self._replay
         if steps is None:
             return None
-        rest = updates_left(run.settings, run.state, len(run.probes))
+        rest = updates_left(run.settings, run.state, len(run.probes), len(run.decays))
         free = steps - state.steps_scheduled - sum(self._promised(state, number) for number in state.active)
         if rest <= free:
             return None

@@ -13,6 +13,9 @@ so the same trial, thawed again. So the log alone says what each trial was start
     advanced  trial 1 to update 1000     tell(commit), paused
     thawed    trial 1                    probe 0 of stage 1
     proposed  trial 2                    probe 1 of stage 1
+
+The decay of a probe is a trial of its own, which shares its prefix with the probe's and is never thawed; its schedule
+has more values than a probe's.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from dataclasses import dataclass, field
 from autosched.ledger.events import StageAdvanced
 from autosched.ledger.state import StudyState, Transition, TrialState
 from autosched.search.autolrs import Seen, Settings, State, Work, ask, stage_of, tell
-from autosched.search.autolrs_space import settings_of, trial_cuts
+from autosched.search.autolrs_space import lr_in_stage, settings_of, trial_cuts
 from autosched.space.records import Space
 
 
@@ -34,7 +37,7 @@ class Replay:
     Attributes:
         state: of the machine.
         open: what each running trial is trained for, by its number.
-        probes: trials of the present stage, by number of the probe.
+        probes, decays: trials of the present stage, by number of the probe.
         over: the stages that are over; `at` is not known here.
         broken: why the run cannot go on, when the machine cannot know it.
     """
@@ -44,6 +47,7 @@ class Replay:
     state: State = field(init=False)
     open: dict[int, Work] = field(default_factory=dict)
     probes: dict[int, int] = field(default_factory=dict)
+    decays: dict[int, int] = field(default_factory=dict)
     over: list[StageAdvanced] = field(default_factory=list)
     broken: str = ""
     _cuts: tuple[int, ...] = ()
@@ -89,6 +93,9 @@ class Replay:
 
     def _work(self, trial: TrialState) -> Work:
         """What a trial was started or thawed for."""
+        lr, is_decay = lr_in_stage(self.settings, self.state, _values(trial))
+        if is_decay:
+            return self._decay(trial)
         if len(self.probes) == self.settings.probes:
             work = ask(self.settings, self.state)
             assert isinstance(work, Work), "it was asked for when the trial was thawed"  # noqa: S101 - same state
@@ -98,8 +105,16 @@ class Replay:
         number = len(self.probes)
         self.probes[number] = trial.number
         stop = stage.checkpoint + stage.probe_updates(number)
-        lr = last_lr(trial)
         return Work(kind="probe", start=stage.checkpoint, stop=stop, lr=lr, stage=stage.index, probe=number)
+
+    def _decay(self, trial: TrialState) -> Work:
+        """Of the first probe that waited for it when the trial was proposed."""
+        work = ask(self.settings, self.state, running=list(self.open.values()))
+        assert isinstance(work, Work), "it was asked for when the trial was proposed"  # noqa: S101 - same state
+        assert work.kind == "decay", "as above"  # noqa: S101 - as above
+        assert work.probe is not None, "a decay has a probe"  # noqa: S101 - the machine's
+        self.decays[work.probe] = trial.number
+        return work
 
     def _tell(self, trial: TrialState, work: Work, seen: Seen) -> None:
         del self.open[trial.number]
@@ -110,6 +125,7 @@ class Replay:
         over = self.state.passed[-1]
         self.over.append(StageAdvanced(stage=over.index, step=over.stop, lr=over.lr, trial=trial.number, at=0))
         self.probes.clear()
+        self.decays.clear()
         if stage_of(self.settings, self.state.position) is None:
             cooldown = ask(self.settings, self.state)
             if isinstance(cooldown, Work):  # the trial goes on without a pause
@@ -156,8 +172,8 @@ class Replay:
         return max((cut for cut in self._cuts if cut < step), default=0)
 
 
-def last_lr(trial: TrialState) -> float:
-    """The LR that a trial goes on with to the horizon (before the cooldown)."""
+def _values(trial: TrialState) -> list[float]:
+    """The LRs of a trial's stages."""
     values = trial.params["values"]
     assert isinstance(values, list | tuple), "the parameter of piecewise"  # noqa: S101 - the trial is AutoLRS's own
-    return float(values[-1])
+    return [float(value) for value in values]

@@ -7,21 +7,21 @@ The bounds of ``peak_lr`` are those of every stage's LR. Warmup and cooldown are
 cooldown), steps are the space's, everything else is an option of the controller under its name in
 :class:`~autosched.search.autolrs.settings.Settings`.
 
-Trials are cut where others begin or are compared: after the warmup, where a stage and where its probes end, and at the
-multiples of ``checkpoint_every``. All of these are multiples of ``eval_every``, so that a loss is a mean over the same
-updates however a trial was cut.
+Trials are cut where others begin or are compared: after the warmup, where a stage and where its probes and their decays
+end, and at the multiples of ``checkpoint_every``. All of these are multiples of ``eval_every``, so that a loss is a
+mean over the same updates however a trial was cut.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autosched.errors import SpaceError, UsageError
 from autosched.schedules.schedule import ParameterValue
-from autosched.search.autolrs import Settings, State, stages
+from autosched.search.autolrs import Settings, State, Work, stages
 from autosched.search.autolrs.settings import FEWEST_LOSSES
 from autosched.search.prefixes import cut_points
 from autosched.search.protocols import Proposal
@@ -55,6 +55,7 @@ _KINDS: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "probe_share": ("a number", (int, float)),
     "probes": ("a whole number", (int,)),
     "forecast": ("a name", (str,)),
+    "decay_share": ("a number", (int, float)),
     "kappa": ("a number", (int, float)),
     "memory": ("true or false", (bool,)),
     "first_probe": ("a name", (str,)),
@@ -97,8 +98,11 @@ def trial_cuts(space: Space) -> tuple[int, ...]:
     cuts = cut_points(space.horizon_steps, every=space.checkpoint_every)
     if space.controller.name != NAME:
         return cuts
-    ends = [(stage.checkpoint, stage.checkpoint + stage.probe) for stage in stages(settings_of(space))]
-    return tuple(sorted({*cuts, *(cut for pair in ends for cut in pair if cut > 0)}))
+    ends = set(cuts)
+    for stage in stages(settings_of(space)):
+        end = stage.checkpoint + stage.probe
+        ends |= {stage.checkpoint, end, end + stage.decay}
+    return tuple(sorted(ends - {0}))
 
 
 def stage_starts(space: Space) -> frozenset[int]:
@@ -108,10 +112,11 @@ def stage_starts(space: Space) -> frozenset[int]:
     return frozenset(stage.checkpoint for stage in stages(settings_of(space)))
 
 
-def proposal(settings: Settings, state: State, lr: float, *, until: int) -> Proposal:
-    """The committed run, one LR from there on, and the cooldown: one point of the family ``piecewise``.
+def proposal(settings: Settings, state: State, work: Work) -> Proposal:
+    """The committed run, the work's LR from there on, and the cooldown: one point of the family ``piecewise``.
 
-    The last update of the warmup is made with its full LR, so that the warmup is the same whatever follows.
+    The decay of a probe is the probe's schedule to its end, and then a value for every update; the last one stays. The
+    last update of the warmup is made with its full LR, so that the warmup is the same whatever follows.
     """
     begun = settings.warmup_steps > 0
     values = [settings.warmup_lr] if begun else []
@@ -119,28 +124,44 @@ def proposal(settings: Settings, state: State, lr: float, *, until: int) -> Prop
     for passed in state.passed:
         values.append(passed.lr)
         boundaries.append(passed.stop)
+    if work.kind == "decay":
+        values += [next(tried.lr for tried in state.tried if tried.number == work.probe), *work.lrs.tolist()]
+        boundaries += range(work.start, work.stop)
+    else:
+        values.append(work.lr)
     params: dict[str, ParameterValue] = {
-        "values": [*values, lr],
+        "values": values,
         "boundaries": [float(boundary) for boundary in boundaries],
         "warmup_steps": max(settings.warmup_steps - 1, 0),
     }
     if settings.cooldown_steps:
         fraction = settings.cooldown_fraction
         params |= {"cooldown_shape": "linear", "cooldown_fraction": fraction, "cooldown_final_ratio": 0.0}
-    return Proposal(family="piecewise", params=params, until=until)
+    return Proposal(family="piecewise", params=params, until=work.stop)
 
 
-def updates_left(settings: Settings, state: State, started: int) -> int:
+def lr_in_stage(settings: Settings, state: State, values: Sequence[float]) -> tuple[float, bool]:
+    """The LR that a proposal tries in the present stage, and whether it is the decay of a probe.
+
+    Args:
+        values: of the family ``piecewise``.
+    """
+    at = min(len(state.passed) + (settings.warmup_steps > 0), len(values) - 1)
+    return values[at], len(values) > at + 1
+
+
+def updates_left(settings: Settings, state: State, started: int, decays: int = 0) -> int:
     """Updates to be trained from here to the end of the run, if no winner diverges after its probe.
 
     Args:
-        started: probes of the present stage that have been started; what these train is not counted.
+        started, decays: probes of the present stage, and decays of these, that have been started; what they train is
+            not counted.
     """
     assert settings.steps is not None, "a space has a horizon"  # noqa: S101 - settings_of gives it
     begin = state.position if started or state.passed else 0
-    rest = [stage.probe for stage in stages(settings) if stage.stop > state.position]
-    left = settings.steps - begin + (settings.probes - 1) * sum(rest)
-    return left - started * rest[0] if rest else left
+    rest = [stage for stage in stages(settings) if stage.stop > state.position]
+    left = settings.steps - begin + sum((settings.probes - 1) * one.probe + settings.probes * one.decay for one in rest)
+    return left - started * rest[0].probe - decays * rest[0].decay if rest else left
 
 
 def check_budget(space: Space) -> None:
@@ -163,11 +184,13 @@ def check_budget(space: Space) -> None:
             f"budget must be at least {needed} steps (full_runs: {math.ceil(100 * needed / horizon) / 100:g}) for "
             f"autolrs, which trains {settings.probes} probes per stage{also}, but got {space.budget.steps}."
         )
-    trials = settings.probes * len(list(stages(settings))) + (space.default is not None)
+    each = settings.probes * (1 + settings.needs_decays)
+    trials = each * len(list(stages(settings))) + (space.default is not None)
     if space.budget.trials is not None and space.budget.trials < trials:
+        each_one = "probe and decay" if settings.needs_decays else "probe"
         raise SpaceError(
-            f"budget must have at least {trials} trials for autolrs, one per probe, or none but steps or full_runs, "
-            f"but got {space.budget.trials}."
+            f"budget must have at least {trials} trials for autolrs, one per {each_one}, or none but steps or "
+            f"full_runs, but got {space.budget.trials}."
         )
 
 

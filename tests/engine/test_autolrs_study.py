@@ -81,21 +81,23 @@ def test_a_run_ends_with_its_stages_and_a_schedule_that_says_so(tmp_path: Path) 
     assert trained_twice(Study(space).events()) == []
 
 
-def test_the_engine_decides_what_the_state_machine_decides(tmp_path: Path) -> None:
+@pytest.mark.parametrize("forecast", ["exponential", "decayed"])
+def test_the_engine_decides_what_the_state_machine_decides(tmp_path: Path, forecast: str) -> None:
     """One worker, and a loop that trains the machine's works one after another: the same LR in every stage."""
-    space = autolrs_space(tmp_path)
+    space = autolrs_space(tmp_path, forecast=forecast)
     state = Study(space).run()
     settings, run, ends = settings_of(space), State(), {}
     trainer = SimulatedTrainer({}, seed=space.seed, horizon=STEPS)
     checkpoint = saved(trainer)
     while not isinstance(work := ask(settings, run), Finished):
-        trainer.load(io.BytesIO(ends[work.probe] if work.kind == "commit" else checkpoint))
+        trainer.load(io.BytesIO(ends[work.probe] if work.kind in ("commit", "decay") else checkpoint))
         steps, losses = [], []
         for done in range(work.start, work.stop, space.eval_every):
             cut = min(done + space.eval_every, work.stop)
             losses.append(trainer.train(work.lrs[done - work.start : cut - work.start])["train_loss"])
             steps.append((done + cut - 1) / 2)
-        ends[work.probe] = saved(trainer)
+        if work.kind != "decay":
+            ends[work.probe] = saved(trainer)
         if work.kind == "commit":
             checkpoint, ends = saved(trainer), {}
         run = tell(settings, run, work, Seen(updates=work.updates, steps=tuple(steps), losses=tuple(losses)))
@@ -109,14 +111,17 @@ def saved(trainer: SimulatedTrainer) -> bytes:
     return file.getvalue()
 
 
-def test_ten_probes_cost_less_than_the_run_again_and_five_less_than_half(tmp_path: Path) -> None:
+def test_ten_probes_cost_less_than_the_run_again_and_four_decayed_ones_less_than_half(tmp_path: Path) -> None:
     ten = Study(autolrs_space(tmp_path / "ten", probes=10)).run()
     assert ten.steps_trained == STEPS + 9 * (16 + 32 + 64)
     assert ten.steps_trained <= 1.9 * STEPS
-    five = Study(autolrs_space(tmp_path / "five", cooldown=0.2, preset="far_sighted", probes=5)).run()
-    assert five.finished is not None
-    assert five.finished.reason == "all 3 stages are committed"
-    assert STEPS < five.steps_trained <= 1.4 * STEPS
+    space = autolrs_space(tmp_path / "four", cooldown=0.2, preset="far_sighted", probe_share=0.1, decay_share=0.25)
+    four = Study(space).run()
+    assert four.finished is not None
+    assert four.finished.reason == "all 3 stages are committed"
+    searched = sum(3 * stage.probe + 4 * stage.decay for stage in stages(settings_of(space)))
+    assert four.steps_trained == STEPS + searched <= 1.4 * STEPS
+    assert trained_twice(Study(space).events()) == []
 
 
 def test_workers_probe_side_by_side(tmp_path: Path) -> None:
@@ -133,9 +138,13 @@ def test_workers_probe_side_by_side(tmp_path: Path) -> None:
     assert whole == {1: 2128, 2: 1568, 10: STEPS}
 
 
-@pytest.mark.parametrize("workers", [3, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_driver_that_dies_after_any_event_changes_nothing(tmp_path: Path, workers: int) -> None:
-    changes: dict[str, Any] = {"workers": workers, "cooldown": 0.2, "warmup": 20, "probes": 3}
+@pytest.mark.parametrize(
+    ("workers", "forecast"),
+    [(3, "decayed"), pytest.param(3, "exponential", marks=pytest.mark.slow)]
+    + [pytest.param(1, forecast, marks=pytest.mark.slow) for forecast in ("decayed", "exponential")],
+)
+def test_a_driver_that_dies_after_any_event_changes_nothing(tmp_path: Path, workers: int, forecast: str) -> None:
+    changes: dict[str, Any] = {"workers": workers, "cooldown": 0.2, "warmup": 20, "probes": 3, "forecast": forecast}
     expected = Study(autolrs_space(tmp_path / "whole", **changes)).run()
     cut, deaths, after = Study(autolrs_space(tmp_path / "cut", **changes)), 0, 1
     while True:

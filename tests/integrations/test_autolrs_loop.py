@@ -34,7 +34,7 @@ def test_the_run_is_an_ordinary_run_with_the_schedule_that_was_found(optimizer, 
     ("settings", "trained"),
     [
         (Settings.published(1e-3, 0.5, steps=246, first_stage=80, probes=3, validation_from=None), 246 + 25 + 2 * 24),
-        (Settings.far_sighted(1e-3, 0.5, 300, first_stage=80), 300 + 4 * 24),
+        (Settings.far_sighted(1e-3, 0.5, 300, first_stage=160), 300 + 3 * 12 + 4 * 12),
     ],
     ids=["published", "far_sighted"],
 )
@@ -238,6 +238,42 @@ def test_ends_that_are_not_kept_are_trained_again(keep, spent, tmp_path):
         most = max(most, len(list(tmp_path.iterdir())))
     assert most == 1 + keep
     assert tuner.trained == 288 + spent
+
+
+@pytest.mark.parametrize(("keep", "spent"), [(0, 24), (1, 0)])
+def test_a_decay_goes_on_from_its_probes_end_and_the_run_never_from_its_own(keep, spent, tmp_path):
+    numbers = {**NUMBERS, "forecast": "decayed", "decay_share": 0.5, "winner": "forecast"}
+    model, optimizer = make()
+    tuner = AutoLRS(model, optimizer, RewindableLoader(loader()), keep=keep, place=tmp_path, **numbers)
+    kinds, after, most = [], None, 0
+    for batch in tuner.batches():
+        if tuner.work.kind == "decay" and tuner.position == tuner.work.start:
+            assert equal(model.state_dict(), after), "nothing is rewound between the two"
+        kinds.append(tuner.work.kind)
+        tuner.step(update(model, optimizer, batch))
+        after, most = copy.deepcopy(model.state_dict()), max(most, len(list(tmp_path.iterdir())))
+    assert kinds[:24] == (["probe"] * 8 + ["decay"] * 4) * 2
+    assert tuner.trained == 240 + 2 * 24 + 3 * 12 + spent
+    assert most == (1 if keep == 0 else 2 + keep)
+    plain, plain_optimizer = make()
+    train_by(tuner.schedule(), plain, plain_optimizer, epochs(RewindableLoader(loader())))
+    assert equal(model.state_dict(), plain.state_dict())
+
+
+def test_a_decay_that_is_scored_by_validation_validates_at_its_end():
+    model, optimizer = make()
+    at = []
+
+    def validate():
+        at.append((tuner.work.kind, tuner.position))
+        return 1.0 + tuner.work.lr
+
+    numbers = {**NUMBERS, "forecast": "decayed", "validation_from": 0, "winner": "forecast"}
+    tuner = AutoLRS(model, optimizer, RewindableLoader(loader()), validate=validate, **numbers)
+    for batch in tuner.batches():
+        tuner.step(update(model, optimizer, batch))
+    assert [position for kind, position in at if kind == "decay"] == [10] * 3 + [100] * 3
+    assert tuner.schedule().lrs[0] == min(work.lr for work in tuner._state.passed[0].worths)
 
 
 def test_stages_that_are_scored_by_validation_validate_at_even_distances_and_draw_nothing():

@@ -52,6 +52,22 @@ def test_a_run_that_is_restarted_again_and_again_ends_the_same(data, tmp_path):
     assert equal(optimizer.state_dict(), whole_optimizer.state_dict())
 
 
+def test_a_run_with_decayed_probes_that_is_restarted_in_the_middle_of_decays_ends_the_same(tmp_path):
+    """Probes of 8 and 16 updates, decays of 4 and 8: every second restart is in a decay or beside one."""
+    decayed = {"forecast": "decayed", "decay_share": 0.5}
+
+    def data():
+        return RewindableLoader(loader())
+
+    whole_model, whole_optimizer = make()
+    whole = train(whole_model, whole_optimizer, data(), **decayed)
+    model, _, tuner, restarts = train_in_pieces(data, every=5, place=tmp_path, **decayed)
+    assert restarts == (240 + 2 * 24 + 3 * 12 - 1) // 5
+    assert tuner.schedule() == whole.schedule()
+    assert equal(stored(tuner.state_dict()), stored(whole.state_dict()))
+    assert equal(model.state_dict(), whole_model.state_dict())
+
+
 @pytest.mark.parametrize("at", [7, 8, 23, 24, 25])
 def test_a_restart_beside_a_rewind_goes_on_with_the_right_lr(at):
     lrs = []

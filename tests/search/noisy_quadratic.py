@@ -57,12 +57,12 @@ def run(settings, quadratic, r=4.0, state=None):
     state, ends = state or State(), {}
     while not isinstance(work := ask(settings, state), Finished):
         assert isinstance(work, Work)
-        begin = ends[work.probe] if work.kind == "commit" and settings.reuse else r
+        begin = ends[work.probe] if work.kind == "decay" or (work.kind == "commit" and settings.reuse) else r
         yield work, r, state
         end, losses = quadratic.train(begin, work)
         if work.kind == "probe":
             ends[work.probe] = end
-        else:
+        elif work.kind != "decay":
             r, ends = end, {}
         steps = tuple(float(step) for step in range(work.start, work.stop))
         state = tell(settings, state, work, Seen(updates=work.updates, steps=steps, losses=tuple(losses)))

@@ -54,10 +54,25 @@ def test_a_probe_ends_at_an_evaluation_whatever_its_share(tmp_path: Path) -> Non
 
 
 def test_presets_are_the_state_machines(tmp_path: Path) -> None:
-    far = settings_of(loaded(tmp_path, {21: "controller: {use: autolrs, preset: far_sighted, first_stage: 200}"}))
-    assert (far.forecast, far.probes, far.memory, far.cooldown_fraction) == ("blend", 5, True, 0.2)
+    far = settings_of(loaded(tmp_path, {21: "controller: {use: autolrs, preset: far_sighted, first_stage: 320}"}))
+    assert (far.forecast, far.probes, far.memory, far.cooldown_fraction) == ("decayed", 4, True, 0.2)
     own = settings_of(loaded(tmp_path, {21: "controller: {use: autolrs, preset: published, first_stage: 200}"}))
     assert (own.forecast, own.kappa, own.reuse, own.message_updates) == ("published", 1e6, True, False)
+
+
+def test_trials_are_cut_where_decays_end_and_the_budget_has_room_for_them(tmp_path: Path) -> None:
+    controller = {
+        21: "controller: {use: autolrs, preset: far_sighted, first_stage: 200, probe_share: 0.1, decay_share: 0.5}"
+    }
+    space = loaded(tmp_path, controller)
+    assert trial_cuts(space) == (30, 50, 60, 230, 270, 290, 400, 630, 662, 678, 800, 1200)
+    assert [(stage.probe, stage.decay) for stage in stages(settings_of(space))] == [(20, 10), (40, 20), (32, 16)]
+    needed = 2 * 1200 + 3 * (20 + 40 + 32) + 4 * (10 + 20 + 16)
+    assert loaded(tmp_path, {**controller, 23: f"budget: {{steps: {needed}}}"}).budget.steps == needed
+    with pytest.raises(SpaceError, match=f"budget must be at least {needed} steps"):
+        loaded(tmp_path, {**controller, 23: f"budget: {{steps: {needed - 1}}}"})
+    with pytest.raises(SpaceError, match="at least 25 trials for autolrs, one per probe and decay"):
+        loaded(tmp_path, {**controller, 23: "budget: {trials: 20}"})
 
 
 def test_the_papers_numbers_are_the_default(tmp_path: Path) -> None:

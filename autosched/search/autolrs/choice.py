@@ -28,8 +28,9 @@ def first_lr(settings: Settings, state: State, stage: Stage) -> float:
 
 
 def next_lr(settings: Settings, state: State, stage: Stage, running: Sequence[Work]) -> float:
-    """The LR with the lowest confidence bound, as if those that are running had turned out as expected."""
-    pending = [_u(settings, work.lr) for work in running]
+    """The LR with the lowest confidence bound, as if those that are not over had turned out as expected."""
+    undecayed = [tried.lr for tried in state.tried if tried.undecayed]
+    pending = [_u(settings, lr) for lr in [*undecayed, *(work.lr for work in running if work.kind == "probe")]]
     points = _points(settings, state, values(settings, state, stage))
     if not points.u.size:
         return _lr(settings, uniform(settings.seed, "probe", stage.index, len(pending)))
@@ -39,7 +40,7 @@ def next_lr(settings: Settings, state: State, stage: Stage, running: Sequence[Wo
 
 
 def ranked(settings: Settings, state: State, found: Values) -> list[int]:
-    """Numbers of the present stage's probes that did not diverge, the best first."""
+    """Numbers of the present stage's finished probes that did not diverge, the best first."""
     fine = [i for i, worth in enumerate(found.worths) if worth.mean is not None]
     if not fine:
         return []
@@ -47,7 +48,7 @@ def ranked(settings: Settings, state: State, found: Values) -> list[int]:
     if settings.winner == "posterior":
         points = _points(settings, state, found)
         score = Surrogate.fit(points).at(points.u[points.stage == 0])[0]
-    return [state.tried[i].number for i in sorted(fine, key=lambda i: (score[i], i))]
+    return [found.numbers[i] for i in sorted(fine, key=lambda i: (score[i], i))]
 
 
 def _points(settings: Settings, state: State, found: Values) -> Points:

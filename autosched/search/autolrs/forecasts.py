@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,9 @@ from autosched.laws.fit import FitFailure
 from autosched.laws.published_probe import published_forecast
 from autosched.randomness import key
 from autosched.search.autolrs.blend import blended
+from autosched.search.autolrs.decayed import decayed_worths
 from autosched.search.autolrs.law_forecast import LawEnds, law_ends
-from autosched.search.autolrs.records import Expectation, Numbers, Seen, State, Worth
+from autosched.search.autolrs.records import Expectation, Numbers, Seen, State, Tried, Worth
 from autosched.search.autolrs.settings import Settings
 from autosched.search.autolrs.stages import Stage
 
@@ -27,31 +28,40 @@ class Values:
     """The probes of a stage.
 
     Attributes:
-        worths: in the order of ``state.tried``.
+        numbers: of those that are over, increasing.
+        worths: of these.
         expected: by number of the probe, what is forecast for the end of the stage.
     """
 
+    numbers: tuple[int, ...]
     worths: tuple[Worth, ...]
     expected: Mapping[int, tuple[Expectation, ...]]
 
 
 def values(settings: Settings, state: State, stage: Stage) -> Values:
-    """What each finished probe of the present stage is worth, by the settings' forecast."""
-    own = {tried.number: tried.end for tried in state.tried if tried.end is not None}
+    """What each probe of the present stage that is over, its decay included, is worth by the settings' forecast."""
+    over = [tried for tried in state.tried if not tried.undecayed]
+    if settings.needs_decays:
+        return _values(over, decayed_worths(over), {})
+    own = {tried.number: tried.end for tried in over if tried.end is not None}
     law = law_ends(settings, state, stage) if settings.needs_law and own else LawEnds()
     worth: Mapping[int, Expectation] = own
     if law.run_end:
         worth = law.run_end if settings.forecast == "law" else blended(state, own, law)
-    worths, expected = [], {}
-    for tried in state.tried:
+    tables = (own, law.stage_end)
+    expected = {one.number: tuple(table[one.number] for table in tables if one.number in table) for one in over}
+    return _values(over, worth, expected)
+
+
+def _values(
+    over: Sequence[Tried], worth: Mapping[int, Expectation], expected: Mapping[int, tuple[Expectation, ...]]
+) -> Values:
+    worths = []
+    for tried in over:
         found = worth.get(tried.number)
-        worths.append(
-            Worth(lr=tried.lr, mean=None, sd=None)
-            if found is None
-            else Worth(lr=tried.lr, mean=found.mean, sd=found.sd)
-        )
-        expected[tried.number] = tuple(table[tried.number] for table in (own, law.stage_end) if tried.number in table)
-    return Values(worths=tuple(worths), expected=expected)
+        mean, sd = (None, None) if found is None else (found.mean, found.sd)
+        worths.append(Worth(lr=tried.lr, mean=mean, sd=sd))
+    return Values(numbers=tuple(tried.number for tried in over), worths=tuple(worths), expected=expected)
 
 
 def end_of_stage(settings: Settings, state: State, stage: Stage, seen: Seen) -> tuple[Expectation | None, str]:

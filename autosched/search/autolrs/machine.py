@@ -13,6 +13,11 @@ A worked trace, two probes per stage, sequential::
     position 1000              ask -> probe 0 of stage 1, updates 1000 to 1200, lr 0.01
     …
 
+With decayed probes each is followed by a decay, which is for scoring only; the run never goes on from its end::
+
+    1 probe                    ask -> decay of probe 0, updates 100 to 125, lr 0.01 to 0
+    1 probe, decayed           ask -> probe 1 of stage 0, updates 0 to 100, lr 0.1
+
 Both functions are functions of their arguments alone; random numbers are keyed. So a run may be killed anywhere and
 asked again, and several workers may train probes at once: those that are being trained are named in `running`.
 """
@@ -27,8 +32,10 @@ import numpy as np
 from autosched.errors import UsageError
 from autosched.schedules.schedule import Schedule
 from autosched.search.autolrs.choice import first_lr, next_lr, ranked
+from autosched.search.autolrs.decayed import decay_lr, end_of_decay
 from autosched.search.autolrs.forecasts import end_of_stage, level, values
 from autosched.search.autolrs.records import (
+    Expectation,
     Failed,
     Finished,
     Numbers,
@@ -54,7 +61,7 @@ def ask(
     """What to train next.
 
     Args:
-        running: probes that are being trained.
+        running: probes and decays that are being trained.
         ends: numbers of the probes whose end is kept, so that the stage can go on from it; None for all. The winner is
             chosen among these, as nothing is to be trained twice.
     """
@@ -66,7 +73,10 @@ def ask(
     stage = stage_of(settings, state.position)
     if stage is None:
         return Finished()
-    if len(state.tried) + len(running) < settings.probes:
+    decay = _decay(state, stage, running)
+    if decay is not None:
+        return decay
+    if len(state.tried) + sum(work.kind == "probe" for work in running) < settings.probes:
         return _probe(settings, state, stage, running)
     return Wait() if running else _commit(settings, state, stage, ends)
 
@@ -85,11 +95,22 @@ def _fixed(settings: Settings, state: State) -> Work | None:
 
 
 def _probe(settings: Settings, state: State, stage: Stage, running: Sequence[Work]) -> Work:
-    taken = {tried.number for tried in state.tried} | {work.probe for work in running}
+    taken = {tried.number for tried in state.tried} | {work.probe for work in running if work.kind == "probe"}
     number = next(number for number in range(settings.probes) if number not in taken)
     lr = next_lr(settings, state, stage, running) if taken else first_lr(settings, state, stage)
     stop = stage.checkpoint + stage.probe_updates(number)
     return Work(kind="probe", start=stage.checkpoint, stop=stop, lr=lr, stage=stage.index, probe=number)
+
+
+def _decay(state: State, stage: Stage, running: Sequence[Work]) -> Work | None:
+    """The decay of the first probe that waits for its own."""
+    taken = {work.probe for work in running if work.kind == "decay"}
+    for tried in state.tried:
+        if tried.undecayed and tried.number not in taken:
+            start = stage.checkpoint + stage.probe_updates(tried.number)
+            stop, lr = start + stage.decay, decay_lr(state, tried)
+            return Work(kind="decay", start=start, stop=stop, lr=lr, stage=stage.index, probe=tried.number)
+    return None
 
 
 def _commit(settings: Settings, state: State, stage: Stage, ends: Collection[int] | None) -> Work | Failed:
@@ -113,13 +134,16 @@ def _commit(settings: Settings, state: State, stage: Stage, ends: Collection[int
         lr=winner.lr,
         stage=stage.index,
         probe=number,
-        expected=found.expected[number],
+        expected=found.expected.get(number, ()),
         worths=found.worths,
     )
 
 
 def standing(settings: Settings, state: State) -> list[int]:
-    """Numbers of the present stage's probes so far that did not diverge, the best first: whose ends to keep."""
+    """Numbers of the present stage's probes so far that did not diverge, the best first: whose ends to keep.
+
+    A probe that waits for its decay is not among them, and its end must be kept, too.
+    """
     stage = stage_of(settings, state.position)
     return [] if stage is None else ranked(settings, state, values(settings, state, stage))
 
@@ -137,6 +161,8 @@ def tell(settings: Settings, state: State, work: Work, seen: Seen) -> State:
     state = replace(state, trained=state.trained + seen.updates, first_loss=first)
     if work.kind == "probe":
         return _told_probe(settings, state, work, seen)
+    if work.kind == "decay":
+        return _told_decay(state, work, seen)
     if work.kind == "commit":
         return _told_commit(settings, state, work, seen)
     if not np.all(np.isfinite(seen.losses)):
@@ -160,9 +186,26 @@ def _told_probe(settings: Settings, state: State, work: Work, seen: Seen) -> Sta
     assert work.probe is not None, "a probe has a number"  # noqa: S101 - as above
     if work.stage != stage.index or any(tried.number == work.probe for tried in state.tried):
         raise UsageError(f"probe {work.probe} of stage {work.stage} is not under way.")
-    end, reason = end_of_stage(settings, state, stage, seen)
+    end, reason = _end_of_probe(settings, state, stage, seen)
     tried = Tried(number=work.probe, lr=work.lr, steps=seen.steps, losses=seen.losses, end=end, reason=reason)
     return replace(state, tried=tuple(sorted((*state.tried, tried), key=lambda one: one.number)))
+
+
+def _end_of_probe(settings: Settings, state: State, stage: Stage, seen: Seen) -> tuple[Expectation | None, str]:
+    if not settings.needs_decays:
+        return end_of_stage(settings, state, stage, seen)
+    if np.all(np.isfinite(seen.losses)):
+        return None, ""  # its decay tells
+    return None, f"the probe diverged: its loss is {seen.losses[-1]:g} after {seen.updates} updates."
+
+
+def _told_decay(state: State, work: Work, seen: Seen) -> State:
+    waiting = next((one for one in state.tried if one.number == work.probe and one.undecayed), None)
+    if waiting is None or work.lr != decay_lr(state, waiting):
+        raise UsageError(f"the decay of probe {work.probe} of stage {work.stage} is not under way.")
+    end, reason = end_of_decay(seen.losses)
+    decayed = replace(waiting, decay_losses=seen.losses, end=end, reason=reason)
+    return replace(state, tried=tuple(decayed if one is waiting else one for one in state.tried))
 
 
 def _told_commit(settings: Settings, state: State, work: Work, seen: Seen) -> State:

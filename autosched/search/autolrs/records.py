@@ -12,7 +12,7 @@ import numpy as np
 from autosched.errors import UsageError
 from autosched.schedules.schedule import FloatArray
 
-WorkKind = Literal["warmup", "message", "probe", "commit", "cooldown"]
+WorkKind = Literal["warmup", "message", "probe", "decay", "commit", "cooldown"]
 Numbers = tuple[float, ...]
 
 
@@ -21,7 +21,7 @@ class Expectation:
     """A loss that somebody forecast: normal, nats.
 
     Attributes:
-        name: of the forecast, ``exponential``, ``published`` or ``law``.
+        name: of the forecast, ``exponential``, ``published``, ``law``, ``blend`` or ``decayed``.
     """
 
     name: str
@@ -44,11 +44,12 @@ class Work:
 
     Attributes:
         kind: ``warmup``, ``message`` and ``cooldown`` go on from where the run stands, a ``probe`` begins at its
-            stage's checkpoint, a ``commit`` at the checkpoint or, if `start` is later, at the end of its probe.
+            stage's checkpoint, a ``decay`` at the end of its probe, and is for scoring only; a ``commit`` begins at the
+            checkpoint or, if `start` is later, at the end of its probe.
         start, stop: first update and the one after the last, counted from the start of the run.
-        lr: of all updates; the last one's in a warmup, the one before the first in a cooldown.
+        lr: of all updates; the last one's in a warmup, the one before the first in a cooldown, the highest in a decay.
         stage: index; of the next stage for a warmup, of the last one for a cooldown.
-        probe: number of the probe in its stage; in a commit, of the one that won.
+        probe: number of the probe in its stage; in a decay, of the one it follows; in a commit, of the one that won.
         expected: in a commit, what was forecast for the end of the stage.
         worths: in a commit, what the stage's probes were taken to be worth.
     """
@@ -74,6 +75,8 @@ class Work:
             return self.lr * np.arange(self.start + 1, self.stop + 1) / self.stop
         if self.kind == "cooldown":
             return self.lr * (1 - np.arange(self.updates) / self.updates)
+        if self.kind == "decay":  # in the middle of each update, so that a single one is lowered, too
+            return self.lr * (1 - (np.arange(self.updates) + 0.5) / self.updates)
         return np.full(self.updates, self.lr)
 
 
@@ -115,12 +118,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """A finished probe.
+    """A probe whose updates at a constant LR are done.
 
     Attributes:
         steps, losses: see :class:`Seen`; thinned once the stage is over.
-        end: forecast of its loss at the end of its stage; None with a `reason`.
+        end: forecast of its loss at the end of its stage, or with decayed probes its loss at the end of the decay; None
+            with a `reason`, and while the decay has not been trained.
         reason: why there is no forecast; it diverged.
+        decay_losses: of its decay; dropped once the stage is over.
     """
 
     number: int
@@ -129,6 +134,12 @@ class Tried:
     losses: Numbers
     end: Expectation | None = None
     reason: str = ""
+    decay_losses: Numbers = ()
+
+    @property
+    def undecayed(self) -> bool:
+        """Whether its decay is still to be trained."""
+        return self.end is None and not self.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +179,7 @@ class State:
         lr: of the last committed update; 0 before the first one.
         trained: updates trained, searching included.
         first_loss: of the run, nats.
-        tried: probes of the present stage that have ended.
+        tried: probes of the present stage that have ended, their decays not counted.
         refused: numbers of probes that won but diverged later in the stage.
         passed: stages that are over.
         done: committed work in order, without gaps.
@@ -222,6 +233,7 @@ def _tried(plain: Mapping[str, Any]) -> Tried:
         "steps": tuple(plain["steps"]),
         "losses": tuple(plain["losses"]),
         "end": None if end is None else Expectation(**end),
+        "decay_losses": tuple(plain.get("decay_losses", ())),
     }
     return Tried(**{**plain, **changed})
 

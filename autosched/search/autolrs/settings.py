@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from autosched.errors import UsageError
 
-ForecastName = Literal["exponential", "published", "law", "blend"]
-FORECASTS: tuple[ForecastName, ...] = ("exponential", "published", "law", "blend")
+ForecastName = Literal["exponential", "published", "law", "blend", "decayed"]
+FORECASTS: tuple[ForecastName, ...] = ("exponential", "published", "law", "blend", "decayed")
 FEWEST_LOSSES = 8
 """Logged losses that a forecast needs."""
 
@@ -31,7 +31,10 @@ class Settings:
         forecast: what tells a probe's worth. ``exponential``: its loss at the end of the stage, by
             :mod:`autosched.laws.exponential_forecast`; ``published``: the same by the paper's own procedure; ``law``:
             the loss at the end of the *run*, by a loss law fitted to the run and its probes; ``blend``: that of the
-            law, corrected towards the exponential as far as this one was right about earlier stages.
+            law, corrected towards the exponential as far as this one was right about earlier stages; ``decayed``: no
+            forecast, but its loss after a further short decay of the LR to 0, from the probe's or from the run's LR
+            before, whichever is higher; the decay is thrown away; for runs that end with a cooldown.
+        decay_share: updates of that decay as a share of the probe's.
         kappa: of the lower confidence bound, ``mean - kappa * sd``, whose minimum is the next LR to try.
         memory: whether the Gaussian process keeps what earlier stages showed; the best log LR drifts slowly.
         reuse: whether the winner's probe is the beginning of its stage, or trained a second time.
@@ -59,6 +62,7 @@ class Settings:
     log_every: int = 1
     probes: int = 10
     forecast: ForecastName = "exponential"
+    decay_share: float = 0.25
     kappa: float = 2.0
     memory: bool = False
     reuse: bool = True
@@ -92,6 +96,7 @@ class Settings:
             ("longest_stage", f"at least first_stage, {self.first_stage}", self.longest_stage >= self.first_stage),
             ("probes", "at least 1", self.probes >= 1),
             ("forecast", f"one of {', '.join(FORECASTS)}", self.forecast in FORECASTS),
+            ("decay_share", "in (0, 1]", 0 < self.decay_share <= 1),
             ("kappa", "finite and at least 0", 0 <= self.kappa < math.inf),
             ("first_probe", "last or random", self.first_probe in ("last", "random")),
             ("winner", "posterior or forecast", self.winner in ("posterior", "forecast")),
@@ -115,6 +120,11 @@ class Settings:
         return self.forecast in ("law", "blend")
 
     @property
+    def needs_decays(self) -> bool:
+        """Whether each probe is followed by a decay."""
+        return self.forecast == "decayed"
+
+    @property
     def cooldown_steps(self) -> int:
         """Updates of the cooldown."""
         return 0 if self.steps is None else round(self.cooldown_fraction * self.steps)
@@ -134,13 +144,16 @@ class Settings:
 
     @classmethod
     def far_sighted(cls, low: float, high: float, steps: int, **others: Any) -> Settings:
-        """Five probes per stage, a blend of law and exponential, memory, and a cooldown over the last fifth.
+        """Four decayed probes per stage, as long as their decays, memory, and a cooldown over the last fifth.
 
-        One committed update costs at most 1.4 trained ones.
+        One committed update costs at most 1.35 trained ones: 4 probes and 4 decays, each a twentieth of the stage, less
+        the winner's probe, which is reused.
         """
         preset: Mapping[str, Any] = {
-            "forecast": "blend",
-            "probes": 5,
+            "forecast": "decayed",
+            "probes": 4,
+            "probe_share": 0.05,
+            "decay_share": 1.0,
             "memory": True,
             "validation_from": None,
             "cooldown_fraction": 0.2,

@@ -25,6 +25,7 @@ class Stage:
         horizon: updates after the checkpoint at which a probe's loss is forecast (tau).
         probe: updates of a probe (tau').
         first_probe: updates of its first probe.
+        decay: updates of a probe's decay; 0 where the forecast needs none.
         by_validation: whether validation losses score it.
     """
 
@@ -35,6 +36,7 @@ class Stage:
     horizon: int
     probe: int
     first_probe: int
+    decay: int
     by_validation: bool
 
     def probe_updates(self, number: int) -> int:
@@ -69,9 +71,18 @@ def stages(settings: Settings) -> Iterator[Stage]:
             horizon=horizon,
             probe=probe,
             first_probe=probe + (message if index == 0 else 0),
+            decay=_decay(settings, probe),
             by_validation=settings.validation_from is not None and index >= settings.validation_from,
         )
         start, index, tau = stop, index + 1, min(2 * tau, settings.longest_stage)
+
+
+def _decay(settings: Settings, probe: int) -> int:
+    """A share of the probe, in whole logged losses, one at least."""
+    if not settings.needs_decays:
+        return 0
+    every = settings.log_every
+    return max(int(settings.decay_share * probe + 1e-9) // every, 1) * every
 
 
 def stage_of(settings: Settings, position: int) -> Stage | None:

@@ -24,7 +24,8 @@ def thinned(steps: Numbers, losses: Numbers, most: int) -> tuple[Numbers, Number
 
 
 def short(tried: Tried, most: int) -> Tried:
-    """A probe with at most `most` losses; one that diverged keeps none."""
+    """A probe with at most `most` losses and without those of its decay; one that diverged keeps none."""
+    tried = replace(tried, decay_losses=())
     if tried.end is None:
         return replace(tried, steps=(), losses=())
     steps, losses = thinned(tried.steps, tried.losses, most)

@@ -3,7 +3,7 @@
 import json
 import math
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from autosched.search.autolrs import (
     Work,
     ask,
     schedule,
+    stages,
     standing,
     tell,
 )
@@ -73,11 +74,88 @@ def test_the_winners_probe_is_not_trained_twice():
     assert end.trained <= 1.9 * end.position
 
 
-def test_with_five_probes_a_committed_update_costs_one_and_four_tenths():
+def test_with_four_decayed_probes_a_committed_update_costs_one_and_four_tenths():
     settings = Settings.far_sighted(1e-3, 1e-1, 5000)
     *_, (_, _, end) = trail(settings)
     assert end.position == 5000
     assert end.trained <= 1.4 * end.position
+    searched = sum(3 * stage.probe + 4 * stage.decay for stage in stages(settings))
+    assert end.trained == 5000 + searched
+
+
+DECAYED = {"steps": 1000, "forecast": "decayed", "probes": 3, "cooldown_fraction": 0.2}
+
+
+def test_a_probe_is_followed_by_a_decay_that_the_run_never_goes_on_from():
+    settings = Settings(**RANGE, **DECAYED)
+    works = [work for work, _, _ in trail(settings)[:-1]]
+    assert [(work.kind, work.probe, work.start, work.stop) for work in works] == [
+        *[(kind, n, *part) for n in range(3) for kind, part in [("probe", (0, 80)), ("decay", (80, 100))]],
+        ("commit", works[6].probe, 80, 800),
+        ("cooldown", None, 800, 1000),
+    ]
+    for probe, decay in zip(works[0:6:2], works[1:6:2], strict=True):
+        np.testing.assert_allclose(decay.lrs, probe.lr * (1 - (np.arange(20) + 0.5) / 20))
+
+
+def test_the_decayed_probe_with_the_least_loss_wins_whatever_the_probes_said():
+    settings = Settings(**RANGE, **DECAYED, winner="forecast")
+    state, levels = State(), [(1.0, 0.9), (3.0, 0.5), (2.0, 0.7)]
+    for high, low in levels:
+        work = ask(settings, state)
+        state = tell(settings, state, work, falling(work, high))
+        assert standing(settings, state) == standing(settings, replace(state, tried=state.tried[:-1]))
+        decay = ask(settings, state)
+        state = tell(settings, state, decay, seen(decay, [low + 0.1 * (i % 2) for i in range(decay.updates)]))
+    assert standing(settings, state) == [1, 2, 0]
+    work = ask(settings, state)
+    assert (work.kind, work.probe, work.start) == ("commit", 1, 80)
+    assert [worth.mean for worth in work.worths] == pytest.approx([0.95, 0.55, 0.75])
+    assert max(worth.sd for worth in work.worths) < 1e-9, "all see the same batches"
+
+
+def test_a_decay_starts_at_the_higher_of_the_probes_and_the_runs_lr():
+    settings = Settings(**RANGE, **{**DECAYED, "steps": 3000, "probes": 4})
+    works = [work for work, _, _ in trail(settings)[:-1]]
+    committed = next(work.lr for work in works if work.kind == "commit")
+    later = [work for work in works if work.stage == 1]
+    pairs = [(one.lr, other.lr) for one, other in pairwise(later) if other.kind == "decay"]
+    assert len(pairs) == 4
+    assert all(decay == max(lr, committed) for lr, decay in pairs)
+    assert {lr > committed for lr, _ in pairs} == {True, False}
+
+
+def test_workers_train_decays_beside_probes_and_the_stage_waits_for_all():
+    settings = Settings(**RANGE, **{**DECAYED, "probes": 4})
+    state, running = State(), []
+    running = [ask(settings, state)]
+    running.append(ask(settings, state, running=running))
+    state = tell(settings, state, running[0], falling(running.pop(0), 2.0))
+    running.append(ask(settings, state, running=running))
+    running.append(ask(settings, state, running=running))
+    assert [(work.kind, work.probe) for work in running] == [("probe", 1), ("decay", 0), ("probe", 2)]
+    assert len({work.lr for work in running}) == 3
+    while running:
+        work = running.pop()
+        losses = [math.inf] if (work.kind, work.probe) == ("decay", 1) else falling(work, 1 + work.lr).losses
+        state = tell(settings, state, work, seen(work, losses))
+        assert State.of(json.loads(json.dumps(state.plain()))) == state
+        while isinstance(more := ask(settings, state, running=running), Work) and more.kind != "commit":
+            running.append(more)
+    assert [tried.number for tried in state.tried] == [0, 1, 2, 3]
+    assert "diverged in its decay" in state.tried[1].reason
+    assert more.kind == "commit"
+    assert 1 not in standing(settings, state)
+
+
+def test_a_probe_that_diverged_has_no_decay():
+    settings = Settings(**RANGE, **DECAYED)
+    state, _ = probed(settings, [None])
+    assert ask(settings, state).kind == "probe"
+    assert "the probe diverged" in state.tried[0].reason
+    work = Work(kind="decay", start=80, stop=100, lr=state.tried[0].lr, stage=0, probe=0)
+    with pytest.raises(UsageError, match="the decay of probe 0 of stage 0 is not under way"):
+        tell(settings, state, work, falling(work, 1.0))
 
 
 def test_the_published_mode_trains_the_stages_of_the_published_server():

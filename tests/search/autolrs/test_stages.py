@@ -70,7 +70,8 @@ def test_ten_probes_cost_at_most_nine_tenths_more_and_five_four_tenths(probes, m
         ({"first_stage": 79}, "first_stage must be at least 80, so that a probe has 8 losses, but got 79"),
         ({"longest_stage": 500}, "longest_stage must be at least first_stage, 1000"),
         ({"probes": 0}, "probes must be at least 1"),
-        ({"forecast": "best"}, "forecast must be one of exponential, published, law, blend"),
+        ({"forecast": "best"}, "forecast must be one of exponential, published, law, blend, decayed"),
+        ({"decay_share": 0.0}, r"decay_share must be in \(0, 1\], but got 0.0"),
         ({"kappa": -1.0}, "kappa must be finite and at least 0"),
         ({"first_probe": "best"}, "first_probe must be last or random"),
         ({"winner": "best"}, "winner must be posterior or forecast"),
@@ -88,6 +89,24 @@ def test_ten_probes_cost_at_most_nine_tenths_more_and_five_four_tenths(probes, m
 def test_settings_that_cannot_be_are_refused(change, text):
     with pytest.raises(UsageError, match=text):
         Settings(**{**RANGE, **change})
+
+
+@pytest.mark.parametrize(("probes", "share", "decay"), [(4, 0.05, 1.0), (4, 0.1, 0.25), (5, 0.08, 0.4)])
+def test_decayed_probes_cost_what_is_promised(probes, share, decay):
+    settings = Settings(
+        **RANGE, steps=8000, probes=probes, probe_share=share, decay_share=decay, forecast="decayed", log_every=3
+    )
+    bound = 1 + (probes * (1 + decay) - 1) * share
+    found = list(stages(settings))
+    assert all(stage.decay % 3 == 0 and 0 < stage.decay <= decay * stage.probe for stage in found)
+    spent = sum(stage.horizon + (probes - 1) * stage.probe + probes * stage.decay for stage in found)
+    assert 1.25 * 8000 < spent <= bound * 8000
+
+
+def test_a_decay_has_a_loss_at_least_and_only_decayed_probes_have_one():
+    short = Settings(**RANGE, first_stage=80, forecast="decayed", decay_share=0.01)
+    assert next(stages(short)).decay == 1
+    assert next(stages(Settings(**RANGE))).decay == 0
 
 
 def test_settings_are_plain_data():
