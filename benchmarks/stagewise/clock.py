@@ -18,7 +18,7 @@ from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
 from autosched.errors import UsageError
-from autosched.ledger.events import SegmentFinished, Stamped, StageAdvanced, StudyCreated, TrialProposed, TrialThawed
+from autosched.ledger.events import SegmentFinished, StageAdvanced, Stamped, StudyCreated, TrialProposed, TrialThawed
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.space import load_space, space_to_json

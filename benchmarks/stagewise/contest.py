@@ -1,4 +1,4 @@
-"""AutoLRS in three modes beside a constant LR and a cosine tuned over a grid, on one trainer at one total of updates."""
+"""AutoLRS in three modes beside a constant LR and a cosine tuned over a grid, at equal total updates."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from stagewise.drive import plain, run_autolrs, run_schedule
-from stagewise.totals import longest_within
 
 from autosched.errors import UsageError
 from autosched.schedules.registry import build
 from autosched.search.autolrs import Settings
+from stagewise.drive import plain, run_autolrs, run_schedule
+from stagewise.totals import longest_within
 from workers.registry import make_trainer
 from workers.threads import with_threads
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from noisy_quadratic import NoisyQuadratic, run
-from stagewise.contest import FAITHFUL, MENDED
 
 from autosched.search.autolrs import Settings
+from stagewise.contest import FAITHFUL, MENDED
 
 LOW, HIGH = 1e-3, 1e-1
 FACTOR = 2.0

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from stagewise.contest import FAITHFUL, FAR, MENDED
-
 from autosched.compare.table import aligned
+from stagewise.contest import FAITHFUL, FAR, MENDED
 
 Row = Mapping[str, Any]
 
