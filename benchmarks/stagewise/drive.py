@@ -16,6 +16,9 @@ from autosched.engine.trainer import DivergedError, Trainer
 from autosched.schedules.schedule import FloatArray
 from autosched.search.autolrs import Failed, Seen, Settings, State, Work, ask, schedule, stage_of, tell
 
+SEARCHED = ("probe", "decay")
+"""Kinds of work that lead to no committed update by themselves."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
@@ -130,7 +133,8 @@ def run_autolrs(trainer: Trainer, settings: Settings, *, total: int, every: int 
     desk = Desk(trainer, every)
     state, start, ends = State(), desk.saved(), dict[int | None, bytes]()
     while isinstance(work := ask(settings, state), Work):
-        goes_on = work.kind == "commit" and work.start > _checkpoint(settings, state)
+        reused = work.kind == "commit" and work.start > _checkpoint(settings, state)
+        goes_on = reused or work.kind == "decay"
         desk.restore(ends[work.probe] if goes_on else start)
         if work.updates > total - state.trained:
             return _cut_short(desk, state, work, total)
@@ -140,7 +144,7 @@ def run_autolrs(trainer: Trainer, settings: Settings, *, total: int, every: int 
             continue
         if work.kind == "probe":
             ends[work.probe] = desk.saved()
-        else:
+        elif work.kind != "decay":
             start, ends = desk.saved(), {}
     failed = isinstance(work, Failed)
     seconds = desk.seconds
@@ -172,7 +176,7 @@ def _train(desk: Desk, settings: Settings, state: State, work: Work) -> Seen:
     between = max(1, stage.probe // settings.validations) if stage is not None else 1
     steps, losses = [], []
     for i, lr in enumerate(work.lrs.tolist()):
-        loss = desk.update(lr, trained=None if work.kind == "probe" else state.trained + i)
+        loss = desk.update(lr, trained=None if work.kind in SEARCHED else state.trained + i)
         if math.isnan(loss):
             return Seen(updates=i + 1, steps=(*steps, float(work.start + i)), losses=(*losses, loss))
         done = work.start + i + 1
@@ -188,7 +192,7 @@ def _train(desk: Desk, settings: Settings, state: State, work: Work) -> Seen:
 def _cut_short(desk: Desk, state: State, work: Work, total: int) -> Run:
     """Train what the total has room for, if it would be committed."""
     room, done = total - state.trained, 0
-    lrs = work.lrs[: 0 if work.kind == "probe" else room]
+    lrs = work.lrs[: 0 if work.kind in SEARCHED else room]
     for lr in lrs.tolist():
         if math.isnan(desk.update(lr, trained=state.trained + done)):
             break
@@ -197,7 +201,7 @@ def _cut_short(desk: Desk, state: State, work: Work, total: int) -> Run:
     begun = np.full(max(0, work.start - state.position), work.lr) if work.kind == "commit" else np.empty(0)
     return Run(
         total_steps=state.trained + done,
-        committed_steps=(state.position if work.kind == "probe" else work.start) + done,
+        committed_steps=(state.position if work.kind in SEARCHED else work.start) + done,
         final_loss=desk.look(state.trained + done) if whole else None,
         seconds=seconds,
         lrs=(*(passed.lr for passed in state.passed), *([work.lr] if work.kind == "commit" else [])),

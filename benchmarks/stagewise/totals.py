@@ -11,7 +11,7 @@ from autosched.search.autolrs import Settings, stages
 def updates_trained(settings: Settings) -> int:
     """Updates that a run with an end trains, search included, if no LR diverges.
 
-    Per stage: the message before its checkpoint, its probes, and from the checkpoint to the stage's end; where the
+    Per stage: the message before its checkpoint, its probes with their decays, and all after the checkpoint; where the
     winner's probe is reused, that probe is not paid again.
 
     Example:
@@ -23,7 +23,7 @@ def updates_trained(settings: Settings) -> int:
     trained = settings.warmup_steps + settings.cooldown_steps
     for stage in stages(settings):
         trained += stage.stop - stage.start
-        trained += sum(stage.probe_updates(number) for number in range(settings.probes))
+        trained += sum(stage.probe_updates(number) + stage.decay for number in range(settings.probes))
         trained -= stage.probe if settings.reuse else 0
     return trained
 

@@ -32,7 +32,7 @@ def simulated(**options: Any) -> SimulatedTrainer:
 
 
 def world(**changes: Any) -> Contest:
-    shared = {"total": 300, "warmup": 10, "grid": 2, "first_stage": 80, "probe_share": 0.1}
+    shared = {"total": 360, "warmup": 10, "grid": 2, "first_stage": 80, "probe_share": 0.1}
     return Contest(trainer="simulated", options={}, **{**RANGE, **shared, **changes})
 
 
@@ -46,7 +46,7 @@ class Late(SimulatedTrainer):
 
 
 @pytest.mark.parametrize("mode", contest.MODES)
-@pytest.mark.parametrize("total", [300, 401])
+@pytest.mark.parametrize("total", [360, 451])
 def test_a_run_trains_what_was_planned_and_no_more_than_the_total(mode: str, total: int) -> None:
     settings = world(total=total).settings(mode, 0)
     run = run_autolrs(simulated(), settings, total=total)
@@ -170,7 +170,7 @@ def test_what_a_run_depends_on_names_its_file(tmp_path: Path) -> None:
     assert len(usual) == 7
     assert len(usual & files(changes={FAR: {"probes": 3}})) == 6, "only the far-sighted run is another"
     assert len(usual & files(first_stage=90)) == 5, "the tuned schedules know no stages"
-    assert not usual & files(total=310)
+    assert not usual & files(total=370)
     assert files(changes={MENDED: {"first_stage": 80}}) == usual
 
 

@@ -144,7 +144,7 @@ class Settings:
 
     @classmethod
     def far_sighted(cls, low: float, high: float, steps: int, **others: Any) -> Settings:
-        """Four decayed probes per stage, as long as their decays, memory, and a cooldown over the last fifth.
+        """Four decayed probes per stage, as long as their decays, memory, and a cooldown over the last two fifths.
 
         One committed update costs at most 1.35 trained ones: 4 probes and 4 decays, each a twentieth of the stage, less
         the winner's probe, which is reused.
@@ -156,7 +156,7 @@ class Settings:
             "decay_share": 1.0,
             "memory": True,
             "validation_from": None,
-            "cooldown_fraction": 0.2,
+            "cooldown_fraction": 0.4,
         }
         return cls(low=low, high=high, steps=steps, **{**preset, **others})
 
