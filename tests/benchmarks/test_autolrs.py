@@ -202,6 +202,7 @@ def test_a_flag_that_cannot_be_is_refused(arguments: tuple[str, ...], capsys: Ca
 @pytest.mark.slow
 def test_a_tiny_benchmark_runs_and_a_second_call_trains_nothing(tmp_path: Path, capsys: Capture) -> None:
     tiny = ["--total-steps", "190", "--warmup-steps", "5", "--first-stage", "80", "--seeds", "1", "--grid", "1"]
+    tiny += ["--set", "far-sighted.cooldown_fraction=0.1", "--set", "far-sighted.probe_share=0.1"]
     sizes = ["--vision", "width=2,batch=4", "--gpt", "layers=1,width=8,heads=1,context=8,batch=2,eval_batches=1"]
     rest = ["--quadratic-steps", "100", "--quadratic-seeds", "1", "--stage", "80", "--workers", ""]
     call = ["--out", str(tmp_path), *tiny, *sizes, *rest, "--json"]
