@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from autosched.laws.ends import AskedEnds
+from autosched.laws.residual import history
 from autosched.ledger.state import THAWABLE, StudyState, TrialState
 from autosched.randomness import generator
 from autosched.schedules.registry import get_family
-from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
 from autosched.search.prefixes import cut_points, scheduled_steps, segment_ids
 from autosched.space import build_schedule, draw
 from autosched.space.membership import active_parameters, stated
@@ -25,6 +26,8 @@ from autosched.space.records import Choice, Fixed, Range, ScheduleSpec, Space
 
 SPREAD_OF_LRS = 3
 """Features of a whole run that tell how high its LRs are, and when: see :mod:`autosched.laws.residual`."""
+ALIKE = (0.1, 0.03, 0.03)
+"""Gaps of these features under which two schedules are near-duplicates: a tenth in peak LR, 6% of a run in cooldown."""
 NEAR = 0.08
 """How far a near point lies from its origin, as a share of a range (standard deviation)."""
 
@@ -62,6 +65,7 @@ class Candidates:
         self.pool = self._distinct(specs, known=set())
         self.asked = AskedEnds.of([candidate.schedule for candidate in self.pool])
         self._trials: dict[int, Candidate] = {}
+        self._spreads: dict[str, FloatArray] = {}
         self._latest: tuple[Any, list[Candidate]] | None = None
 
     def central(self) -> Candidate:
@@ -70,6 +74,26 @@ class Candidates:
         low, high = features.min(axis=0), features.max(axis=0)
         apart = (features - (low + high) / 2) / np.where(high > low, high - low, 1.0)
         return self.pool[int(np.sum(apart**2, axis=1).argmin())]
+
+    def novel(self, fresh: Sequence[Candidate], trials: Sequence[TrialState]) -> list[Candidate]:
+        """Those of `fresh` that are no near-duplicate of a trial: what they would end at is told by that one.
+
+        Without this, a search whose gaps lie under the scatter branches ever more of the same off a trunk it has.
+        """
+        if not fresh or not trials:
+            return list(fresh)
+        known = np.array([self._spread(self.of(trial).schedule) for trial in trials])
+        asked = np.array([self._spread(candidate.schedule) for candidate in fresh])
+        alike = np.all(np.abs(asked[:, None, :] - known[None, :, :]) < ALIKE, axis=2).any(axis=1)
+        return [candidate for candidate, same in zip(fresh, alike, strict=True) if not same]
+
+    def _spread(self, schedule: Schedule) -> FloatArray:
+        """Log peak LR, and mean and moment of the LRs over the peak, shape (3,)."""
+        found = self._spreads.get(schedule.fingerprint)
+        if found is None:
+            found = history(schedule, np.array([float(schedule.steps)]))[0, :SPREAD_OF_LRS]
+            self._spreads[schedule.fingerprint] = found
+        return found
 
     def of(self, trial: TrialState) -> Candidate:
         """A trial as a candidate."""

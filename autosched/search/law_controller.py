@@ -270,7 +270,7 @@ class LawController(Unstaged):
         known = sorted([*known, *pool.stopped(state, MOST_STOPPED)], key=lambda candidate: candidate.trial or 0)
         tried = {trial.fingerprint for trial in state.trials}
         seen, _ = self._belief.place(state)
-        fresh = [c for c in pool.near(seen, self._origins(state)) if c.schedule.fingerprint not in tried]
+        fresh = pool.novel(pool.near(seen, self._origins(state)), [t for t in state.trials if t.kind != "confirm"])
         every = [*known, *fresh, *pool.pool]
         free = np.array([self._free(state, candidate, running) for candidate in every], dtype=np.bool_)
         new = np.array([c.trial is not None or c.schedule.fingerprint not in tried for c in every], dtype=np.bool_)
