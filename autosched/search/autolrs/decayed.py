@@ -84,4 +84,5 @@ def _sd(off: FloatArray) -> FloatArray:
         return np.zeros(off.shape[0])
     variance = off.var(axis=1, ddof=1)
     shrunk = ((count - 1) * variance + _SHRINK * variance.mean()) / (count - 1 + _SHRINK)
-    return np.sqrt(shrunk / count)
+    sd: FloatArray = np.sqrt(shrunk / count)
+    return sd
