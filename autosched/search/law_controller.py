@@ -238,6 +238,8 @@ class LawController(Unstaged):
         """Whether no run is whole, and the law's errors on left-out curves or the losses' scatter are large."""
         if any(trial.status == "complete" and trial.kind != "confirm" for trial in state.trials):
             return False
+        if any(curve.steps.size and curve.steps[-1] >= curve.schedule.steps for curve in self._belief.old()):
+            return False
         fitted = self._belief.at(state)
         if not isinstance(fitted, Fitted):
             return False

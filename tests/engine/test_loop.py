@@ -45,8 +45,9 @@ def test_finalists_and_default_are_confirmed_on_the_same_fresh_seeds(tmp_path: P
     assert len(set(map(frozenset, seeds.values()))) == 1
 
 
-@pytest.mark.parametrize("controller", ["tpe", "random", "qmc", "cmaes"])
-@pytest.mark.parametrize("pruner", ["none", "median", "asha", "hyperband"])
+@pytest.mark.parametrize(
+    ("controller", "pruner"), [("tpe", "hyperband"), ("random", "asha"), ("qmc", "median"), ("cmaes", "none")]
+)
 def test_two_runs_of_one_seed_are_equal(tmp_path: Path, controller: str, pruner: str) -> None:
     pictures = []
     for name in ("a", "b"):
@@ -69,17 +70,17 @@ def test_another_seed_proposes_otherwise(tmp_path: Path) -> None:
     ("controller", "pruner", "stride"),
     [
         ("tpe", "median", 7),
-        ("qmc", "asha", 7),
-        ("cmaes", "hyperband", 7),
-        ("random", "none", 7),
-        ("tpe", "law", 7),
+        ("qmc", "asha", 19),
+        ("cmaes", "hyperband", 19),
+        ("random", "none", 19),
+        ("tpe", "law", 19),
         pytest.param("law", "law", 23, marks=pytest.mark.slow),  # every resume fits the law from nothing
     ],
 )
 def test_a_driver_that_dies_after_any_event_changes_nothing(
     tmp_path: Path, controller: str, pruner: str, stride: int
 ) -> None:
-    """The whole study, killed after event 1, 8, 15, … and resumed each time, equals the uninterrupted one."""
+    """The whole study, killed after every few events and resumed each time, equals the uninterrupted one."""
     changes = {"controller": Component(name=controller), "pruner": Component(name=pruner)}
     (tmp_path / "whole").mkdir()
     whole = Study(wsd_space(tmp_path / "whole", **changes))

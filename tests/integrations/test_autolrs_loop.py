@@ -34,7 +34,7 @@ def test_the_run_is_an_ordinary_run_with_the_schedule_that_was_found(optimizer, 
     ("settings", "trained"),
     [
         (Settings.published(1e-3, 0.5, steps=246, first_stage=80, probes=3, validation_from=None), 246 + 25 + 2 * 24),
-        (Settings.far_sighted(1e-3, 0.5, 300, first_stage=160), 300 + 3 * 12 + 4 * 12),
+        (Settings.far_sighted(1e-3, 0.5, 300, first_stage=160), 300 + 3 * 9 + 4 * 9),
     ],
     ids=["published", "far_sighted"],
 )

@@ -104,7 +104,7 @@ def test_branches_off_a_trunk_cost_only_their_cooldown(tmp_path):
 def first_complete(folder, trusted: float, **changes):
     """The first search trial that reaches the horizon in a study without a default, and what was paused for it."""
     law = Component(name="law", options={"trusted": trusted})
-    study = Study(law_space(folder, controller=law, default=None, **changes))
+    study = Study(law_space(folder, controller=law, default=None, budget=Budget(steps=600), **changes))
     study.run()
     ended = [stamped.event for stamped in study.events() if isinstance(stamped.event, TrialEnded)]
     first = next(event.trial for event in ended if event.status == "complete")

@@ -360,7 +360,7 @@ def test_an_allowed_option_works(name: str, option: str, value: Any) -> None:
 
 def test_an_unknown_controller_is_refused_by_name() -> None:
     space = space_of(FLAT)
-    with pytest.raises(SpaceError, match="controller must be one of law, tpe, gp, random, qmc, cmaes, but got 'tea'"):
+    with pytest.raises(SpaceError, match="must be one of law, autolrs, tpe, gp, random, qmc, cmaes, but got 'tea'"):
         make_controller(
             Space(
                 study="s",
