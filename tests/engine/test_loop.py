@@ -74,7 +74,7 @@ def test_another_seed_proposes_otherwise(tmp_path: Path) -> None:
         ("cmaes", "hyperband", 19),
         ("random", "none", 19),
         ("tpe", "law", 19),
-        pytest.param("law", "law", 23, marks=pytest.mark.slow),  # every resume fits the law from nothing
+        pytest.param("law", "law", 47, marks=pytest.mark.slow),  # every resume fits the law from nothing
     ],
 )
 def test_a_driver_that_dies_after_any_event_changes_nothing(
