@@ -6,27 +6,20 @@ same call goes on where the last one ended. The processes end with the one that 
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
 
 from threadpoolctl import threadpool_limits
 
 from autosched.compare.plan import Job
+from autosched.compare.processes import in_processes
 from autosched.compare.trace import Trace, trace_of
 from autosched.engine import assembly
 from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal
-from autosched.errors import WorkError
 from autosched.ledger.events import Stamped, StudyCreated, TrialEnded
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
@@ -122,45 +115,8 @@ def _run(jobs: Sequence[Job], means: Means) -> Iterator[Job]:
             run_job(job, means)
             yield job
         return
-    yield from _run_in_processes(jobs, means)
-
-
-def _run_in_processes(jobs: Sequence[Job], means: Means) -> Iterator[Job]:
-    others = set(multiprocessing.active_children())
-    # spawn: a fork would take torch's and Ray's threads along half-way
-    pool = ProcessPoolExecutor(
-        min(means.processes, len(jobs)), mp_context=multiprocessing.get_context("spawn"), initializer=_follow_parent
-    )
     silent = Means(make_backend=means.make_backend, versions=means.versions, quiet=means.quiet)
-    try:
-        futures = {pool.submit(run_job, job, silent): job for job in jobs}
-        for future in as_completed(futures):
-            future.result()
-            yield futures[future]
-    except BrokenProcessPool:
-        raise WorkError(
-            "a process that ran studies was killed or ran out of memory; what is finished stays: run this again."
-        ) from None
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()  # nothing is lost: a study is whole after every event
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _follow_parent() -> None:
-    """Leave Ctrl-C to the parent, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            wait([parent.sentinel])
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    yield from in_processes(run_job, jobs, silent, processes=means.processes)
 
 
 class _News:

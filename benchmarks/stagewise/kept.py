@@ -5,17 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Protocol
 
-from autosched.errors import WorkError
+from autosched.compare.processes import in_processes
 
 
 class Job(Protocol):
@@ -69,25 +65,4 @@ def _ended(jobs: Sequence[Job], folder: Path, processes: int):
             keep(job, folder)
             yield job
         return
-    others = set(multiprocessing.active_children())
-    spawn = multiprocessing.get_context("spawn")  # a fork would take torch's threads along half-way
-    pool = ProcessPoolExecutor(min(processes, len(jobs)), mp_context=spawn, initializer=_leave_interrupts)
-    try:
-        futures = {pool.submit(keep, job, folder): job for job in jobs}
-        for future in as_completed(futures):
-            future.result()
-            yield futures[future]
-    except BrokenProcessPool:
-        raise WorkError("a process was killed or ran out of memory; what is finished stays: run this again.") from None
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()  # a file is written whole or not at all
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C is the parent's, which ends its processes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield from in_processes(keep, jobs, folder, processes=processes)
