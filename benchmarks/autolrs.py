@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/autolrs.py --out FOLDER [--json] [--processes 2]
 
 On the gpt and the vision trainer, per seed: AutoLRS as published, mended, and far-sighted, each with 1,200 updates in
-all, search included; a constant LR and a cosine to 0, the best of 10 peak LRs by their final loss, where *each* LR has
-all 1,200 updates (their tuning is free; `tuning_steps` says what it took). Then one stage on a noisy quadratic with a
+all, search included; a constant LR searched within the same total (10 LRs share half of it, the best goes on); and a
+constant LR and a cosine to 0, the best of 10 peak LRs by their final loss, where *each* LR has all 1,200 updates
+(their tuning is free; `tuning_steps` says what it took). Then one stage on a noisy quadratic with a
 known best LR, 50 seeds, and the wall-clock of one stage by the number of workers. What lies in FOLDER already is not
 trained again, so it may be interrupted at any time. FOLDER gets autolrs.json and a picture for each trainer.
 """

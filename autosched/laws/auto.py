@@ -3,14 +3,14 @@
     ln L(t) = ln( sum_k weight_k * L_k(t) ) + r(run, t)
 
     sd(t)**2 = inflation**2 * ( process variance + weighted disagreement of the laws + their parameters' variance )
-               + ( leave-one-curve-out error * novelty )**2
+               + ( error on left-out peak LRs * novelty )**2 + ( error of later ends, per e-fold * lag )**2
 
 Weights are ``prior_k * exp(-(e_k**2 - e_best**2) / (2 s**2))``, where e_k is the leave-one-curve-out error of law k
 (root mean square of log residuals, never a training error) and ``s = 0.005 * sqrt(3 / curves)`` is how well that many
 folds can tell laws apart: with three curves a fold fits two, which identify no law well, so the prior decides unless a
 law is plainly wrong (one that does not know the peak LR, on runs of several). The prior comes from published runs, see
 ``docs/laws.md``. `inflation` makes the standard deviations agree with the leave-one-curve-out errors;
-`novelty` says how far a forecast is out of what was fitted, where these errors say nothing.
+`novelty` and `lag` say how far a forecast is out of what was fitted, where these errors say nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from scipy.special import ndtri
 from autosched.curves.curve import Curve
 from autosched.laws.annealing import AnnealingForm
 from autosched.laws.fit import FitFailure, FitOptions, LawFit, fit_law
-from autosched.laws.form import LawForm
+from autosched.laws.form import Asked, LawForm
 from autosched.laws.functional import FunctionalForm, Units
 from autosched.laws.grid import interpolated, telling_steps
 from autosched.laws.leave_out import LeftOut, leave_out, seen_share, spread, within_reach
@@ -34,7 +34,7 @@ from autosched.laws.multi_power import MultiPowerForm
 from autosched.laws.residual import TRANSIENT_RUNS, WHOLE_RUNS, ResidualKernel, ResidualProcess, learned, run_points
 from autosched.laws.robust import Robustness
 from autosched.laws.stack import LEAST_WEIGHT, Stack, one_peak, stacked, stacked_mean
-from autosched.laws.transient import TRANSIENT_POWER, late_power, novelty, transient_options
+from autosched.laws.transient import TRANSIENT_POWER, lags, late_power, novelties, transient_options
 from autosched.schedules.schedule import FloatArray, Schedule
 
 PRIOR_WEIGHTS: Mapping[str, float] = {"functional": 0.7, "multi_power": 0.2, "annealing": 0.1}
@@ -45,6 +45,8 @@ UNTESTED_INFLATION = 2.0  # too few curves to leave one out
 
 LEAST_INFLATION = 0.7
 RESIDUAL_STRIDE = 4
+ALIKE_PEAKS = 1.0
+"""Difference in ln(peak LR) over which errors of later ends become independent."""
 
 
 def _fit_options() -> FitOptions:
@@ -96,6 +98,8 @@ class AutoLaw:
     Attributes:
         forms, fits, weights: the laws, in one order; weights sum to 1.
         loo: leave-one-curve-out error of each law, root mean square of log residuals.
+        peak_error: the same of the stack over curves of peak LRs that were left out altogether; NaN when untested.
+        later_rate: how wrong it was about a run that was left out and went on beyond all others, per e-fold; or NaN.
         process: over the fitted curves, run i being curve i.
         inflation: factor of all standard deviations.
         names: of the fitted curves.
@@ -112,6 +116,8 @@ class AutoLaw:
     inflation: float
     names: tuple[str, ...]
     late_power: float = 1.0
+    peak_error: float = math.nan
+    later_rate: float = math.nan
 
     @property
     def stack(self) -> Stack:
@@ -122,9 +128,7 @@ class AutoLaw:
     @property
     def error(self) -> float:
         """Leave-one-curve-out error of the laws that count, weighted; NaN when there is too little for that."""
-        heard = (self.weights > LEAST_WEIGHT) & np.isfinite(self.loo)
-        weights = self.weights[heard]
-        return math.sqrt(float(weights @ self.loo[heard] ** 2) / float(weights.sum())) if heard.any() else math.nan
+        return _weighted(self.weights, self.loo)
 
     def predict(self, schedule: Schedule) -> FloatArray:
         """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
@@ -153,10 +157,42 @@ class AutoLaw:
         return Prediction(steps=steps, mean=mean * np.exp(residual), sd=spread)
 
     def extrapolation(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
-        """Relative standard deviation for being out of what was fitted, shape of `steps`; see :func:`novelty`."""
-        error = float(np.sqrt(self.weights @ self.loo**2)) if np.all(np.isfinite(self.loo)) else 0.0
-        transient = min(max(self.late_power / TRANSIENT_POWER - 1.0, 0.0), 1.0)
-        return error * novelty(self.process.points, np.log(max(schedule.peak_lr, 1e-300)), steps, transient)
+        """Relative standard deviation for being out of what was fitted, shape of `steps`; see :mod:`.transient`."""
+        log_peak = np.log(max(schedule.peak_lr, 1e-300))
+        ways = self._peak_error * novelties(self.process.points, log_peak, steps, self._transient)
+        lag = self._later_rate * lags(
+            self.process.points, np.full(steps.size, log_peak), np.log(np.maximum(steps, 1.0))
+        )
+        spread: FloatArray = np.sqrt(np.sum(ways**2, axis=0) + lag**2)
+        return spread
+
+    def extrapolated_jointly(self, asked: Asked) -> FloatArray:
+        """The same for the last steps of several schedules together: covariance, shape (n, n).
+
+        What is out in one way errs alike for all: it widens losses, and differences less.
+        """
+        log_peaks = np.log([max(schedule.peak_lr, 1e-300) for schedule, _ in asked])
+        log_steps = np.log([max(float(steps[-1]), 1.0) for _, steps in asked])
+        points = self.process.points
+        ways = np.array(
+            [novelties(points, p, s[-1:], self._transient)[:, 0] for p, (_, s) in zip(log_peaks, asked, strict=True)]
+        )
+        lag = self._later_rate * lags(points, log_peaks, log_steps)
+        alike = np.exp(-np.abs(log_peaks[:, None] - log_peaks[None, :]) / ALIKE_PEAKS)
+        covariance: FloatArray = self._peak_error**2 * ways @ ways.T + np.outer(lag, lag) * alike
+        return covariance
+
+    @property
+    def _peak_error(self) -> float:
+        return self.peak_error if math.isfinite(self.peak_error) else 0.0
+
+    @property
+    def _later_rate(self) -> float:
+        return self.later_rate if math.isfinite(self.later_rate) else 0.0
+
+    @property
+    def _transient(self) -> float:
+        return min(max(self.late_power / TRANSIENT_POWER - 1.0, 0.0), 1.0)
 
 
 def fit_auto(
@@ -184,21 +220,48 @@ def fit_auto(
     if not kept:
         return next(fit for fit in found if isinstance(fit, FitFailure))
     if warm is not None and len(kept) == len(forms):
-        return _assembled(kept, curves, options, _Decided(warm.weights, warm.loo, warm.process.kernel, warm.inflation))
+        return _assembled(kept, curves, options, _Decided.of(warm))
     held = leave_out(kept, curves, options.fit, options.folds)
     loo = held.errors()
-    law = _assembled(kept, curves, options, _Decided(_weights([form.name for form, _ in kept], loo, len(curves)), loo))
+    weights = _weights([form.name for form, _ in kept], loo, len(curves))
+    told = {
+        "peak_error": _weighted(weights, held.peak_errors()),
+        "later_rate": _weighted(weights, held.later_rates()),
+    }
+    law = _assembled(kept, curves, options, _Decided(weights=weights, loo=loo, **told))
     return replace(law, inflation=_inflation(law, held, curves, options))
 
 
-@dataclass(frozen=True, slots=True)
+def _weighted(weights: FloatArray, errors: FloatArray) -> float:
+    """Root mean square error of the laws that count and could be tested, weighted; NaN when there is none."""
+    heard = (weights > LEAST_WEIGHT) & np.isfinite(errors)
+    return (
+        math.sqrt(float(weights[heard] @ errors[heard] ** 2) / float(weights[heard].sum())) if heard.any() else math.nan
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Decided:
     """What a fit decides beyond the laws' parameters; a None kernel is learned."""
 
     weights: FloatArray
     loo: FloatArray
+    peak_error: float
+    later_rate: float
     kernel: ResidualKernel | None = None
     inflation: float = 1.0
+
+    @classmethod
+    def of(cls, law: AutoLaw) -> _Decided:
+        """What an earlier fit decided."""
+        return cls(
+            weights=law.weights,
+            loo=law.loo,
+            peak_error=law.peak_error,
+            later_rate=law.later_rate,
+            kernel=law.process.kernel,
+            inflation=law.inflation,
+        )
 
 
 def _forms(curves: Sequence[Curve]) -> tuple[LawForm[Any], ...]:
@@ -239,13 +302,15 @@ def _assembled(
         inflation=decided.inflation,
         names=tuple(curve.name for curve in curves),
         late_power=options.fit.late_power,
+        peak_error=decided.peak_error,
+        later_rate=decided.later_rate,
     )
 
 
 def _inflation(law: AutoLaw, held: LeftOut, curves: Sequence[Curve], options: AutoOptions) -> float:
     """Root mean square of error / sd at the ends of left-out curves, shrunk towards 1."""
     squares = []
-    decided = _Decided(law.weights, law.loo, law.process.kernel)
+    decided = replace(_Decided.of(law), inflation=1.0)
     for fold, fits in zip(held.folds, held.fits, strict=True):
         if any(fit is None for fit in fits):
             continue

@@ -126,10 +126,8 @@ def joint_ends(
     if not luck:
         new_runs = np.array([law.process.kernel.own**2 if run is None else 0.0 for run in known])
         unexplained = unexplained - np.diag(law.process.kernel.scatter**2 + new_runs)
-    # Being out of what was fitted errs alike for all: it widens losses, and differences hardly.
-    new = np.array([law.extrapolation(schedule, steps)[0] for schedule, steps in asked])
-    fitted = law.inflation**2 * (shared + unexplained)
-    return Ends(log_mean=_logs(mean) + residual, covariance=fitted + np.outer(new, new))
+    covariance = law.inflation**2 * (shared + unexplained) + law.extrapolated_jointly(asked)
+    return Ends(log_mean=_logs(mean) + residual, covariance=covariance)
 
 
 def _residual_ends(law: AutoLaw, at: RunPoints) -> tuple[FloatArray, FloatArray]:

@@ -14,6 +14,7 @@ from autosched.laws.form import LawForm
 from autosched.schedules.schedule import FloatArray
 
 FEWEST_CURVES = 3
+FEWEST_SHORTER = 2
 HELD_POINTS = 24
 REACH = 1.1
 """Of the longest other curve: how far a curve that is left out is looked at."""
@@ -27,15 +28,36 @@ class LeftOut:
         folds: numbers of the curves left out together.
         fits: per fold, per law, the fit without them; None where it failed.
         residuals: per law, log residuals on all left-out curves; infinite where its fit failed or predicts a loss <= 0.
+        at_new_peaks: per law, root mean square residual of each left-out curve whose peak LR no curve of its fit had.
+        later: per law, log residuals at the ends of the longest curves by a fit to the shorter ones, per e-fold in
+        updates between them.
     """
 
     folds: tuple[tuple[int, ...], ...]
     fits: tuple[tuple[LawFit | None, ...], ...]
     residuals: tuple[FloatArray, ...]
+    at_new_peaks: tuple[FloatArray, ...]
+    later: tuple[FloatArray, ...]
 
     def errors(self) -> FloatArray:
         """Root mean square residual of each law; NaN when there were too few curves."""
-        return np.array([np.sqrt(np.mean(r**2)) if r.size else np.nan for r in self.residuals])
+        return _sizes(self.residuals)
+
+    def peak_errors(self) -> FloatArray:
+        """The same over peak LRs that a fit had not seen; of all left-out curves when none was of such a peak.
+
+        Two curves of one peak LR tell each other's ends well, and nothing of what the law knows of other peaks.
+        """
+        told = _sizes(self.at_new_peaks)
+        return np.where(np.isnan(told), self.errors(), told)
+
+    def later_rates(self) -> FloatArray:
+        """Root mean square residual of each law per e-fold in updates that it had to extrapolate; NaN when untested.
+
+        How wrong the short runs would have been about the ends of the long ones: of peak LRs that were seen in short
+        runs only, no more is known.
+        """
+        return _sizes(self.later)
 
 
 def leave_out(
@@ -43,22 +65,54 @@ def leave_out(
 ) -> LeftOut:
     """Refit each law without each curve (each group of curves when there are more than `most_folds`), warm-started."""
     if len(curves) < FEWEST_CURVES:
-        return LeftOut(folds=(), fits=(), residuals=tuple(np.zeros(0) for _ in kept))
+        none = tuple(np.zeros(0) for _ in kept)
+        return LeftOut(folds=(), fits=(), residuals=none, at_new_peaks=none, later=none)
     count = min(len(curves), most_folds)
     folds = tuple(tuple(range(first, len(curves), count)) for first in range(count))
     fits: list[tuple[LawFit | None, ...]] = []
     residuals: list[list[FloatArray]] = [[] for _ in kept]
+    at_new_peaks: list[list[float]] = [[] for _ in kept]
     for fold in folds:
         rest = [curve for i, curve in enumerate(curves) if i not in fold]
+        peaks = {curve.schedule.peak_lr for curve in rest}
         row: list[LawFit | None] = []
         for law, (form, whole) in enumerate(kept):
             fit = fit_law(form, rest, options, start=whole.logs)
             row.append(fit if isinstance(fit, LawFit) else None)
             for i in fold:
                 held = within_reach(spread(curves[i], HELD_POINTS, options.first_share), rest)
-                residuals[law].append(_residuals(form, row[-1], held))
+                found = _residuals(form, row[-1], held)
+                residuals[law].append(found)
+                if found.size and curves[i].schedule.peak_lr not in peaks:
+                    at_new_peaks[law].append(float(np.sqrt(np.mean(found**2))))
         fits.append(tuple(row))
-    return LeftOut(folds=folds, fits=tuple(fits), residuals=tuple(np.concatenate(r) for r in residuals))
+    return LeftOut(
+        folds=folds,
+        fits=tuple(fits),
+        residuals=tuple(np.concatenate(r) for r in residuals),
+        at_new_peaks=tuple(np.array(r) for r in at_new_peaks),
+        later=_later(kept, curves, options),
+    )
+
+
+def _later(
+    kept: Sequence[tuple[LawForm[Any], LawFit]], curves: Sequence[Curve], options: FitOptions
+) -> tuple[FloatArray, ...]:
+    """What fits to the shorter curves say of the ends of the longest; empty when too few are shorter."""
+    reaches = np.array([float(curve.steps[-1]) if curve.steps.size else 0.0 for curve in curves])
+    longest = float(reaches.max())
+    shorter = [curve for curve, reach in zip(curves, reaches, strict=True) if 0 < reach * REACH < longest]
+    ends = [_end(curve) for curve, reach in zip(curves, reaches, strict=True) if reach * REACH >= longest]
+    if len(shorter) < FEWEST_SHORTER:
+        return tuple(np.zeros(0) for _ in kept)
+    seen = max(float(curve.steps[-1]) for curve in shorter)
+    found = []
+    for form, whole in kept:
+        fit = fit_law(form, shorter, options, start=whole.logs)
+        sound = fit if isinstance(fit, LawFit) else None
+        residuals = np.concatenate([_residuals(form, sound, end) for end in ends])
+        found.append(residuals / np.log([end.steps[0] / seen for end in ends]))
+    return tuple(found)
 
 
 def within_reach(curve: Curve, others: Sequence[Curve]) -> Curve:
@@ -80,6 +134,16 @@ def spread(curve: Curve, most: int, first_share: float) -> Curve:
     asked = np.geomspace(part.steps[0], part.steps[-1], most)
     rows = np.unique(np.clip(np.searchsorted(part.steps, asked), 0, part.steps.size - 1))
     return Curve(schedule=part.schedule, steps=part.steps[rows], losses=part.losses[rows], name=part.name)
+
+
+def _end(curve: Curve) -> Curve:
+    """The last point of a curve."""
+    return Curve(schedule=curve.schedule, steps=curve.steps[-1:], losses=curve.losses[-1:], name=curve.name)
+
+
+def _sizes(residuals: Sequence[FloatArray]) -> FloatArray:
+    """Root mean square of each; NaN where there is none."""
+    return np.array([np.sqrt(np.mean(r**2)) if r.size else np.nan for r in residuals])
 
 
 def seen_share(curve: Curve) -> float:

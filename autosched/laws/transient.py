@@ -23,6 +23,8 @@ ROUNDS = 3
 LEAST_MISFIT = 3e-4  # of one point; what is smaller is luck
 TRANSIENT_POWER = 2.0  # above it, runs are mostly transient
 REACH = 0.9  # of a step: a run that was seen this far tells about it
+PER_PEAK = 3.0
+"""E-folds in updates that one in ln(peak LR) is worth; 1, 2 and 3 were tried on short runs of a byte GPT."""
 ENOUGH = 0.2  # change of the power that no longer matters
 
 
@@ -63,17 +65,17 @@ def misfit_slope(form: LawForm[Prepared], fit: LawFit, curves: Sequence[Curve], 
     return float(before @ np.log(misfit + LEAST_MISFIT)) / spread if spread > 0 else 0.0
 
 
-def novelty(points: RunPoints, log_peak: float, steps: FloatArray, transient: float) -> FloatArray:
-    """How far forecasts are out of what was fitted, shape of `steps`; a law's own error counts in this proportion.
+def novelties(points: RunPoints, log_peak: float, steps: FloatArray, transient: float) -> FloatArray:
+    """The three ways of being out of what was fitted, shape (3, q); what is out in one way errs alike.
 
-    Its square is a sum of two: the squared distance in log peak LR to the range of the peaks that were seen about this
-    long (a step beyond all runs is compared with the longest), and, for transient runs, the distance in log step to the
-    longest run: in its regime a law has shown how it goes on in time, in a transient it has not.
+    They are the distances in log peak LR above and below the peaks that were seen about this long (a step beyond all
+    runs is compared with the longest): an unknown slope on either side. And, for transient runs, the square root of the
+    distance in log step to the longest run: in its regime a law has shown how it goes on in time, in a transient not.
 
     Args:
         points: what was fitted.
         log_peak: of the run that is forecast.
-        steps: updates done, >= 1.
+        steps: updates done, >= 1, shape (q,).
         transient: 0 for runs in their law's regime to 1 for a transient.
     """
     peaks, log_steps = points.features[:, 0], points.features[:, 4]
@@ -82,7 +84,21 @@ def novelty(points: RunPoints, log_peak: float, steps: FloatArray, transient: fl
     told = log_steps[None, :] >= np.minimum(asked, longest)[:, None] + np.log(REACH)
     high = np.where(told, peaks, -np.inf).max(axis=1)
     low = np.where(told, peaks, np.inf).min(axis=1)
-    beyond = np.maximum(np.maximum(log_peak - high, low - log_peak), 0.0)
-    later = transient * np.maximum(asked - longest, 0.0)
-    distance: FloatArray = np.sqrt(beyond**2 + later)
+    later = np.sqrt(transient * np.maximum(asked - longest, 0.0))
+    return np.stack([np.maximum(log_peak - high, 0.0), np.maximum(low - log_peak, 0.0), later])
+
+
+def lags(points: RunPoints, log_peaks: FloatArray, log_steps: FloatArray) -> FloatArray:
+    """How many e-folds in updates forecasts lie beyond what was seen at about their peak LR, shape (n,).
+
+    The least over runs of (e-folds beyond where the run got to) + `PER_PEAK` x (distance in ln(peak LR)): a run of
+    another peak LR that was seen to the end tells as much as one of the same that was seen so many e-folds less far.
+
+    Args:
+        points: what was fitted.
+        log_peaks, log_steps: of the forecasts, shape (n,).
+    """
+    peaks, seen = points.features[:, 0], points.features[:, 4]
+    beyond = np.maximum(log_steps[:, None] - seen[None, :] + np.log(REACH), 0.0)
+    distance: FloatArray = (beyond + PER_PEAK * np.abs(log_peaks[:, None] - peaks[None, :])).min(axis=1)
     return distance

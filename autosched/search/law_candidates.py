@@ -28,6 +28,8 @@ SPREAD_OF_LRS = 3
 """Features of a whole run that tell how high its LRs are, and when: see :mod:`autosched.laws.residual`."""
 ALIKE = (0.1, 0.03, 0.03)
 """Gaps of these features under which two schedules are near-duplicates: a tenth in peak LR, 6% of a run in cooldown."""
+CENTRAL_WEIGHTS = np.array([25.0, 1.0, 1.0])
+"""Of the squared gaps of these features, as shares of their ranges: the peak LR matters most."""
 NEAR = 0.08
 """How far a near point lies from its origin, as a share of a range (standard deviation)."""
 
@@ -65,15 +67,16 @@ class Candidates:
         self.pool = self._distinct(specs, known=set())
         self.asked = AskedEnds.of([candidate.schedule for candidate in self.pool])
         self._trials: dict[int, Candidate] = {}
-        self._spreads: dict[str, FloatArray] = {}
+        self._spreads: dict[int, FloatArray] = {}  # of trials
         self._latest: tuple[Any, list[Candidate]] | None = None
 
-    def central(self) -> Candidate:
-        """The candidate nearest to the middle of all, by log peak LR and by how the LRs are spread over the run."""
+    def central(self, log_peak: float) -> Candidate:
+        """Of the candidates nearest to this ln(peak LR) the one in the middle of how LRs are spread over the run."""
         features = self.asked.features[:, :SPREAD_OF_LRS]
         low, high = features.min(axis=0), features.max(axis=0)
-        apart = (features - (low + high) / 2) / np.where(high > low, high - low, 1.0)
-        return self.pool[int(np.sum(apart**2, axis=1).argmin())]
+        middle = np.concatenate(([log_peak], ((low + high) / 2)[1:]))
+        apart = (features - middle) / np.where(high > low, high - low, 1.0)
+        return self.pool[int((apart**2 @ CENTRAL_WEIGHTS).argmin())]
 
     def novel(self, fresh: Sequence[Candidate], trials: Sequence[TrialState]) -> list[Candidate]:
         """Those of `fresh` that are no near-duplicate of a trial: what they would end at is told by that one.
@@ -82,17 +85,15 @@ class Candidates:
         """
         if not fresh or not trials:
             return list(fresh)
-        known = np.array([self._spread(self.of(trial).schedule) for trial in trials])
-        asked = np.array([self._spread(candidate.schedule) for candidate in fresh])
+        known = np.array([self._trial_spread(trial) for trial in trials])
+        asked = np.array([_spread(candidate.schedule) for candidate in fresh])
         alike = np.all(np.abs(asked[:, None, :] - known[None, :, :]) < ALIKE, axis=2).any(axis=1)
         return [candidate for candidate, same in zip(fresh, alike, strict=True) if not same]
 
-    def _spread(self, schedule: Schedule) -> FloatArray:
-        """Log peak LR, and mean and moment of the LRs over the peak, shape (3,)."""
-        found = self._spreads.get(schedule.fingerprint)
+    def _trial_spread(self, trial: TrialState) -> FloatArray:
+        found = self._spreads.get(trial.number)
         if found is None:
-            found = history(schedule, np.array([float(schedule.steps)]))[0, :SPREAD_OF_LRS]
-            self._spreads[schedule.fingerprint] = found
+            found = self._spreads[trial.number] = _spread(self.of(trial).schedule)
         return found
 
     def of(self, trial: TrialState) -> Candidate:
@@ -104,9 +105,10 @@ class Candidates:
             self._trials[trial.number] = found
         return found
 
-    def stopped(self, state: StudyState, most: int) -> list[Candidate]:
-        """Pruned and paused trials, those stopped last first."""
+    def stopped(self, state: StudyState, most: int, without: Sequence[int] = ()) -> list[Candidate]:
+        """Pruned and paused trials, those stopped last first, but for those `without`."""
         numbers = [n for n, trial in enumerate(state.trials) if trial.status in THAWABLE and trial.kind == "search"]
+        numbers = [number for number in numbers if number not in without]
         numbers.sort(key=lambda n: -state.trials[n].due)
         return [self.of(state.trials[number]) for number in numbers[:most]]
 
@@ -182,6 +184,11 @@ class Candidates:
                 active = active_parameters(family, params)
                 return ScheduleSpec(family=origin.family, params={n: v for n, v in params.items() if n in active})
         return None
+
+
+def _spread(schedule: Schedule) -> FloatArray:
+    """Log peak LR, and mean and moment of the LRs over the peak, shape (3,)."""
+    return history(schedule, np.array([float(schedule.steps)]))[0, :SPREAD_OF_LRS]
 
 
 def _drawn(space: Space, size: int) -> list[ScheduleSpec]:

@@ -21,6 +21,7 @@ they gave are in ``docs/search.md``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -31,27 +32,29 @@ from numpy.typing import NDArray
 from autosched.laws.auto import AutoLaw
 from autosched.laws.ends import AskedEnds, Ends, joint_ends
 from autosched.ledger.records import Decision, Forecast
-from autosched.ledger.state import StudyState, TrialState
+from autosched.ledger.state import StudyState
 from autosched.randomness import generator
 from autosched.schedules.schedule import FloatArray
 from autosched.search.belief import Belief, Fitted
 from autosched.search.divergence import boundary
+from autosched.search.interior import with_interior_best
 from autosched.search.law_candidates import Candidate, Candidates
 from autosched.search.law_options import LawOptions
-from autosched.search.old_runs import peak_prior
+from autosched.search.law_start import Start
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.protocols import Proposal, Thaw, Unstaged
 from autosched.search.room import room_for, trials_left
 from autosched.space.records import Component, Space
-from autosched.transfer import PeakPrior
 
 MOST_STOPPED = 24
 INTERVAL = 0.9
 HOPELESS = 0.05
 ORIGINS = 6
 MOST_SEEN = 200
-LEVERAGE = 5.0
-"""Error of an end forecast from the first fifth of a run, over the scatter of one evaluation."""
+COOLED = 0.3
+"""Scatter of an evaluation at the end of a cooldown, over that of those along a run: 0.003 and 0.007 on a byte GPT."""
+SHAPE_SD = 0.3
+"""By how much the best ln(peak LR) of one shape lies off that of another, a short cooldown's below a long one's."""
 SAFE_SHARE = 0.2  # of the horizon: a run that got so far did not diverge at its peak
 _JITTER = 1e-10
 
@@ -91,8 +94,7 @@ class LawController(Unstaged):
         self._space, self._options = space, LawOptions.of(options)
         self._belief = Belief(space)
         self._candidates: Candidates | None = None
-        self._peaks_known: bool | None = None
-        self._told: tuple[PeakPrior | None] | None = None
+        self._start = Start(space, self._options, self._belief, self._pool)
         self._fallback: OptunaController | None = None
         self._known_ends: tuple[Any, Ends] | None = None
         self._weighed: tuple[int, int | None, _Scores | None] | None = None
@@ -103,12 +105,9 @@ class LawController(Unstaged):
         When all trials are proposed, stopped ones are thawed as long as they have a chance.
         """
         spent = trials_left(self._space, state) == 0
-        planned = None if spent else self._design(state)
-        if planned is not None:
-            return planned
-        anchor = None if spent else self._anchor(state)
-        if anchor is not None:
-            return anchor
+        first = None if spent else self._start.action(state)
+        if first is not None or self._start.waits(state):
+            return first
         scores = self._scores(state, None)
         if scores is None:
             return None if spent else self._blind(state)
@@ -123,7 +122,7 @@ class LawController(Unstaged):
     def forecast(self, state: StudyState, trial: int) -> Forecast | None:
         """What the law says of a running trial's final loss; None while there is no law."""
         fitted = self._belief.at(state)
-        if not isinstance(fitted, Fitted):
+        if not isinstance(fitted, Fitted) or trial in self._start.short_trials(state):
             return None
         schedule = self._belief.schedule(state.trials[trial])
         end = fitted.law.forecast(schedule, np.array([float(schedule.steps)]), run=fitted.runs.get(trial))
@@ -133,19 +132,19 @@ class LawController(Unstaged):
         step = state.trials[trial].step
         return Forecast(mean=float(end.mean[0]), low=float(low[0]), high=float(high[0]), law=AutoLaw.name, step=step)
 
+    def chance(self, state: StudyState, trial: int) -> float:
+        """A running trial's chance to be (nearly) the best of all, by all that is known; 0 while nothing is."""
+        scores = self._scores(state, trial)
+        if scores is None:
+            return 0.0
+        return next((c for one, c in zip(scores.candidates, scores.chance, strict=True) if one.trial == trial), 0.0)
+
     def pause(self, state: StudyState, trial: int) -> Decision | None:
         """Whether a running trial should wait, because another candidate promises more per update; None to go on."""
-        designed = self._designed(state)
-        if (self._short_of_design(state.trials[trial]) and trial in designed) or self._is_anchor(state, trial):
-            return None
-        missing = self._missing(state, designed)
-        return Decision(action="pause", reason=missing) if missing else self._outdone(state, trial)
-
-    def _missing(self, state: StudyState, designed: list[int]) -> str:
-        """What the law needs to see before anything else; empty when nothing."""
-        if len(designed) < self._design_size() or any(self._short_of_design(state.trials[n]) for n in designed):
-            return "the law needs to see other peak LRs first"
-        return "the law needs to see a whole run first" if self._anchor(state) is not None else ""
+        begun = self._start.decision(state, trial)
+        if begun is not None:
+            return begun if begun.action == "pause" else None
+        return self._outdone(state, trial)
 
     def _outdone(self, state: StudyState, trial: int) -> Decision | None:
         """A pause when another candidate promises more than a running trial, which has had its stretch."""
@@ -170,82 +169,6 @@ class LawController(Unstaged):
             self._candidates = Candidates(self._space, size=self._options.pool, near=self._options.near)
         return self._candidates
 
-    def _knows_peaks(self) -> bool:
-        """Whether comparable old runs show what the peak LR does, so that no design is needed."""
-        if self._peaks_known is None:
-            self._peaks_known = len({curve.schedule.peak_lr for curve in self._belief.old()}) > 1
-        return self._peaks_known
-
-    def _prior(self) -> PeakPrior | None:
-        """Where other models' runs place the best peak LR; None where runs of the same model say it better."""
-        if self._told is None:
-            self._told = (None if self._knows_peaks() else peak_prior(self._space),)
-        return self._told[0]
-
-    def _design_size(self) -> int:
-        if self._knows_peaks():
-            return 0
-        peaks = {candidate.schedule.peak_lr for candidate in self._pool().pool}
-        return min(self._options.design, len(peaks))
-
-    def _designed(self, state: StudyState) -> list[int]:
-        searched = [trial.number for trial in state.trials if trial.kind == "search"]
-        return searched[: self._design_size()]
-
-    def _short_of_design(self, trial: TrialState) -> bool:
-        reach = self._options.design_share * self._space.horizon_steps
-        return trial.status in {"running", "paused", "pruned"} and trial.step < reach
-
-    def _design(self, state: StudyState) -> Proposal | None:
-        """The next trial of the design: a random point among those nearest to the peak LR that is due."""
-        done, size = len(self._designed(state)), self._design_size()
-        if done >= size or not self._fits(state, self._space.horizon_steps):
-            return None
-        pool = self._pool().pool
-        peaks = np.log([max(candidate.schedule.peak_lr, 1e-300) for candidate in pool])
-        tried = {trial.fingerprint for trial in state.trials}
-        order = generator(self._space.seed, "design").permutation(size)
-        share, prior = (order[done] + 1) / (size + 1), self._prior()
-        aims = np.unique(peaks) if np.unique(peaks).size <= 2 * size else np.sort(peaks)
-        aim = float(np.quantile(aims, share, method="nearest")) if prior is None else prior.quantile(share)
-        gaps = np.abs(peaks - aim)
-        nearest = [i for i in np.argsort(gaps, kind="stable") if pool[i].schedule.fingerprint not in tried]
-        nearest = [i for i in nearest if gaps[i] <= gaps[nearest[0]] + 1e-9]
-        if not nearest:
-            return None
-        chosen = pool[int(generator(self._space.seed, done, "design").choice(nearest))]
-        return Proposal(family=chosen.spec.family, params=chosen.spec.params)
-
-    # -- the anchor -------------------------------------------------------------------------------------------------
-
-    def _anchor(self, state: StudyState) -> Proposal | Thaw | None:
-        """The whole run that the law needs to see, when it is not under way; None when none is needed or has room."""
-        if not self._needs_anchor(state) or not self._fits(state, self._space.horizon_steps):
-            return None
-        central = self._pool().central()
-        trial = next((t for t in state.trials if t.fingerprint == central.schedule.fingerprint), None)
-        if trial is None:
-            return Proposal(family=central.spec.family, params=central.spec.params)
-        if trial.status == "paused":
-            return Thaw(trial=trial.number, reason="the law needs to see a whole run")
-        return None  # it runs, or it diverged, failed or was stopped: then the law must do without
-
-    def _is_anchor(self, state: StudyState, trial: int) -> bool:
-        central = self._pool().central().schedule.fingerprint
-        return state.trials[trial].fingerprint == central and self._needs_anchor(state)
-
-    def _needs_anchor(self, state: StudyState) -> bool:
-        """Whether no run is whole, and the law's errors on left-out curves or the losses' scatter are large."""
-        if any(trial.status == "complete" and trial.kind != "confirm" for trial in state.trials):
-            return False
-        if any(curve.steps.size and curve.steps[-1] >= curve.schedule.steps for curve in self._belief.old()):
-            return False
-        fitted = self._belief.at(state)
-        if not isinstance(fitted, Fitted):
-            return False
-        doubts = fitted.law.error, LEVERAGE * fitted.law.process.kernel.scatter
-        return any(doubt >= self._options.trusted for doubt in doubts)
-
     def _blind(self, state: StudyState) -> Proposal | None:
         """While no law can be fitted to this study: what TPE proposes, if a whole run fits."""
         if self._fallback is None:
@@ -268,16 +191,21 @@ class LawController(Unstaged):
         None when the law can say nothing of any of them.
         """
         pool = self._pool()
-        known = [pool.of(trial) for trial in state.trials if trial.status == "running" and trial.kind != "confirm"]
-        known = sorted([*known, *pool.stopped(state, MOST_STOPPED)], key=lambda candidate: candidate.trial or 0)
+        short = self._start.short_trials(state)
+        going = [t for t in state.trials if t.status == "running" and t.kind != "confirm" and t.number not in short]
+        known = [*map(pool.of, going), *pool.stopped(state, MOST_STOPPED, without=short)]
+        known = sorted(known, key=lambda candidate: candidate.trial or 0)
         tried = {trial.fingerprint for trial in state.trials}
         seen, _ = self._belief.place(state)
-        fresh = pool.novel(pool.near(seen, self._origins(state)), [t for t in state.trials if t.kind != "confirm"])
+        fresh = pool.novel(
+            pool.near(seen, self._origins(state)),
+            [t for t in state.trials if t.kind != "confirm" and t.number not in short],
+        )
         every = [*known, *fresh, *pool.pool]
         free = np.array([self._free(state, candidate, running) for candidate in every], dtype=np.bool_)
         new = np.array([c.trial is not None or c.schedule.fingerprint not in tried for c in every], dtype=np.bool_)
-        going = np.array([c.trial is not None and state.trials[c.trial].status == "running" for c in every])
-        rows = np.flatnonzero((free & new) | going)
+        runs = np.array([c.trial is not None and state.trials[c.trial].status == "running" for c in every])
+        rows = np.flatnonzero((free & new) | runs)
         candidates = [every[row] for row in rows]
         ends = self._ends(state, fitted, [*known, *fresh])
         ends = Ends(log_mean=ends.log_mean[rows], covariance=ends.covariance[np.ix_(rows, rows)])
@@ -292,14 +220,18 @@ class LawController(Unstaged):
         """Joint final losses of the fresh candidates and then of the pool; the same until something new is seen."""
         asked_for = (self._belief.place(state), tuple((c.trial, c.schedule.fingerprint) for c in fresh))
         if self._known_ends is None or self._known_ends[0] != asked_for:
-            self._known_ends = asked_for, self._joint_ends(fitted, fresh)
+            self._known_ends = asked_for, self._joint_ends(state, fitted, fresh)
         return self._known_ends[1]
 
-    def _joint_ends(self, fitted: Fitted, fresh: list[Candidate]) -> Ends:
+    def _joint_ends(self, state: StudyState, fitted: Fitted, fresh: list[Candidate]) -> Ends:
         asked = [AskedEnds.of([candidate.schedule for candidate in fresh]), self._pool().asked]
         runs = [None if c.trial is None else fitted.runs.get(c.trial) for c in fresh]
         runs += [None] * len(self._pool().pool)
-        return joint_ends(fitted.law, asked if fresh else asked[1:], runs, luck=False)
+        ends = joint_ends(fitted.law, asked if fresh else asked[1:], runs, luck=False)
+        told = self._start.told(state)
+        if told is None:
+            return ends
+        return with_interior_best(ends, np.concatenate([group.features for group in asked]), told)
 
     def _survival(self, state: StudyState, candidates: list[Candidate]) -> FloatArray:
         """Probability of each candidate not to diverge."""
@@ -312,7 +244,7 @@ class LawController(Unstaged):
 
     def _tolerance(self, fitted: Fitted) -> float:
         """Relative gap of final losses that does not count: the scatter of an evaluation hides smaller ones."""
-        return max(self._options.tolerance, fitted.law.process.kernel.scatter)
+        return max(self._options.tolerance, COOLED * fitted.law.process.kernel.scatter)
 
     def _chances(self, state: StudyState, ends: Ends, survival: FloatArray, tolerance: float) -> FloatArray:
         """Probability of each to be the best of all, complete trials included, within the tolerance."""
@@ -330,19 +262,28 @@ class LawController(Unstaged):
         return chance
 
     def _prior_weights(self, state: StudyState, candidates: list[Candidate]) -> FloatArray:
-        """What the prior leaves of each chance, 1 at its centre; all of it once a searched trial is complete."""
-        prior = self._prior()
-        if prior is None or any(trial.kind == "search" and trial.status == "complete" for trial in state.trials):
+        """What is left of each chance by where the best peak LR lies, 1 there.
+
+        Short runs of this very model tell it to the end; other models' runs until a searched trial is complete.
+        """
+        told, prior = self._start.told(state), self._start.prior()
+        searched = any(trial.kind == "search" and trial.status == "complete" for trial in state.trials)
+        if told is not None:
+            mean, sd = told.mean, math.hypot(told.sd, SHAPE_SD)
+        elif prior is not None and not searched:
+            mean, sd = prior.mean, prior.sd
+        else:
             return np.ones(len(candidates))
         peaks = np.log([max(candidate.schedule.peak_lr, 1e-300) for candidate in candidates])
-        weights: FloatArray = np.exp(-0.5 * ((peaks - prior.mean) / prior.sd) ** 2)
+        weights: FloatArray = np.exp(-0.5 * ((peaks - mean) / sd) ** 2)
         return weights
 
     def _origins(self, state: StudyState) -> list[Any]:
         """The points whose neighbourhood is looked at: the best complete trials, and the latest ones."""
+        short = self._start.short_trials(state)
         done = [t for t in state.trials if t.kind != "confirm" and t.status == "complete" and t.value is not None]
         done.sort(key=lambda trial: (trial.value, trial.number))
-        latest = [t for t in reversed(state.trials) if t.kind == "search"][: ORIGINS // 2]
+        latest = [t for t in reversed(state.trials) if t.kind == "search" and t.number not in short][: ORIGINS // 2]
         numbers = dict.fromkeys(t.number for t in [*done[: ORIGINS // 2], *latest])
         inside = {family.family for family in self._space.schedule}
         return [self._pool().of(state.trials[n]).spec for n in numbers if state.trials[n].family in inside]

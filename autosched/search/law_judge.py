@@ -49,8 +49,9 @@ class LawJudge:
         if best is None or best.value is None:
             return None
         chance = chance_below(forecast, best.value)
-        if chance >= self._options.rule.threshold:
-            return None
+        threshold = self._options.rule.threshold
+        if chance >= threshold or self._controller.chance(state, trial) >= threshold:
+            return None  # the controller knows more than the law: where short runs place the best peak LR
         reason = f"its chance to beat {best.value:.4f} is {chance:.1%}"
         if uniform(self._seed, trial, "audit") < self._options.audit_share:
             return Decision(

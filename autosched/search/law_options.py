@@ -15,7 +15,10 @@ class LawOptions:
     """How a law-guided search goes about it.
 
     Attributes:
-        design: trials of different peak LRs that are trained a little first, so that the law knows the peak's effect.
+        short_runs: short runs with a cooldown that are made first, in a space with ranges; 0 for the design instead.
+        short_share: how long these are, as a share of the horizon; in whole segments.
+        design: trials of different peak LRs that are trained a little first where there are no short runs, as in a
+            space that lists its candidates.
         design_share: how far these are trained, as a share of the horizon.
         pool: points of the space that are weighed at every decision.
         near: further ones, near the best and branching off trunks that exist.
@@ -28,6 +31,8 @@ class LawOptions:
             which it is not followed before it has seen a whole run, one in the middle of the space.
     """
 
+    short_runs: int = 3
+    short_share: float = 0.1
     design: int = 2
     design_share: float = 0.2
     pool: int = 160
@@ -41,6 +46,9 @@ class LawOptions:
     def __post_init__(self) -> None:
         for name in ("design", "pool", "draws"):
             self._check(name, isinstance(getattr(self, name), int) and getattr(self, name) >= 1, "a whole number >= 1")
+        runs = self.short_runs
+        self._check("short_runs", isinstance(runs, int) and (runs == 0 or runs >= 3), "0, or a whole number >= 3")
+        self._check("short_share", 0 < self.short_share <= 0.25, "in (0, 0.25]")
         self._check("near", isinstance(self.near, int) and self.near >= 0, "a whole number >= 0")
         self._check("design_share", 0 < self.design_share <= 1, "in (0, 1]")
         self._check("stretch", 0 <= self.stretch <= 1, "in [0, 1]")

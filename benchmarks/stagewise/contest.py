@@ -12,7 +12,7 @@ import numpy as np
 from autosched.errors import UsageError
 from autosched.schedules.registry import build
 from autosched.search.autolrs import Settings
-from stagewise.drive import plain, run_autolrs, run_schedule
+from stagewise.drive import plain, run_autolrs, run_schedule, run_searched
 from stagewise.totals import longest_within
 from workers.registry import make_trainer
 from workers.threads import with_threads
@@ -23,6 +23,7 @@ MODES: Mapping[str, Callable[..., Settings]] = {
     MENDED: Settings,
     FAR: Settings.far_sighted,
 }
+SEARCHED = "searched constant"
 FAMILIES: Mapping[str, Mapping[str, float]] = {"constant": {}, "cosine": {"final_lr_ratio": 0.0}}
 LOOKS = 60
 """Looks at the validation loss of a run that is drawn."""
@@ -122,6 +123,27 @@ class Given:
         return plain(run, trainer=contest.trainer, method=self.family, seed=self.seed, workers=1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """A run at a constant LR whose search over the grid is part of the total."""
+
+    contest: Contest
+    lrs: tuple[float, ...]
+    seed: int
+    looks: bool
+
+    @property
+    def label(self) -> str:
+        return f"{self.contest.trainer}, {SEARCHED}, seed {self.seed}"
+
+    def run(self) -> dict[str, Any]:
+        contest = self.contest
+        every = _every(contest, self.looks)
+        trainer = _trainer(contest, self.seed)
+        run = run_searched(trainer, self.lrs, warmup=contest.warmup, total=contest.total, every=every)
+        return plain(run, trainer=contest.trainer, method=SEARCHED, seed=self.seed, workers=1)
+
+
 def _trainer(contest: Contest, seed: int):
     make = with_threads(make_trainer, contest.threads)
     return make(contest.trainer, contest.options, seed, contest.total)
@@ -131,19 +153,20 @@ def _every(contest: Contest, looks: bool) -> int:
     return max(1, contest.total // LOOKS) if looks else 0
 
 
-def jobs_of(contest: Contest, seeds: Iterable[int]) -> list[Staged | Given]:
+def jobs_of(contest: Contest, seeds: Iterable[int]) -> list[Staged | Searched | Given]:
     """All runs, seed by seed; those of the first seed are looked at, for the picture.
 
     Raises:
         UsageError: see :meth:`Contest.settings`.
     """
-    found: list[Staged | Given] = []
+    found: list[Staged | Searched | Given] = []
     bare = replace(contest, grid=0, first_stage=0, probe_share=0.0, changes={})  # what a job depends on is in the job
     for seed in seeds:
         looks = not found or found[0].seed == seed
         for mode in MODES:
             settings = contest.settings(mode, seed)
             found.append(Staged(contest=bare, mode=mode, seed=seed, settings=settings, looks=looks))
+        found.append(Searched(contest=bare, lrs=contest.lrs, seed=seed, looks=looks))
         for family in FAMILIES:
             found += [Given(contest=bare, family=family, lr=lr, seed=seed, looks=looks) for lr in contest.lrs]
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from autosched.engine.trainer import DivergedError, Trainer
+from autosched.schedules.registry import build
 from autosched.schedules.schedule import FloatArray
 from autosched.search.autolrs import Failed, Seen, Settings, State, Work, ask, schedule, stage_of, tell
 
@@ -120,6 +121,44 @@ def run_schedule(trainer: Trainer, lrs: FloatArray, *, peak: float, every: int =
         lrs=(peak,),
         note="" if whole else f"diverged at update {done + 1}",
         path=desk.path(lrs[:done]),
+    )
+
+
+def run_searched(trainer: Trainer, lrs: Sequence[float], *, warmup: int, total: int, every: int = 0) -> Run:
+    """A constant LR searched as people do: all LRs for the same few updates, half the total, then on with the best.
+
+    The best is that of the lowest validation loss; it goes on from its own checkpoint.
+    """
+    each = max(1, total // (2 * len(lrs)))
+    trainer.start()
+    desk, found = Desk(trainer, every), list[tuple[float, float, bytes]]()
+    start, trained = desk.saved(), 0
+    for lr in lrs:
+        desk.restore(start)
+        path = build("constant", {"peak_lr": lr, "warmup_steps": min(warmup, each - 1)}, steps=each).lrs
+        done = 0
+        while done < each and not math.isnan(desk.update(float(path[done]), trained=None)):
+            done += 1
+        trained += done
+        if done == each:
+            found.append((desk.trainer.evaluate(), lr, desk.saved()))
+    if not found:
+        note = "all LRs diverged"
+        return Run(total_steps=trained, committed_steps=0, final_loss=None, seconds=desk.seconds, lrs=(), note=note)
+    _, best, checkpoint = min(found, key=lambda one: one[:2])
+    desk.restore(checkpoint)
+    done = each
+    while trained < total and not math.isnan(desk.update(best, trained=trained)):
+        done, trained = done + 1, trained + 1
+    whole, seconds = trained == total, desk.seconds
+    return Run(
+        total_steps=trained,
+        committed_steps=done,
+        final_loss=desk.look(trained) if whole else None,
+        seconds=seconds,
+        lrs=(best,),
+        note="" if whole else f"diverged at update {done + 1}",
+        path=desk.path(np.full(done, best)),
     )
 
 

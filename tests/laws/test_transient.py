@@ -8,7 +8,7 @@ from autosched.laws.fit import FitOptions
 from autosched.laws.functional import FunctionalForm, FunctionalLaw, Units
 from autosched.laws.residual import RunPoints
 from autosched.laws.robust import Robustness
-from autosched.laws.transient import late_power, novelty, transient_options
+from autosched.laws.transient import PER_PEAK, lags, late_power, novelties, transient_options
 from autosched.schedules.registry import build
 
 OPTIONS = FitOptions(robustness=Robustness(delta=1e-2, noise=1e-2), first_share=0.1, late_power=1.0)
@@ -61,18 +61,41 @@ def seen(*ends):
 
 def test_nothing_is_new_inside_the_peaks_and_steps_that_were_seen():
     points = seen((1e-3, 1000), (4e-3, 1000))
-    assert novelty(points, np.log(2e-3), np.array([1000.0, 500.0]), 1.0) == pytest.approx(0.0)
+    assert novelties(points, np.log(2e-3), np.array([1000.0, 500.0]), 1.0) == pytest.approx(np.zeros((3, 2)))
 
 
 def test_a_peak_is_as_new_as_it_is_far_from_those_seen_as_long():
     points = seen((1e-3, 1000), (4e-3, 500))
-    far, near = novelty(points, np.log(4e-3), np.array([1000.0, 500.0]), 0.0)
-    assert far == pytest.approx(np.log(4.0))
-    assert near == pytest.approx(0.0)
+    above, below, later = novelties(points, np.log(4e-3), np.array([1000.0, 500.0]), 0.0)
+    assert above == pytest.approx([np.log(4.0), 0.0])
+    assert not below.any()
+    assert not later.any()
+
+
+def test_peaks_above_and_below_are_new_in_different_ways():
+    points = seen((1e-3, 1000), (4e-3, 1000))
+    above, below = (novelties(points, np.log(peak), np.array([1000.0]), 0.0)[:, 0] for peak in (8e-3, 5e-4))
+    assert above == pytest.approx([np.log(2.0), 0.0, 0.0])
+    assert below == pytest.approx([0.0, np.log(2.0), 0.0])
 
 
 def test_a_longer_run_is_new_only_after_a_transient():
     points = seen((1e-3, 1000), (4e-3, 1000))
     steps = np.array([2000.0, 4000.0])
-    np.testing.assert_allclose(novelty(points, np.log(2e-3), steps, 0.0), 0.0, atol=1e-7)
-    np.testing.assert_allclose(novelty(points, np.log(2e-3), steps, 1.0) ** 2, np.log([2.0, 4.0]))
+    np.testing.assert_allclose(novelties(points, np.log(2e-3), steps, 0.0), 0.0, atol=1e-7)
+    np.testing.assert_allclose(novelties(points, np.log(2e-3), steps, 1.0)[2] ** 2, np.log([2.0, 4.0]))
+
+
+def test_a_forecast_lags_behind_the_longest_run_of_its_peak_lr():
+    points = seen((1e-3, 1000), (4e-3, 250))
+    asked = np.log([1e-3, 4e-3]), np.log([4000.0, 1000.0])
+    assert lags(points, *asked) == pytest.approx(np.log([3.6, 3.6]))  # 4 times as far, less a tenth
+
+
+def test_a_run_that_was_seen_to_the_end_tells_of_peaks_near_its_own():
+    points = seen((1e-3, 1000), (4e-3, 10))
+    ends = np.full(3, np.log(1000.0))
+    at, near, far = lags(points, np.log([1e-3, 1.1e-3, 4e-3]), ends)
+    assert at == 0.0
+    assert near == pytest.approx(PER_PEAK * np.log(1.1))
+    assert far == pytest.approx(min(PER_PEAK * np.log(4.0), np.log(90.0)))

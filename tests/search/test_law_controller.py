@@ -20,6 +20,7 @@ from autosched.randomness import uniform
 from autosched.search.law_controller import LawController
 from autosched.search.law_options import LawOptions
 from autosched.search.select import make_controller, make_search
+from autosched.search.short_runs import FAMILY
 from autosched.space import Space, contains
 from autosched.space.records import Budget, Component, Confirm, ScheduleSpec
 
@@ -36,6 +37,11 @@ def searched(state: StudyState):
     return [trial for trial in state.trials if trial.kind == "search"]
 
 
+def designed(**options) -> Component:
+    """The law with a design instead of short runs."""
+    return Component(name="law", options={"short_runs": 0, **options})
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Study:
     study = Study(law_space(tmp_path_factory.mktemp("law")))
@@ -48,8 +54,9 @@ def state(study) -> StudyState:
     return study.run()
 
 
-def test_the_first_trials_differ_in_peak_lr_and_wait_until_all_have_been_seen(study, state):
-    first, second = searched(state)[:2]
+def test_the_first_trials_differ_in_peak_lr_and_wait_until_all_have_been_seen(tmp_path):
+    study = Study(law_space(tmp_path, controller=designed(), budget=Budget(steps=600)))
+    first, second = searched(study.run())[:2]
     assert first.params["peak_lr"] != second.params["peak_lr"]
     ended = [stamped.event for stamped in study.events() if isinstance(stamped.event, TrialEnded)]
     pauses = [event for event in ended if event.trial == first.number]
@@ -59,7 +66,8 @@ def test_the_first_trials_differ_in_peak_lr_and_wait_until_all_have_been_seen(st
 
 
 def test_every_proposal_lies_in_the_space_and_is_a_new_curve(study, state):
-    assert all(contains(study.space, ScheduleSpec(family=t.family, params=t.params)) for t in searched(state))
+    whole = [trial for trial in searched(state) if trial.family != FAMILY]  # but for the short runs
+    assert all(contains(study.space, ScheduleSpec(family=t.family, params=t.params)) for t in whole)
     assert len({trial.fingerprint for trial in state.trials}) == len(state.trials)
 
 
@@ -103,7 +111,7 @@ def test_branches_off_a_trunk_cost_only_their_cooldown(tmp_path):
 
 def first_complete(folder, trusted: float, **changes):
     """The first search trial that reaches the horizon in a study without a default, and what was paused for it."""
-    law = Component(name="law", options={"trusted": trusted})
+    law = designed(trusted=trusted)
     study = Study(law_space(folder, controller=law, default=None, budget=Budget(steps=600), **changes))
     study.run()
     ended = [stamped.event for stamped in study.events() if isinstance(stamped.event, TrialEnded)]
@@ -174,6 +182,8 @@ def test_where_no_law_fits_tpe_proposes_and_nothing_is_paused(tmp_path):
         ({"patience": 0.5}, "patience must be >= 1, but got 0.5"),
         ({"trusted": -0.1}, "trusted must be finite and >= 0, but got -0.1"),
         ({"draws": "many"}, "draws must be a number, but got 'many'"),
+        ({"short_runs": 2}, "short_runs must be 0, or a whole number >= 3, but got 2"),
+        ({"short_share": 0.5}, r"short_share must be in \(0, 0.25\], but got 0.5"),
         ({"pol": 3}, "no option 'pol'; it has design, design_share"),
     ],
 )

@@ -1,0 +1,137 @@
+"""Short runs that end with a cooldown: where the best peak LR lies, for the cost of a few tenths of a run.
+
+A run that is merely begun says little of its peak LR: what a high LR loses in noise a cooldown gives back, and a low
+one looks better than it is. A short run *with* its cooldown shows both, and the best peak LR of short runs is carried
+over to the horizon by a power of the updates::
+
+    short run   warmup as the space's, at most a fifth | peak LR | over the second half down to 0, in `STAIRS` stairs
+    ln(final loss at peak x) = c + a (x - m)**2 + noise,   ln(a) normal, m normal about the middle of the range
+
+A short run is a trial of the family ``piecewise`` that waits after its last update and is never taken up again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from autosched.ledger.state import StudyState
+from autosched.schedules.registry import build
+from autosched.schedules.schedule import FloatArray, ParameterValue
+from autosched.search.interior import BEND, Middle
+from autosched.space.records import Space
+
+FAMILY = "piecewise"
+MOST_SHARE = 0.25
+"""Of the horizon: where segments are longer, short runs are no bargain."""
+STAIRS = 32
+COOLDOWN, MOST_WARMUP = 0.5, 0.2  # shares of a short run
+NOISE, MISFIT = 0.004, 0.1
+"""Of a short run's final loss (log loss): its scatter; and how far losses are from a parabola, over their range."""
+BEND_LOG_SD = 1.0
+"""Of ln(a): short runs bend more than long ones, by 0.01 to 0.2."""
+BEYOND = 3.0
+"""How far in ln(peak LR) beyond the short runs the best peak LR is looked for."""
+FEWEST = 3
+EXPONENT, EXPONENT_SD = 0.4, 0.2
+"""Best peak LR ~ updates**-EXPONENT. Published are 0.32 for long runs (Bjorck et al.) and 0.5 (the convex bound, the
+Power scheduler); a small byte GPT from 120 to 1,200 updates has 0.6, Llama runs of 124M from 15,000 on about 0.1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortRuns:
+    """The short runs of a study.
+
+    Attributes:
+        length: updates of each, a multiple of the space's segments.
+        warmup: updates of its warmup.
+        log_peaks: ln(peak LR) of each, in the order in which they are trained.
+    """
+
+    length: int
+    warmup: int
+    log_peaks: tuple[float, ...]
+
+    def params(self, number: int) -> dict[str, ParameterValue]:
+        """Of the family ``piecewise``, over the whole horizon: after the short run its last LR stays."""
+        peak = math.exp(self.log_peaks[number])
+        begin = self.length - int(COOLDOWN * self.length)
+        stairs = min(STAIRS, self.length - begin)
+        starts = np.unique(np.linspace(begin, self.length, stairs + 1).round().astype(np.int64))[:-1]
+        left = (self.length - starts) / (self.length - begin + 1)
+        return {
+            "values": [peak, *(peak * left).tolist()],
+            "boundaries": [float(start) for start in starts],
+            "warmup_steps": self.warmup,
+        }
+
+    def fingerprints(self, horizon: int) -> tuple[str, ...]:
+        """Of their schedules."""
+        return tuple(
+            build(FAMILY, self.params(number), steps=horizon).fingerprint for number in range(len(self.log_peaks))
+        )
+
+
+def planned(space: Space, log_peaks: Sequence[float], warmup: int, share: float) -> ShortRuns | None:
+    """Short runs of about this share of the horizon; None where segments are too long for short runs.
+
+    Args:
+        log_peaks: of the runs, in order.
+        warmup: of the space's schedules, updates.
+    """
+    every = space.checkpoint_every
+    length = every * max(1, round(share * space.horizon_steps / every))
+    if length > MOST_SHARE * space.horizon_steps or length < 2 * space.eval_every:
+        return None
+    return ShortRuns(length=length, warmup=min(warmup, int(MOST_WARMUP * length)), log_peaks=tuple(log_peaks))
+
+
+def best_peak_told(log_peaks: FloatArray, log_losses: FloatArray, before: Middle, carried: Middle) -> Middle | None:
+    """Where the best ln(peak LR) of the horizon lies, told by the ends of short runs; None by fewer than three.
+
+    The posterior of m on a grid, with ln(a) integrated out on another and the level c as a normal without bounds. The
+    bend is positive: losses that fall with the peak LR over the whole range say that the best lies above it.
+
+    Args:
+        log_peaks, log_losses: of the short runs that ended, shape (n,).
+        before: of the horizon's best peak, before the short runs.
+        carried: see :func:`to_horizon`.
+    """
+    if log_peaks.size < FEWEST:
+        return None
+    places = np.linspace(float(log_peaks.min()) - BEYOND, float(log_peaks.max()) + BEYOND, 241)
+    bends = BEND * np.exp(BEND_LOG_SD * np.linspace(-3.0, 3.0, 25))
+    losses = log_losses - log_losses.mean()
+    noise = math.hypot(NOISE, MISFIT * float(np.ptp(losses)))
+    shapes = (log_peaks[None, :] - places[:, None]) ** 2
+    shapes = shapes - shapes.mean(axis=1, keepdims=True)  # the level is free, so only differences tell
+    apart = losses - bends[None, :, None] * shapes[:, None, :]
+    logs = -0.5 * np.sum(apart**2, axis=2) / noise**2 - 0.5 * np.linspace(-3.0, 3.0, bends.size)[None, :] ** 2
+    logs -= 0.5 * (places[:, None] + carried.mean - before.mean) ** 2 / (before.sd**2 + carried.sd**2)
+    weights = np.exp(logs - logs.max()).sum(axis=1)
+    weights /= weights.sum()
+    mean = float(weights @ places)
+    sd = math.sqrt(float(weights @ (places - mean) ** 2))
+    return Middle(mean + carried.mean, math.hypot(sd, carried.sd))
+
+
+def to_horizon(length: int, horizon: int) -> Middle:
+    """What is added to the best ln(peak LR) of runs of `length` updates to have that of the horizon: mean and sd."""
+    stretch = math.log(horizon / length)
+    return Middle(-EXPONENT * stretch, EXPONENT_SD * stretch)
+
+
+def ended_runs(state: StudyState, runs: ShortRuns, fingerprints: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """ln(peak LR) and log loss at the end of the short runs that got there, each shape (n,)."""
+    found = []
+    for trial in state.trials:
+        if trial.kind != "search" or trial.fingerprint not in fingerprints:
+            continue
+        last = next((p for p in trial.points if p.step == runs.length), None)
+        if last is not None and 0 < last.loss < math.inf:
+            found.append((runs.log_peaks[fingerprints.index(trial.fingerprint)], math.log(last.loss)))
+    told = np.array(found).reshape(-1, 2)
+    return told[:, 0], told[:, 1]
