@@ -14,6 +14,7 @@ from autosched.report.summary import summarise
 from autosched.report.terminal_plot import terminal_plot
 from autosched.space.records import Space
 
+MOST_VALUES = 4  # of a list, shown whole
 LATEST = 8
 """Trials that `status_lines` names."""
 
@@ -90,11 +91,17 @@ def outcome_line(trial: TrialState) -> str:
 
 def describe(schedule: Mapping[str, Any]) -> str:
     """A schedule of a summary in one line, e.g. ``wsd(peak_lr=0.01, warmup_steps=30)``."""
-    params = {name: value for name, value in schedule["params"].items() if not isinstance(value, list)}
-    inside = ", ".join(
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in params.items()
-    )
+    inside = ", ".join(f"{name}={_parameter(value)}" for name, value in schedule["params"].items())
     return f"{schedule['family']}({inside})"
+
+
+def _parameter(value: Any) -> str:
+    """A parameter's value; of a long list its ends and its length."""
+    if not isinstance(value, list | tuple):
+        return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if len(value) <= MOST_VALUES:
+        return f"[{', '.join(map(_parameter, value))}]"
+    return f"[{_parameter(value[0])}, …, {_parameter(value[-1])}; {len(value)} values]"
 
 
 def gain_text(confirmation: Mapping[str, Any]) -> str | None:

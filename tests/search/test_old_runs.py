@@ -114,10 +114,19 @@ def test_another_models_runs_centre_the_design(tmp_path):
     space, empty = law_space(tmp_path), StudyState("s")
     prior = peak_prior(replace(space, warm_start=(other_model(),)))
     low, high = prior.quantile(1 / 3), prior.quantile(2 / 3)
-    found = math.log(LawController(replace(space, warm_start=(other_model(),)), {}).ask(empty).params["peak_lr"])
+    told, design = replace(space, warm_start=(other_model(),)), {"short_runs": 0}
+    found = math.log(LawController(told, design).ask(empty).params["peak_lr"])
     assert min(abs(found - low), abs(found - high)) < 0.1
-    cold = math.log(LawController(space, {}).ask(empty).params["peak_lr"])
+    cold = math.log(LawController(space, design).ask(empty).params["peak_lr"])
     assert min(abs(cold - low), abs(cold - high)) > 0.15
+
+
+def test_another_models_runs_centre_the_short_runs(tmp_path):
+    space, empty = law_space(tmp_path), StudyState("s")
+    told = replace(space, warm_start=(other_model(),))
+    prior = peak_prior(told)
+    found = math.log(LawController(told, {}).ask(empty).params["values"][0])
+    assert min(abs(found - prior.quantile(share)) for share in (1 / 6, 1 / 2, 5 / 6)) < 1e-6
 
 
 def test_the_prior_follows_the_rules_for_horizon_width_and_batch(tmp_path):
