@@ -224,11 +224,13 @@ def fit_auto(
     held = leave_out(kept, curves, options.fit, options.folds)
     loo = held.errors()
     weights = _weights([form.name for form, _ in kept], loo, len(curves))
-    told = {
-        "peak_error": _weighted(weights, held.peak_errors()),
-        "later_rate": _weighted(weights, held.later_rates()),
-    }
-    law = _assembled(kept, curves, options, _Decided(weights=weights, loo=loo, **told))
+    decided = _Decided(
+        weights=weights,
+        loo=loo,
+        peak_error=_weighted(weights, held.peak_errors()),
+        later_rate=_weighted(weights, held.later_rates()),
+    )
+    law = _assembled(kept, curves, options, decided)
     return replace(law, inflation=_inflation(law, held, curves, options))
 
 

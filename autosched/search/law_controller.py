@@ -51,8 +51,6 @@ INTERVAL = 0.9
 HOPELESS = 0.05
 ORIGINS = 6
 MOST_SEEN = 200
-COOLED = 0.3
-"""Scatter of an evaluation at the end of a cooldown, over that of those along a run: 0.003 and 0.007 on a byte GPT."""
 SHAPE_SD = 0.3
 """By how much the best ln(peak LR) of one shape lies off that of another, a short cooldown's below a long one's."""
 SAFE_SHARE = 0.2  # of the horizon: a run that got so far did not diverge at its peak
@@ -211,8 +209,8 @@ class LawController(Unstaged):
         ends = Ends(log_mean=ends.log_mean[rows], covariance=ends.covariance[np.ix_(rows, rows)])
         if candidates and not np.any(_sound(ends)):
             return None
-        chance = self._chances(state, ends, self._survival(state, candidates), self._tolerance(fitted))
-        chance = chance * self._prior_weights(state, candidates)
+        survival, weights = self._survival(state, candidates), self._prior_weights(state, candidates)
+        chance = self._chances(state, ends, survival, weights, self._tolerance(fitted))
         needs = np.array([max(candidate.needs(state), self._space.eval_every) for candidate in candidates])
         return _Scores(candidates, chance, np.where(free[rows], chance * self._space.horizon_steps / needs, -1.0))
 
@@ -244,10 +242,16 @@ class LawController(Unstaged):
 
     def _tolerance(self, fitted: Fitted) -> float:
         """Relative gap of final losses that does not count: the scatter of an evaluation hides smaller ones."""
-        return max(self._options.tolerance, COOLED * fitted.law.process.kernel.scatter)
+        return max(self._options.tolerance, fitted.law.process.kernel.scatter)
 
-    def _chances(self, state: StudyState, ends: Ends, survival: FloatArray, tolerance: float) -> FloatArray:
-        """Probability of each to be the best of all, complete trials included, within the tolerance."""
+    def _chances(
+        self, state: StudyState, ends: Ends, survival: FloatArray, weights: FloatArray, tolerance: float
+    ) -> FloatArray:
+        """Probability of each to be the best of all, complete trials included, within the tolerance.
+
+        Each draw lets those compete that survive, and whose peak LR is within what it takes for likely: it draws how
+        much weight a candidate must have. So one that is sure to win where it is unlikely leaves the others a chance.
+        """
         random = generator(self._space.seed, len(state.log), "law")
         sound = _sound(ends)
         mean = np.where(sound, ends.log_mean, np.inf)
@@ -255,6 +259,7 @@ class LawController(Unstaged):
         covariance = np.where(usable, ends.covariance, 0.0)
         draws = mean + _correlated(covariance, random.standard_normal((self._options.draws, mean.size)))
         draws = np.where(random.uniform(size=draws.shape) < survival, draws, np.inf)
+        draws = np.where(random.uniform(size=(len(draws), 1)) < weights, draws, np.inf)
         best = state.best_trial()
         least = draws.min(axis=1, initial=np.inf if best is None or best.value is None else float(np.log(best.value)))
         near = draws <= least[:, None] + tolerance
@@ -262,7 +267,7 @@ class LawController(Unstaged):
         return chance
 
     def _prior_weights(self, state: StudyState, candidates: list[Candidate]) -> FloatArray:
-        """What is left of each chance by where the best peak LR lies, 1 there.
+        """How likely each candidate's peak LR is the best by what is known beforehand, 1 for the likeliest.
 
         Short runs of this very model tell it to the end; other models' runs until a searched trial is complete.
         """

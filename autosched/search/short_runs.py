@@ -29,9 +29,9 @@ MOST_SHARE = 0.25
 """Of the horizon: where segments are longer, short runs are no bargain."""
 STAIRS = 32
 COOLDOWN, MOST_WARMUP = 0.5, 0.2  # shares of a short run
-NOISE, MISFIT = 0.004, 0.1
-"""Of a short run's final loss (log loss): its scatter; and how far losses are from a parabola, over their range."""
-BEND_LOG_SD = 1.0
+NOISE, MISFIT = 0.004, 0.2
+"""Of a short run's final log loss: its scatter, and its distance from a parabola over the squared range of all."""
+BEND_LOG_SD = 0.5
 """Of ln(a): short runs bend more than long ones, by 0.01 to 0.2."""
 BEYOND = 3.0
 """How far in ln(peak LR) beyond the short runs the best peak LR is looked for."""
@@ -105,7 +105,7 @@ def best_peak_told(log_peaks: FloatArray, log_losses: FloatArray, before: Middle
     places = np.linspace(float(log_peaks.min()) - BEYOND, float(log_peaks.max()) + BEYOND, 241)
     bends = BEND * np.exp(BEND_LOG_SD * np.linspace(-3.0, 3.0, 25))
     losses = log_losses - log_losses.mean()
-    noise = math.hypot(NOISE, MISFIT * float(np.ptp(losses)))
+    noise = math.hypot(NOISE, MISFIT * float(np.ptp(losses)) ** 2)
     shapes = (log_peaks[None, :] - places[:, None]) ** 2
     shapes = shapes - shapes.mean(axis=1, keepdims=True)  # the level is free, so only differences tell
     apart = losses - bends[None, :, None] * shapes[:, None, :]
