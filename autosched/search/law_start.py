@@ -37,6 +37,8 @@ FEWEST_RUNS = 2
 """Full runs that a budget must have before short runs are made."""
 FEWEST_TRIALS = 3
 """Trials that a budget must have for each short run."""
+ALONE = ("law", "none")
+"""Pruners beside which there are short runs: to those that compare losses at one update, a cooled run looks best."""
 
 
 class Start:
@@ -135,7 +137,7 @@ class Start:
         steps = math.inf if space.budget.steps is None else space.budget.steps
         trials = math.inf if space.budget.trials is None else space.budget.trials
         small = steps < FEWEST_RUNS * space.horizon_steps or trials < FEWEST_TRIALS * count
-        if space.candidates or not count or small or self._knows_peaks():
+        if space.candidates or not count or small or space.pruner.name not in ALONE or self._knows_peaks():
             return None
         pool = self._pool()
         peaks = np.unique(pool.asked.features[:, 0])

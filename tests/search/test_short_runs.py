@@ -130,8 +130,16 @@ def test_a_whole_run_follows_at_once(study):
     assert first.status == "complete"
 
 
-@pytest.mark.parametrize("changes", [{"options": {"short_runs": 0}}, {"budget": Budget(steps=380)}])
-def test_there_are_none_where_nobody_wants_them_or_the_budget_is_small(tmp_path, changes):
-    given = {"controller": Component(name="law", options=changes.get("options", {}))}
-    space = wsd_space(tmp_path, **given, pruner=LAW, budget=changes.get("budget", Budget(steps=600)), confirm=Confirm())
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"controller": Component(name="law", options={"short_runs": 0})},
+        {"budget": Budget(steps=380)},
+        {"budget": Budget(trials=8)},
+        {"pruner": Component(name="median")},
+    ],
+)
+def test_there_are_none_where_they_are_not_wanted_or_would_mislead_or_the_budget_is_small(tmp_path, changes):
+    given = {"controller": LAW, "pruner": LAW, "budget": Budget(steps=600), "confirm": Confirm(), **changes}
+    space = wsd_space(tmp_path, **given)
     assert all(trial.family != FAMILY for trial in Study(space).run().trials)
