@@ -25,6 +25,8 @@ TRANSIENT_POWER = 2.0  # above it, runs are mostly transient
 REACH = 0.9  # of a step: a run that was seen this far tells about it
 PER_PEAK = 3.0
 """E-folds in updates that one in ln(peak LR) is worth; 1, 2 and 3 were tried on short runs of a byte GPT."""
+BETWEEN = 0.3
+"""Of a lag that is left between two peak LRs that were seen as far."""
 ENOUGH = 0.2  # change of the power that no longer matters
 
 
@@ -93,12 +95,18 @@ def lags(points: RunPoints, log_peaks: FloatArray, log_steps: FloatArray) -> Flo
 
     The least over runs of (e-folds beyond where the run got to) + `PER_PEAK` x (distance in ln(peak LR)): a run of
     another peak LR that was seen to the end tells as much as one of the same that was seen so many e-folds less far.
+    Beyond the longest run of all it does not grow, and between two peak LRs that were seen as far there is less of it:
+    what the long runs show is in the fit.
 
     Args:
         points: what was fitted.
         log_peaks, log_steps: of the forecasts, shape (n,).
     """
     peaks, seen = points.features[:, 0], points.features[:, 4]
-    beyond = np.maximum(log_steps[:, None] - seen[None, :] + np.log(REACH), 0.0)
+    asked = np.minimum(log_steps, seen.max())  # what lies beyond all runs is no lag behind any
+    beyond = np.maximum(asked[:, None] - seen[None, :] + np.log(REACH), 0.0)
     distance: FloatArray = (beyond + PER_PEAK * np.abs(log_peaks[:, None] - peaks[None, :])).min(axis=1)
-    return distance
+    as_far = beyond <= 0
+    low, high = np.where(as_far, peaks, np.inf).min(axis=1), np.where(as_far, peaks, -np.inf).max(axis=1)
+    between: FloatArray = np.where((low <= log_peaks) & (log_peaks <= high), BETWEEN * distance, distance)
+    return between

@@ -211,7 +211,7 @@ def test_a_tiny_benchmark_runs_and_a_second_call_trains_nothing(tmp_path: Path, 
     needed = {"trainer", "method", "seed", "workers", "total_steps", "committed_steps", "final_loss", "seconds"}
     assert all(needed <= row.keys() for row in told["results"])
     trained = [row for row in told["results"] if row["trainer"] in ("gpt", "vision")]
-    assert len(trained) == 2 * 5
+    assert len(trained) == 2 * 6
     assert all(row["committed_steps"] <= row["total_steps"] <= 190 for row in trained)
     assert all(row["final_loss"] > 0 for row in trained)
     assert {row["tuning_steps"] for row in trained if row["method"] == "cosine, best of 1"} == {190}

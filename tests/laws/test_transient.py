@@ -8,7 +8,7 @@ from autosched.laws.fit import FitOptions
 from autosched.laws.functional import FunctionalForm, FunctionalLaw, Units
 from autosched.laws.residual import RunPoints
 from autosched.laws.robust import Robustness
-from autosched.laws.transient import PER_PEAK, lags, late_power, novelties, transient_options
+from autosched.laws.transient import BETWEEN, PER_PEAK, lags, late_power, novelties, transient_options
 from autosched.schedules.registry import build
 
 OPTIONS = FitOptions(robustness=Robustness(delta=1e-2, noise=1e-2), first_share=0.1, late_power=1.0)
@@ -88,8 +88,8 @@ def test_a_longer_run_is_new_only_after_a_transient():
 
 def test_a_forecast_lags_behind_the_longest_run_of_its_peak_lr():
     points = seen((1e-3, 1000), (4e-3, 250))
-    asked = np.log([1e-3, 4e-3]), np.log([4000.0, 1000.0])
-    assert lags(points, *asked) == pytest.approx(np.log([3.6, 3.6]))  # 4 times as far, less a tenth
+    asked = np.log([4e-3, 1e-3, 4e-3]), np.log([1000.0, 4000.0, 4000.0])
+    assert lags(points, *asked) == pytest.approx([np.log(3.6), 0.0, np.log(3.6)])  # 4 times as far, less a tenth
 
 
 def test_a_run_that_was_seen_to_the_end_tells_of_peaks_near_its_own():
@@ -99,3 +99,10 @@ def test_a_run_that_was_seen_to_the_end_tells_of_peaks_near_its_own():
     assert at == 0.0
     assert near == pytest.approx(PER_PEAK * np.log(1.1))
     assert far == pytest.approx(min(PER_PEAK * np.log(4.0), np.log(90.0)))
+
+
+def test_less_lags_between_peaks_that_were_seen_as_far():
+    points = seen((1e-3, 1000), (4e-3, 1000))
+    between, beyond = lags(points, np.log([2e-3, 8e-3]), np.full(2, np.log(1000.0)))
+    assert beyond == pytest.approx(PER_PEAK * np.log(2.0))
+    assert between == pytest.approx(BETWEEN * beyond)
