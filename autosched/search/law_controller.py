@@ -43,7 +43,7 @@ from autosched.search.law_options import LawOptions
 from autosched.search.law_start import Start
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.protocols import Proposal, Thaw, Unstaged
-from autosched.search.room import room_for, trials_left
+from autosched.search.room import has_room, trials_left
 from autosched.space.records import Component, Space
 
 MOST_STOPPED = 24
@@ -303,8 +303,7 @@ class LawController(Unstaged):
         return self._fits(state, candidate.needs(state) - promised)
 
     def _fits(self, state: StudyState, needs: int) -> bool:
-        room = room_for(self._space, state)
-        return room is None or needs <= room
+        return has_room(self._space, state, needs)
 
 
 def taken_up_at(state: StudyState, trial: int) -> int:

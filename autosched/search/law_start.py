@@ -26,7 +26,7 @@ from autosched.search.law_candidates import Candidate, Candidates
 from autosched.search.law_options import LawOptions
 from autosched.search.old_runs import peak_prior
 from autosched.search.protocols import Proposal, Thaw
-from autosched.search.room import room_for
+from autosched.search.room import has_room
 from autosched.search.short_runs import FAMILY, ShortRuns, best_peak_told, ended_runs, planned, to_horizon
 from autosched.space.records import Space
 from autosched.transfer import PeakPrior
@@ -236,5 +236,4 @@ class Start:
         return any(doubt >= self._options.trusted for doubt in doubts)
 
     def _fits(self, state: StudyState, needs: int) -> bool:
-        room = room_for(self._space, state)
-        return room is None or needs <= room
+        return has_room(self._space, state, needs)

@@ -21,6 +21,12 @@ def room_for(space: Space, state: StudyState) -> int | None:
     return space.budget.steps - state.steps_scheduled - promised
 
 
+def has_room(space: Space, state: StudyState, needs: int) -> bool:
+    """Whether the budget has room for so many updates."""
+    room = room_for(space, state)
+    return room is None or needs <= room
+
+
 def _open_steps(space: Space, state: StudyState, number: int) -> int:
     """Updates of a running trial that are not scheduled yet."""
     trial = state.trials[number]
