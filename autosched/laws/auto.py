@@ -99,7 +99,7 @@ class AutoLaw:
         forms, fits, weights: the laws, in one order; weights sum to 1.
         loo: leave-one-curve-out error of each law, root mean square of log residuals.
         peak_error: the same of the stack over curves of peak LRs that were left out altogether; NaN when untested.
-        later_rate: how wrong it was about a run that was left out and went on beyond all others, per e-fold; or NaN.
+        later_rate: how wrong fits to the shorter runs are about the ends of the longest, per e-fold in updates; or NaN.
         process: over the fitted curves, run i being curve i.
         inflation: factor of all standard deviations.
         names: of the fitted curves.

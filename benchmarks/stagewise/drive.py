@@ -90,6 +90,13 @@ class Desk:
             self.look(trained + 1)
         return loss
 
+    def follow(self, lrs: FloatArray, *, trained: int | None) -> int:
+        """Updates with these LRs until the run diverges; how many were made. `trained` as in :meth:`update`."""
+        for done, lr in enumerate(lrs.tolist()):
+            if math.isnan(self.update(lr, trained=None if trained is None else trained + done)):
+                return done
+        return len(lrs)
+
     def path(self, lrs: FloatArray) -> dict[str, list[float]] | None:
         """What was looked at, or None."""
         if not self.every:
@@ -107,11 +114,8 @@ class Desk:
 def run_schedule(trainer: Trainer, lrs: FloatArray, *, peak: float, every: int = 0) -> Run:
     """Train with given LRs to the end, or until it diverges."""
     trainer.start()
-    desk, done = Desk(trainer, every), 0
-    for lr in lrs.tolist():
-        if math.isnan(desk.update(lr, trained=done)):
-            break
-        done += 1
+    desk = Desk(trainer, every)
+    done = desk.follow(lrs, trained=0)
     seconds, whole = desk.seconds, done == len(lrs)
     return Run(
         total_steps=done,
@@ -136,9 +140,7 @@ def run_searched(trainer: Trainer, lrs: Sequence[float], *, warmup: int, total: 
     for lr in lrs:
         desk.restore(start)
         path = build("constant", {"peak_lr": lr, "warmup_steps": min(warmup, each - 1)}, steps=each).lrs
-        done = 0
-        while done < each and not math.isnan(desk.update(float(path[done]), trained=None)):
-            done += 1
+        done = desk.follow(path, trained=None)
         trained += done
         if done == each:
             found.append((desk.trainer.evaluate(), lr, desk.saved()))
@@ -147,9 +149,8 @@ def run_searched(trainer: Trainer, lrs: Sequence[float], *, warmup: int, total: 
         return Run(total_steps=trained, committed_steps=0, final_loss=None, seconds=desk.seconds, lrs=(), note=note)
     _, best, checkpoint = min(found, key=lambda one: one[:2])
     desk.restore(checkpoint)
-    done = each
-    while trained < total and not math.isnan(desk.update(best, trained=trained)):
-        done, trained = done + 1, trained + 1
+    went_on = desk.follow(np.full(total - trained, best), trained=trained)
+    done, trained = each + went_on, trained + went_on
     whole, seconds = trained == total, desk.seconds
     return Run(
         total_steps=trained,
@@ -230,12 +231,9 @@ def _train(desk: Desk, settings: Settings, state: State, work: Work) -> Seen:
 
 def _cut_short(desk: Desk, state: State, work: Work, total: int) -> Run:
     """Train what the total has room for, if it would be committed."""
-    room, done = total - state.trained, 0
+    room = total - state.trained
     lrs = work.lrs[: 0 if work.kind in SEARCHED else room]
-    for lr in lrs.tolist():
-        if math.isnan(desk.update(lr, trained=state.trained + done)):
-            break
-        done += 1
+    done = desk.follow(lrs, trained=state.trained)
     seconds, whole = desk.seconds, done == len(lrs)
     begun = np.full(max(0, work.start - state.position), work.lr) if work.kind == "commit" else np.empty(0)
     return Run(
