@@ -1,0 +1,13 @@
+"""`kill -9` of the driver at random moments: the end is the uninterrupted study's."""
+
+from pathlib import Path
+
+import pytest
+from killed_study import calm_study, kill_at_random_moments
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path) -> None:
+    calm = calm_study(tmp_path / "calm")
+    kill_at_random_moments(tmp_path / "killed", calm, "local", kills=15)

@@ -1,0 +1,14 @@
+"""`kill -9` of the driver and of Ray's workers at random moments: the end is the uninterrupted study's."""
+
+from pathlib import Path
+
+import pytest
+from killed_study import calm_study, kill_at_random_moments
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(600)
+def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path) -> None:
+    calm = calm_study(tmp_path / "calm")
+    kill_at_random_moments(tmp_path / "killed", calm, "ray", kills=10)
