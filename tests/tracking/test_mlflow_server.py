@@ -59,7 +59,7 @@ class Server:
         assert process.stderr is not None
         with process.stderr as log:
             for line in log:
-                if "Application startup complete" in line:
+                if "Uvicorn running on" in line:  # the port answers only now
                     ready.set()
 
     def kill(self) -> None:
