@@ -43,7 +43,7 @@ INFLATION_PRIOR = 4.0
 UNTESTED_INFLATION = 2.0  # too few curves to leave one out
 
 
-LEAST_INFLATION = 0.7
+LEAST_INFLATION = 0.8
 RESIDUAL_STRIDE = 4
 ALIKE_PEAKS = 1.0
 """Difference in ln(peak LR) over which errors of later ends become independent."""
@@ -99,7 +99,7 @@ class AutoLaw:
         forms, fits, weights: the laws, in one order; weights sum to 1.
         loo: leave-one-curve-out error of each law, root mean square of log residuals.
         peak_error: the same of the stack over curves of peak LRs that were left out altogether; NaN when untested.
-        later_rate: how wrong fits to the shorter runs are about the ends of the longest, per e-fold in updates; or NaN.
+        later_rate: how wrong fits are about the ends of long runs that they do not have, per e-fold of lag; or NaN.
         process: over the fitted curves, run i being curve i.
         inflation: factor of all standard deviations.
         names: of the fitted curves.
@@ -160,9 +160,7 @@ class AutoLaw:
         """Relative standard deviation for being out of what was fitted, shape of `steps`; see :mod:`.transient`."""
         log_peak = np.log(max(schedule.peak_lr, 1e-300))
         ways = self._peak_error * novelties(self.process.points, log_peak, steps, self._transient)
-        lag = self._later_rate * lags(
-            self.process.points, np.full(steps.size, log_peak), np.log(np.maximum(steps, 1.0))
-        )
+        lag = self._lag(np.full(steps.size, log_peak), np.log(np.maximum(steps, 1.0)))
         spread: FloatArray = np.sqrt(np.sum(ways**2, axis=0) + lag**2)
         return spread
 
@@ -177,10 +175,15 @@ class AutoLaw:
         ways = np.array(
             [novelties(points, p, s[-1:], self._transient)[:, 0] for p, (_, s) in zip(log_peaks, asked, strict=True)]
         )
-        lag = self._later_rate * lags(points, log_peaks, log_steps)
+        lag = self._lag(log_peaks, log_steps)
         alike = np.exp(-np.abs(log_peaks[:, None] - log_peaks[None, :]) / ALIKE_PEAKS)
         covariance: FloatArray = self._peak_error**2 * ways @ ways.T + np.outer(lag, lag) * alike
         return covariance
+
+    def _lag(self, log_peaks: FloatArray, log_steps: FloatArray) -> FloatArray:
+        features = self.process.points.features
+        spread: FloatArray = self._later_rate * lags(features[:, 0], features[:, 4], log_peaks, log_steps)
+        return spread
 
     @property
     def _peak_error(self) -> float:
@@ -228,7 +231,7 @@ def fit_auto(
         weights=weights,
         loo=loo,
         peak_error=_weighted(weights, held.peak_errors()),
-        later_rate=_weighted(weights, held.later_rates()),
+        later_rate=_weighted(weights, held.later_rates),
     )
     law = _assembled(kept, curves, options, decided)
     return replace(law, inflation=_inflation(law, held, curves, options))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from autosched.curves.curve import Curve
 from autosched.laws.fit import FitOptions, LawFit, fit_law, fitted_part
 from autosched.laws.form import LawForm
+from autosched.laws.transient import lags
 from autosched.schedules.schedule import FloatArray
 
 FEWEST_CURVES = 3
@@ -18,6 +20,11 @@ FEWEST_SHORTER = 2
 HELD_POINTS = 24
 REACH = 1.1
 """Of the longest other curve: how far a curve that is left out is looked at."""
+LONG = 0.5
+"""Of the longest curve: the ends of curves that got so far tell of later ends, the others are the short ones."""
+LEAST_LAG = 0.3
+"""E-folds: an error over less is mostly scatter."""
+LEAST_LR = 1e-300  # a schedule of zeros has a logarithm too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +36,15 @@ class LeftOut:
         fits: per fold, per law, the fit without them; None where it failed.
         residuals: per law, log residuals on all left-out curves; infinite where its fit failed or predicts a loss <= 0.
         at_new_peaks: per law, root mean square residual of each left-out curve whose peak LR no curve of its fit had.
-        later: per law, log residuals at the ends of the longest curves by a fit to the shorter ones, per e-fold in
-        updates between them.
+        later_rates: per law, the error at the ends of long curves that a fit does not have, per e-fold of lag
+            (:func:`autosched.laws.transient.lags`), shape (laws,); NaN when untested.
     """
 
     folds: tuple[tuple[int, ...], ...]
     fits: tuple[tuple[LawFit | None, ...], ...]
     residuals: tuple[FloatArray, ...]
     at_new_peaks: tuple[FloatArray, ...]
-    later: tuple[FloatArray, ...]
+    later_rates: FloatArray
 
     def errors(self) -> FloatArray:
         """Root mean square residual of each law; NaN when there were too few curves."""
@@ -51,14 +58,6 @@ class LeftOut:
         told = _sizes(self.at_new_peaks)
         return np.where(np.isnan(told), self.errors(), told)
 
-    def later_rates(self) -> FloatArray:
-        """Root mean square residual of each law per e-fold in updates that it had to extrapolate; NaN when untested.
-
-        How wrong the short runs would have been about the ends of the long ones: of peak LRs that were seen in short
-        runs only, no more is known.
-        """
-        return _sizes(self.later)
-
 
 def leave_out(
     kept: Sequence[tuple[LawForm[Any], LawFit]], curves: Sequence[Curve], options: FitOptions, most_folds: int
@@ -66,53 +65,83 @@ def leave_out(
     """Refit each law without each curve (each group of curves when there are more than `most_folds`), warm-started."""
     if len(curves) < FEWEST_CURVES:
         none = tuple(np.zeros(0) for _ in kept)
-        return LeftOut(folds=(), fits=(), residuals=none, at_new_peaks=none, later=none)
+        untested = np.full(len(kept), np.nan)
+        return LeftOut(folds=(), fits=(), residuals=none, at_new_peaks=none, later_rates=untested)
     count = min(len(curves), most_folds)
     folds = tuple(tuple(range(first, len(curves), count)) for first in range(count))
     fits: list[tuple[LawFit | None, ...]] = []
     residuals: list[list[FloatArray]] = [[] for _ in kept]
     at_new_peaks: list[list[float]] = [[] for _ in kept]
+    long = LONG * max(_reach(curve) for curve in curves)
+    ends: list[list[float]] = [[] for _ in kept]
+    behind: list[float] = []
     for fold in folds:
         rest = [curve for i, curve in enumerate(curves) if i not in fold]
         peaks = {curve.schedule.peak_lr for curve in rest}
+        held = [within_reach(spread(curves[i], HELD_POINTS, options.first_share), rest) for i in fold]
+        telling = [_tells(curve, rest, long) for curve in held]
+        behind += [lag for lag in telling if lag > 0]
         row: list[LawFit | None] = []
         for law, (form, whole) in enumerate(kept):
             fit = fit_law(form, rest, options, start=whole.logs)
             row.append(fit if isinstance(fit, LawFit) else None)
-            for i in fold:
-                held = within_reach(spread(curves[i], HELD_POINTS, options.first_share), rest)
-                found = _residuals(form, row[-1], held)
+            for curve, lag in zip(held, telling, strict=True):
+                found = _residuals(form, row[-1], curve)
                 residuals[law].append(found)
-                if found.size and curves[i].schedule.peak_lr not in peaks:
+                if found.size and curve.schedule.peak_lr not in peaks:
                     at_new_peaks[law].append(float(np.sqrt(np.mean(found**2))))
+                if lag > 0:
+                    ends[law].append(float(found[-1]))
         fits.append(tuple(row))
     return LeftOut(
         folds=folds,
         fits=tuple(fits),
         residuals=tuple(np.concatenate(r) for r in residuals),
         at_new_peaks=tuple(np.array(r) for r in at_new_peaks),
-        later=_later(kept, curves, options),
+        later_rates=_rates(ends, behind) if behind else _told_by_shorter(kept, curves, options),
     )
 
 
-def _later(
+def _told_by_shorter(
     kept: Sequence[tuple[LawForm[Any], LawFit]], curves: Sequence[Curve], options: FitOptions
-) -> tuple[FloatArray, ...]:
-    """What fits to the shorter curves say of the ends of the longest; empty when too few are shorter."""
-    reaches = np.array([float(curve.steps[-1]) if curve.steps.size else 0.0 for curve in curves])
-    longest = float(reaches.max())
-    shorter = [curve for curve, reach in zip(curves, reaches, strict=True) if 0 < reach * REACH < longest]
-    ends = [_end(curve) for curve, reach in zip(curves, reaches, strict=True) if reach * REACH >= longest]
+) -> FloatArray:
+    """The rates where only one peak LR was seen far: what fits to the short curves say of the ends of the longest.
+
+    Short curves are those of at most half its updates, so that little is divided by no tiny lag; NaN with too few.
+    """
+    longest = max(_reach(curve) for curve in curves)
+    shorter = [curve for curve in curves if 0 < _reach(curve) <= LONG * longest]
+    ends = [_end(curve) for curve in curves if _reach(curve) * REACH >= longest]
     if len(shorter) < FEWEST_SHORTER:
-        return tuple(np.zeros(0) for _ in kept)
-    seen = max(float(curve.steps[-1]) for curve in shorter)
+        return np.full(len(kept), np.nan)
+    seen = max(_reach(curve) for curve in shorter)
     found = []
     for form, whole in kept:
         fit = fit_law(form, shorter, options, start=whole.logs)
         sound = fit if isinstance(fit, LawFit) else None
-        residuals = np.concatenate([_residuals(form, sound, end) for end in ends])
-        found.append(residuals / np.log([end.steps[0] / seen for end in ends]))
-    return tuple(found)
+        found.append([float(_residuals(form, sound, end)[0]) for end in ends])
+    return _rates(found, [math.log(_reach(end) / seen) for end in ends])
+
+
+def _rates(residuals: Sequence[Sequence[float]], behind: Sequence[float]) -> FloatArray:
+    """Of each law the root mean square residual over the root mean square lag."""
+    squares = np.array([np.sum(np.square(row)) for row in residuals])
+    rates: FloatArray = np.sqrt(squares / np.sum(np.square(behind)))
+    return rates
+
+
+def _tells(curve: Curve, others: Sequence[Curve], long: float) -> float:
+    """E-folds by which a curve's end lies beyond what the others show; 0 where it tells nothing of later ends.
+
+    Those of short curves do not, nor those of about the peak LR of another: an error over a tiny lag is no rate.
+    """
+    if _reach(curve) < max(long, 1.0):
+        return 0.0
+    seen = [other for other in others if other.steps.size]
+    peaks = np.log([max(other.schedule.peak_lr, LEAST_LR) for other in [*seen, curve]])
+    reaches = np.log([_reach(other) for other in [*seen, curve]])
+    lag = float(lags(peaks[:-1], reaches[:-1], peaks[-1:], reaches[-1:])[0])
+    return lag if lag >= LEAST_LAG else 0.0
 
 
 def within_reach(curve: Curve, others: Sequence[Curve]) -> Curve:
@@ -136,6 +165,11 @@ def spread(curve: Curve, most: int, first_share: float) -> Curve:
     return Curve(schedule=part.schedule, steps=part.steps[rows], losses=part.losses[rows], name=part.name)
 
 
+def _reach(curve: Curve) -> float:
+    """Updates that a curve has got to; 0 without points."""
+    return float(curve.steps[-1]) if curve.steps.size else 0.0
+
+
 def _end(curve: Curve) -> Curve:
     """The last point of a curve."""
     return Curve(schedule=curve.schedule, steps=curve.steps[-1:], losses=curve.losses[-1:], name=curve.name)
@@ -148,7 +182,7 @@ def _sizes(residuals: Sequence[FloatArray]) -> FloatArray:
 
 def seen_share(curve: Curve) -> float:
     """Share of its horizon that a curve has reached; 0 without points."""
-    return float(curve.steps[-1]) / curve.schedule.steps if curve.steps.size else 0.0
+    return _reach(curve) / curve.schedule.steps
 
 
 def _residuals(form: LawForm[Any], fit: LawFit | None, curve: Curve) -> FloatArray:

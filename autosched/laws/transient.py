@@ -90,7 +90,7 @@ def novelties(points: RunPoints, log_peak: float, steps: FloatArray, transient: 
     return np.stack([np.maximum(log_peak - high, 0.0), np.maximum(low - log_peak, 0.0), later])
 
 
-def lags(points: RunPoints, log_peaks: FloatArray, log_steps: FloatArray) -> FloatArray:
+def lags(peaks: FloatArray, seen: FloatArray, log_peaks: FloatArray, log_steps: FloatArray) -> FloatArray:
     """How many e-folds in updates forecasts lie beyond what was seen at about their peak LR, shape (n,).
 
     The least over runs of (e-folds beyond where the run got to) + `PER_PEAK` x (distance in ln(peak LR)): a run of
@@ -99,10 +99,9 @@ def lags(points: RunPoints, log_peaks: FloatArray, log_steps: FloatArray) -> Flo
     what the long runs show is in the fit.
 
     Args:
-        points: what was fitted.
+        peaks, seen: ln(peak LR) and ln(updates) of what was fitted, each shape (p,), p >= 1.
         log_peaks, log_steps: of the forecasts, shape (n,).
     """
-    peaks, seen = points.features[:, 0], points.features[:, 4]
     asked = np.minimum(log_steps, seen.max())  # what lies beyond all runs is no lag behind any
     beyond = np.maximum(asked[:, None] - seen[None, :] + np.log(REACH), 0.0)
     distance: FloatArray = (beyond + PER_PEAK * np.abs(log_peaks[:, None] - peaks[None, :])).min(axis=1)

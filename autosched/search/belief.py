@@ -9,7 +9,7 @@ a belief that is made anew finds what the old one had found.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -59,9 +59,11 @@ class Belief:
 
     Args:
         space: gives the horizon, the segments' lengths, and the old runs that are known beforehand.
+        short: gives the fingerprints of runs that end before the horizon and their updates; called late.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, short: Callable[[], Mapping[str, int]] = dict) -> None:
+        self._short = short
         self._horizon, self._every = space.horizon_steps, space.checkpoint_every
         self._space = space
         self._old: Sequence[Curve] | None = None
@@ -138,8 +140,9 @@ class Belief:
 
     def _curve(self, reach: _Reach, *, after: int) -> Curve:
         seen = [p for p in reach.trial.points if after < p.step <= reach.step and 0 < p.loss < np.inf]
+        schedule, short = self.schedule(reach.trial), self._short().get(reach.trial.fingerprint)
         curve = Curve(
-            schedule=self.schedule(reach.trial),
+            schedule=schedule if short is None else Schedule(schedule.lrs[:short]),
             steps=np.array([p.step for p in seen], dtype=np.float64),
             losses=np.array([p.loss for p in seen], dtype=np.float64),
             name=f"trial {reach.trial.number}",

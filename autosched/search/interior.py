@@ -5,10 +5,13 @@ Over ln(peak LR) the log of the final loss bends upwards, on recorded runs by 0.
 
     ln L = c + b x + a x**2 + g(shape) + h(x, shape),    x = ln(peak LR) - middle of the range
 
-with a normal prior on each: c is free, a = 0.012 +- 0.008, b = -2 a x* with the least x* about the middle, and g and h
-smooth. A law that was shown few peak LRs extrapolates its slope beyond them without that bend, and says so by a large
-variance there. Its forecast of the ends of many runs, a joint normal, is taken as one noisy reading of ``ln L``; the
-posterior is the law's where it is sure, and bends where it is not.
+with a normal prior on each: c is free, a = 0.012 +- 0.008, b = -2 a x* with the least x* about the middle, g and h
+smooth, and 0.01 of its own for every schedule, because the rest is no exact truth: without that, a law that is sure of
+differences which the smooth parts do not have would see all its ends moved together, by as much as 0.02.
+
+A law that was shown few peak LRs extrapolates its slope beyond them without that bend, and says so by a large variance
+there. Its forecast of the ends of many runs, a joint normal, is taken as one noisy reading of ``ln L``; the posterior
+is the law's where it is sure, and bends where it is not.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ BEND, BEND_SD = 0.012, 0.008
 SHARE_OF_RANGE = 0.25
 """Standard deviation of the best ln(peak LR) about the middle, as a share of the range."""
 FREE = 10.0  # standard deviation of what is not known at all, log loss
-SHAPES, BOTH = 0.1, 0.03  # standard deviation of g and h, log loss
+SHAPES, BOTH, OWN = 0.1, 0.03, 0.01  # standard deviation of g, of h, and of each schedule's own part, log loss
 LENGTHS = np.array([1.0, 0.35, 0.35])
 _JITTER = 1e-9
 
@@ -85,5 +88,6 @@ def prior(features: FloatArray, middle: Middle) -> tuple[FloatArray, FloatArray]
         + BEND_SD**2 * np.outer(x**2, x**2)
         + SHAPES**2 * np.exp(-0.5 * shape_gaps)
         + BOTH**2 * np.exp(-0.5 * (shape_gaps + peak_gaps))
+        + OWN**2 * np.eye(x.size)
     )
     return BEND * x**2, covariance

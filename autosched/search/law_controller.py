@@ -1,22 +1,20 @@
-"""The law-guided search: at every free worker, train what is likeliest to be the best per update it still needs.
+"""The law-guided search: at every free worker, train what promises most per update it still needs.
 
 All candidates' final losses are one joint normal: the stacked law's mean and uncertainty with the Gaussian process of
-its residual, conditioned on every curve of the study, whole or partial (:mod:`autosched.laws.ends`). With joint draws
-y of it, and needs_i the updates of candidate i that nobody has trained yet::
+its residual, conditioned on every curve of the study, whole or partial (:mod:`autosched.laws.ends`). By joint draws of
+it, a candidate is worth its chance to be (nearly) the best, or its expected improvement on the best complete run where
+short runs have told the place of the best peak LR (:mod:`autosched.search.acquisition`)::
 
-    score_i = P( y_i <= min_j y_j * (1 + tolerance) ) / needs_i,   the tolerance at least the scatter of an evaluation
+    score_i = worth_i / needs_i,    needs_i the updates of candidate i that nobody has trained yet
 
 The best by this score is started, or thawed when it was stopped before. After every segment of a running trial the
 scores are looked at again, and the trial is paused when another one promises more: a paused trial costs nothing to
-take up again, so the search moves between partial runs as freely as the law changes its mind. Completed trials are
-known losses among the draws. Divergence is a constraint of its own (:mod:`autosched.search.divergence`).
+take up again, so the search moves between partial runs as freely as the law changes its mind. Divergence is a
+constraint of its own (:mod:`autosched.search.divergence`).
 
-At the start the law knows nothing of this model: a few trials of different peak LRs are trained a little first, unless
-old runs of the same model show the effect of the peak (:mod:`autosched.search.old_runs`). Where the law then forecasts
-left-out curves badly, or losses scatter much, as in short runs, its early forecasts of ends are worth little: a
-schedule in the middle of the space is trained to its end, which shows the law a whole run and is a fair one itself.
-Where no law can be fitted, TPE proposes, and every trial is trained as the pruner allows. Ways that were tried and what
-they gave are in ``docs/search.md``.
+What is trained before the law is followed is :mod:`autosched.search.law_start`'s matter. Where no law can be fitted,
+TPE proposes, and every trial is trained as the pruner allows. Ways that were tried and what they gave are in
+``docs/search.md``.
 """
 
 from __future__ import annotations
@@ -35,6 +33,7 @@ from autosched.ledger.records import Decision, Forecast
 from autosched.ledger.state import StudyState
 from autosched.randomness import generator
 from autosched.schedules.schedule import FloatArray
+from autosched.search.acquisition import chances, gains, joint_draws, sound
 from autosched.search.belief import Belief, Fitted
 from autosched.search.divergence import boundary
 from autosched.search.interior import with_interior_best
@@ -54,7 +53,6 @@ MOST_SEEN = 200
 SHAPE_SD = 0.3
 """By how much the best ln(peak LR) of one shape lies off that of another, a short cooldown's below a long one's."""
 SAFE_SHARE = 0.2  # of the horizon: a run that got so far did not diverge at its peak
-_JITTER = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,12 +61,20 @@ class _Scores:
 
     Attributes:
         chance: of being (nearly) the best, shape (n,).
-        score: chance per share of the horizon that is still needed, shape (n,).
+        gain: expected improvement, log loss, shape (n,); None where the chance counts.
+        score: gain or chance per share of the horizon that is still needed, shape (n,).
     """
 
     candidates: list[Candidate]
     chance: FloatArray
+    gain: FloatArray | None
     score: FloatArray
+
+    def said(self, better: int, worse: int) -> str:
+        """How much one promises, and another, for a person."""
+        if self.gain is None:
+            return f"{self.chance[better]:.0%} against {self.chance[worse]:.0%} to be the best"
+        return f"an expected improvement of {self.gain[better]:.3%} against {self.gain[worse]:.3%}"
 
     def best(self) -> int | None:
         """The candidate of the highest score; None when none may be chosen."""
@@ -90,7 +96,7 @@ class LawController(Unstaged):
 
     def __init__(self, space: Space, options: Mapping[str, Any]) -> None:
         self._space, self._options = space, LawOptions.of(options)
-        self._belief = Belief(space)
+        self._belief = Belief(space, self._short_ends)
         self._candidates: Candidates | None = None
         self._start = Start(space, self._options, self._belief, self._pool)
         self._fallback: OptunaController | None = None
@@ -130,6 +136,11 @@ class LawController(Unstaged):
         step = state.trials[trial].step
         return Forecast(mean=float(end.mean[0]), low=float(low[0]), high=float(high[0]), law=AutoLaw.name, step=step)
 
+    def has_seen(self, state: StudyState, trial: int) -> bool:
+        """Whether losses of this trial are among those the law is fitted to; its first ones are not."""
+        fitted = self._belief.at(state)
+        return isinstance(fitted, Fitted) and trial in fitted.runs
+
     def chance(self, state: StudyState, trial: int) -> float:
         """A running trial's chance to be (nearly) the best of all, by all that is known; 0 while nothing is."""
         scores = self._scores(state, trial)
@@ -145,7 +156,12 @@ class LawController(Unstaged):
         return self._outdone(state, trial)
 
     def _outdone(self, state: StudyState, trial: int) -> Decision | None:
-        """A pause when another candidate promises more than a running trial, which has had its stretch."""
+        """A pause when another candidate promises more than a running trial, which has had its stretch.
+
+        One that has shown the law nothing yet goes on: in its first updates all are alike to it.
+        """
+        if not self.has_seen(state, trial):
+            return None
         if state.trials[trial].step - taken_up_at(state, trial) < self._options.stretch * self._space.horizon_steps:
             return None
         scores = self._scores(state, trial)
@@ -157,8 +173,7 @@ class LawController(Unstaged):
             return None
         other = scores.candidates[best]
         name = f"trial {other.trial}" if other.trial is not None else f"a new {other.spec.family}"
-        reason = f"{name} promises more: {scores.chance[best]:.0%} against {scores.chance[own]:.0%} to be the best"
-        return Decision(action="pause", reason=reason)
+        return Decision(action="pause", reason=f"{name} promises more: {scores.said(best, own)}")
 
     # -- the design -------------------------------------------------------------------------------------------------
 
@@ -172,6 +187,9 @@ class LawController(Unstaged):
         if self._fallback is None:
             self._fallback = OptunaController(self._space, Component(name="tpe"))
         return self._fallback.ask(state) if self._fits(state, self._space.horizon_steps) else None
+
+    def _short_ends(self) -> Mapping[str, int]:
+        return self._start.short_ends()
 
     # -- the scores -------------------------------------------------------------------------------------------------
 
@@ -202,17 +220,44 @@ class LawController(Unstaged):
         every = [*known, *fresh, *pool.pool]
         free = np.array([self._free(state, candidate, running) for candidate in every], dtype=np.bool_)
         new = np.array([c.trial is not None or c.schedule.fingerprint not in tried for c in every], dtype=np.bool_)
-        runs = np.array([c.trial is not None and state.trials[c.trial].status == "running" for c in every])
+        runs = np.array(
+            [c.trial is not None and state.trials[c.trial].status == "running" for c in every], dtype=np.bool_
+        )
         rows = np.flatnonzero((free & new) | runs)
         candidates = [every[row] for row in rows]
         ends = self._ends(state, fitted, [*known, *fresh])
         ends = Ends(log_mean=ends.log_mean[rows], covariance=ends.covariance[np.ix_(rows, rows)])
-        if candidates and not np.any(_sound(ends)):
+        if candidates and not np.any(sound(ends)):
             return None
-        survival, weights = self._survival(state, candidates), self._prior_weights(state, candidates)
-        chance = self._chances(state, ends, survival, weights, self._tolerance(fitted))
+        chance, gain = self._worth(state, fitted, candidates, ends, pending=(runs & ~free)[rows])
         needs = np.array([max(candidate.needs(state), self._space.eval_every) for candidate in candidates])
-        return _Scores(candidates, chance, np.where(free[rows], chance * self._space.horizon_steps / needs, -1.0))
+        worth = chance if gain is None else gain
+        score = np.where(free[rows], worth * self._space.horizon_steps / needs, -1.0)
+        return _Scores(candidates, chance, gain, score)
+
+    def _worth(
+        self,
+        state: StudyState,
+        fitted: Fitted,
+        candidates: list[Candidate],
+        ends: Ends,
+        pending: NDArray[np.bool_],
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Of each candidate the chance to be the best, and the expected improvement where that is what counts.
+
+        It counts once a run is complete and short runs have told where the best peak LR lies: only then are forecasts
+        of peak LRs that nobody has seen bounded, so that following them is no chase after what is known least.
+        """
+        survival, weights = self._survival(state, candidates), self._prior_weights(state, candidates)
+        random = generator(self._space.seed, len(state.log), "law")
+        draws = joint_draws(ends, survival, weights, count=self._options.draws, random=random)
+        best = state.best_trial()
+        least = math.inf if best is None or best.value is None else math.log(best.value)
+        chance = chances(draws, least, self._tolerance(fitted))
+        if self._start.told(state) is None or math.isinf(least):
+            return chance, None
+        gain = gains(draws, least, pending)
+        return chance, gain if gain.max(initial=0.0) > 0 else None
 
     def _ends(self, state: StudyState, fitted: Fitted, fresh: list[Candidate]) -> Ends:
         """Joint final losses of the fresh candidates and then of the pool; the same until something new is seen."""
@@ -243,28 +288,6 @@ class LawController(Unstaged):
     def _tolerance(self, fitted: Fitted) -> float:
         """Relative gap of final losses that does not count: the scatter of an evaluation hides smaller ones."""
         return max(self._options.tolerance, fitted.law.process.kernel.scatter)
-
-    def _chances(
-        self, state: StudyState, ends: Ends, survival: FloatArray, weights: FloatArray, tolerance: float
-    ) -> FloatArray:
-        """Probability of each to be the best of all, complete trials included, within the tolerance.
-
-        Each draw lets those compete that survive, and whose peak LR is within what it takes for likely: it draws how
-        much weight a candidate must have. So one that is sure to win where it is unlikely leaves the others a chance.
-        """
-        random = generator(self._space.seed, len(state.log), "law")
-        sound = _sound(ends)
-        mean = np.where(sound, ends.log_mean, np.inf)
-        usable = sound[:, None] & sound[None, :] & np.isfinite(ends.covariance)
-        covariance = np.where(usable, ends.covariance, 0.0)
-        draws = mean + _correlated(covariance, random.standard_normal((self._options.draws, mean.size)))
-        draws = np.where(random.uniform(size=draws.shape) < survival, draws, np.inf)
-        draws = np.where(random.uniform(size=(len(draws), 1)) < weights, draws, np.inf)
-        best = state.best_trial()
-        least = draws.min(axis=1, initial=np.inf if best is None or best.value is None else float(np.log(best.value)))
-        near = draws <= least[:, None] + tolerance
-        chance: FloatArray = (near & np.isfinite(draws)).mean(axis=0)
-        return chance
 
     def _prior_weights(self, state: StudyState, candidates: list[Candidate]) -> FloatArray:
         """How likely each candidate's peak LR is the best by what is known beforehand, 1 for the likeliest.
@@ -312,15 +335,3 @@ def taken_up_at(state: StudyState, trial: int) -> int:
         if entry.trial == trial and entry.kind in {"proposed", "thawed"}:
             return entry.step
     return 0
-
-
-def _sound(ends: Ends) -> NDArray[np.bool_]:
-    """For which candidates the law has a mean and a variance, shape (n,); a law of very few losses may overflow."""
-    return np.isfinite(ends.log_mean) & np.isfinite(np.diag(ends.covariance))
-
-
-def _correlated(covariance: FloatArray, normal: NDArray[np.float64]) -> FloatArray:
-    """Draws of a joint normal from independent ones, shape (draws, n)."""
-    values, vectors = np.linalg.eigh(covariance + _JITTER * np.eye(len(covariance)))
-    roots: FloatArray = vectors * np.sqrt(np.maximum(values, 0.0))
-    return normal @ roots.T

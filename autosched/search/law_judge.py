@@ -1,10 +1,10 @@
 """What becomes of a running trial under the law controller: it goes on, waits, or is stopped; with the law's forecast.
 
 With the forecast's mean m and relative standard deviation s, and the best complete loss b, the probability that the
-trial beats it is ``Phi((ln b - ln m) / s)``. Under the `threshold` of the law pruner's options the trial is
-stopped; a share of such trials is kept
-nevertheless, to count how often that would have been wrong (audits). A stopped trial stays among the controller's
-candidates, so it is thawed when the law changes its mind.
+trial beats it is ``Phi((ln b - ln m) / s)``. Under the `threshold` of the law pruner's options the trial is stopped,
+unless the law has seen nothing of it yet; a share of such trials is kept nevertheless, to count how often that would
+have been wrong (audits). A stopped trial stays among the controller's candidates, so it is thawed when the law changes
+its mind.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class LawJudge:
 
     def _hopeless(self, state: StudyState, trial: int, forecast: Forecast) -> Decision | None:
         best = state.best_trial()
-        if best is None or best.value is None:
+        if best is None or best.value is None or not self._controller.has_seen(state, trial):
             return None
         chance = chance_below(forecast, best.value)
         threshold = self._options.rule.threshold

@@ -13,7 +13,7 @@ end, the *anchor*, which shows the law a whole run and is a fair one itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -88,6 +88,11 @@ class Start:
         if runs is None:
             return []
         return [t.number for t in state.trials if t.kind == "search" and t.family == FAMILY and t.fingerprint in marks]
+
+    def short_ends(self) -> Mapping[str, int]:
+        """The fingerprints of the short runs' schedules, and after how many updates these runs end."""
+        runs, marks = self._short()
+        return {} if runs is None else dict.fromkeys(marks, runs.length)
 
     def told(self, state: StudyState) -> Middle | None:
         """Where the best ln(peak LR) lies, as short runs tell it; None without them."""
@@ -173,7 +178,7 @@ class Start:
 
     def _short_of_design(self, trial: TrialState) -> bool:
         reach = self._options.design_share * self._space.horizon_steps
-        return trial.status in {"running", "paused", "pruned"} and trial.step < reach
+        return trial.status == "running" and trial.step < reach  # a pruner may have stopped it: nobody waits for that
 
     def _design(self, state: StudyState) -> Proposal | None:
         """The next trial of the design: a random point among those nearest to the peak LR that is due."""

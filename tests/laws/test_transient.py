@@ -53,6 +53,11 @@ def test_priors_count_for_less_in_a_transient_and_as_before_in_the_regime():
     assert transient_options(OPTIONS, 4.0).robustness.noise == pytest.approx(0.25 * OPTIONS.robustness.noise)
 
 
+def reached(*ends):
+    """ln(peak LR) and ln(updates) of runs with these (peak LR, last step)."""
+    return np.log([peak for peak, _ in ends]), np.log([last for _, last in ends])
+
+
 def seen(*ends):
     """Points of runs with these (peak LR, last step)."""
     features = np.array([[np.log(peak), 1.0, 1.0, 1.0, np.log(last)] for peak, last in ends])
@@ -87,22 +92,22 @@ def test_a_longer_run_is_new_only_after_a_transient():
 
 
 def test_a_forecast_lags_behind_the_longest_run_of_its_peak_lr():
-    points = seen((1e-3, 1000), (4e-3, 250))
+    runs_seen = reached((1e-3, 1000), (4e-3, 250))
     asked = np.log([4e-3, 1e-3, 4e-3]), np.log([1000.0, 4000.0, 4000.0])
-    assert lags(points, *asked) == pytest.approx([np.log(3.6), 0.0, np.log(3.6)])  # 4 times as far, less a tenth
+    assert lags(*runs_seen, *asked) == pytest.approx([np.log(3.6), 0.0, np.log(3.6)])  # 4 times as far, less a tenth
 
 
 def test_a_run_that_was_seen_to_the_end_tells_of_peaks_near_its_own():
-    points = seen((1e-3, 1000), (4e-3, 10))
+    runs_seen = reached((1e-3, 1000), (4e-3, 10))
     ends = np.full(3, np.log(1000.0))
-    at, near, far = lags(points, np.log([1e-3, 1.1e-3, 4e-3]), ends)
+    at, near, far = lags(*runs_seen, np.log([1e-3, 1.1e-3, 4e-3]), ends)
     assert at == 0.0
     assert near == pytest.approx(PER_PEAK * np.log(1.1))
     assert far == pytest.approx(min(PER_PEAK * np.log(4.0), np.log(90.0)))
 
 
 def test_less_lags_between_peaks_that_were_seen_as_far():
-    points = seen((1e-3, 1000), (4e-3, 1000))
-    between, beyond = lags(points, np.log([2e-3, 8e-3]), np.full(2, np.log(1000.0)))
+    runs_seen = reached((1e-3, 1000), (4e-3, 1000))
+    between, beyond = lags(*runs_seen, np.log([2e-3, 8e-3]), np.full(2, np.log(1000.0)))
     assert beyond == pytest.approx(PER_PEAK * np.log(2.0))
     assert between == pytest.approx(BETWEEN * beyond)

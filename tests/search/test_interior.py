@@ -40,6 +40,17 @@ def test_an_unsure_slope_is_bent_back():
     assert np.all(np.diag(found.covariance) < 0.1**2)
 
 
+def test_differences_that_a_law_is_sure_of_stay_although_the_prior_is_smooth():
+    random = np.random.default_rng(0)
+    share = random.uniform(0.05, 0.95, 60)  # of the cooldown
+    peaks = random.uniform(np.log(1e-4), np.log(2e-2), 60)
+    features = np.column_stack([peaks, 1 - share / 2, 1 - 0.7 * share, np.ones(60), np.full(60, 7.0)])
+    known = 0.7 + 0.02 * random.standard_normal(60)
+    sure = Ends(log_mean=known, covariance=1e-4**2 * np.eye(60) + 0.02**2)  # of all but the level
+    found = with_interior_best(sure, features, Middle(np.log(4e-3), 0.7))
+    np.testing.assert_allclose(found.log_mean, known, atol=1e-3)
+
+
 def test_the_level_is_the_laws():
     flat = with_interior_best(ends(np.full(9, 1.3), 0.02), FEATURES, MIDDLE)
     assert flat.log_mean.mean() == pytest.approx(1.3, abs=0.005)

@@ -37,6 +37,11 @@ def searched(state: StudyState):
     return [trial for trial in state.trials if trial.kind == "search"]
 
 
+def endings(study: Study) -> list[TrialEnded]:
+    """Every end of a trial, pauses too, in order."""
+    return [stamped.event for stamped in study.events() if isinstance(stamped.event, TrialEnded)]
+
+
 def designed(**options) -> Component:
     """The law with a design instead of short runs."""
     return Component(name="law", options={"short_runs": 0, **options})
@@ -58,11 +63,44 @@ def test_the_first_trials_differ_in_peak_lr_and_wait_until_all_have_been_seen(tm
     study = Study(law_space(tmp_path, controller=designed(), budget=Budget(steps=600)))
     first, second = searched(study.run())[:2]
     assert first.params["peak_lr"] != second.params["peak_lr"]
-    ended = [stamped.event for stamped in study.events() if isinstance(stamped.event, TrialEnded)]
-    pauses = [event for event in ended if event.trial == first.number]
+    pauses = [event for event in endings(study) if event.trial == first.number]
     assert pauses[0].status == "paused"
     assert pauses[0].step == 40  # a fifth of the horizon, at a checkpoint
     assert "other peak LRs" in pauses[0].reason
+
+
+def test_a_trial_that_has_shown_the_law_nothing_is_neither_outdone_nor_stopped(tmp_path):
+    study = Study(law_space(tmp_path, controller=designed(stretch=0.0), checkpoint_every=10, eval_every=10))
+    alone = {trial.number for trial in study.run().trials if not trial.steps_shared}
+    parted = [event for event in endings(study) if event.status == "pruned" or "promises more" in event.reason]
+    steps = [event.step for event in parted if event.trial in alone]
+    assert len(steps) >= 5
+    assert min(steps) >= 20  # a tenth of the horizon: what comes earlier is not fitted
+
+
+def test_nobody_waits_for_a_trial_of_the_design_that_a_pruner_stopped():
+    space = space_of({"wsd": NUMERIC}, controller={"use": "law", "short_runs": 0, "design_share": 0.4}, pruner="none")
+    script, (controller, pruner) = Script(space), make_search(space)
+    for number, updates in enumerate((40, 20, 20)):
+        assert script.take(controller.ask(script.state)) == number
+        for step in range(0, updates, 20):
+            script.advance(number, 3.0 - 0.01 * step)
+        if number == 1:
+            assert "other peak LRs" not in pruner.decide(script.state, number).reason  # it is one of them
+            script.end(number, "pruned", None)
+    assert "other peak LRs" not in pruner.decide(script.state, 2).reason
+
+
+def test_expected_improvement_counts_once_short_runs_told_the_place_and_a_run_is_complete(study, tmp_path):
+    def reasons(of: Study) -> str:
+        return "\n".join(event.reason for event in endings(of) if "promises more" in event.reason)
+
+    blind = Study(law_space(tmp_path, controller=designed(), budget=Budget(steps=900)))
+    study.run()
+    blind.run()
+    assert "an expected improvement of" in reasons(study)
+    assert "expected improvement" not in reasons(blind)
+    assert "to be the best" in reasons(blind)
 
 
 def test_every_proposal_lies_in_the_space_and_is_a_new_curve(study, state):
@@ -114,7 +152,7 @@ def first_complete(folder, trusted: float, **changes):
     law = designed(trusted=trusted)
     study = Study(law_space(folder, controller=law, default=None, budget=Budget(steps=600), **changes))
     study.run()
-    ended = [stamped.event for stamped in study.events() if isinstance(stamped.event, TrialEnded)]
+    ended = endings(study)
     first = next(event.trial for event in ended if event.status == "complete")
     return study.run().trials[first], [event.reason for event in ended if "whole run" in event.reason]
 

@@ -16,6 +16,8 @@ from studies import Study, wsd_space
 
 from autosched.ledger.events import TrialEnded, TrialThawed
 from autosched.schedules.registry import build
+from autosched.schedules.schedule import Schedule
+from autosched.search.belief import Belief
 from autosched.search.interior import Middle
 from autosched.search.short_runs import FAMILY, best_peak_told, planned, to_horizon
 from autosched.space.records import Budget, Component, Confirm
@@ -99,6 +101,17 @@ def test_a_study_begins_with_short_runs_that_are_never_taken_up_again(study):
     assert not {e.trial for e in events if isinstance(e, TrialThawed)} & {t.number for t in short}
     reasons = {e.reason for e in events if isinstance(e, TrialEnded) and e.trial in {t.number for t in short}}
     assert reasons == {"the short run is over"}
+
+
+def test_to_the_law_a_short_run_is_a_whole_run_of_its_own_length(study):
+    state = study.run()
+    short = {t.fingerprint: t.step for t in state.trials if t.family == FAMILY}
+    curves, runs = Belief(study.space, lambda: short).curves(state, len(state.log))
+    for trial in (t for t in state.trials if t.family == FAMILY):
+        curve = curves[runs[trial.number]]
+        assert curve.schedule.steps == curve.steps[-1] == 20
+        assert curve.schedule == Schedule(build(FAMILY, trial.params, steps=200).lrs[:20])
+    assert all(curve.schedule.steps == 200 for curve in curves if curve.steps[-1] > 20)
 
 
 def test_whole_runs_lie_about_the_peak_that_short_runs_tell(study):
