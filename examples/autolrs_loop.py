@@ -4,11 +4,12 @@ python autolrs_loop.py [checkpoint.pt]          goes on from the checkpoint when
 torchrun --nproc-per-node 2 autolrs_loop.py     the same with two processes
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
 
-import torch
+import torch.distributed.nn  # here, not by DDP later: it keeps hold of a group that is there when it is imported
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -29,7 +30,6 @@ def main(checkpoint):
     tuner = AutoLRS(model, optimizer, loader, low=1e-3, high=1, steps=600, first_stage=200, probes=5)
     if checkpoint.exists():
         tuner.load_state_dict(torch.load(checkpoint, weights_only=True))
-
     for x, y in tuner.batches():
         loss = nn.functional.cross_entropy(network(x), y)
         optimizer.zero_grad()
@@ -55,3 +55,6 @@ if __name__ == "__main__":
     if "RANK" in os.environ:
         torch.distributed.init_process_group("gloo")
     main(Path(sys.argv[1] if len(sys.argv) > 1 else "autolrs_loop.pt"))
+    if torch.distributed.is_initialized():
+        gc.collect()  # a group that is still held has threads, and may abort when Python ends
+        torch.distributed.destroy_process_group()

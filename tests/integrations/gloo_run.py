@@ -1,12 +1,13 @@
 """One rank of a distributed AutoLRS run: ``gloo_run.py RANK FOLDER``; writes what the test compares."""
 
+import gc
 import hashlib
 import json
 import math
 import sys
 from pathlib import Path
 
-import torch
+import torch.distributed.nn  # before there is a group, which it would hold
 from autolrs_loops import NUMBERS, loader, make, update
 from torch import distributed as dist
 from torch import nn
@@ -57,6 +58,7 @@ def main(rank, folder):
     dist.barrier()
     again = train(rank, folder / "saved.pt", stop_at=None)
     Path(folder / f"{rank}.json").write_text(json.dumps([whole, again]))
+    gc.collect()  # networks hold the group
     dist.destroy_process_group()
 
 
