@@ -158,7 +158,7 @@ class AutoLaw:
 
     def extrapolation(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Relative standard deviation for being out of what was fitted, shape of `steps`; see :mod:`.transient`."""
-        log_peak = np.log(max(schedule.peak_lr, 1e-300))
+        log_peak = schedule.log_peak_lr
         ways = self._peak_error * novelties(self.process.points, log_peak, steps, self._transient)
         lag = self._lag(np.full(steps.size, log_peak), np.log(np.maximum(steps, 1.0)))
         spread: FloatArray = np.sqrt(np.sum(ways**2, axis=0) + lag**2)
@@ -169,7 +169,7 @@ class AutoLaw:
 
         What is out in one way errs alike for all: it widens losses, and differences less.
         """
-        log_peaks = np.log([max(schedule.peak_lr, 1e-300) for schedule, _ in asked])
+        log_peaks = np.array([schedule.log_peak_lr for schedule, _ in asked])
         log_steps = np.log([max(float(steps[-1]), 1.0) for _, steps in asked])
         points = self.process.points
         ways = np.array(

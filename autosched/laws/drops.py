@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
 
 DEFAULT_INTERVALS = 64
 _FEWEST_PIECES = 32  # of a stretch that changes at every update, however short
@@ -113,7 +113,7 @@ def drop_table(
         area=area,
         row=np.repeat(row, _BACK.size),
         size=size.ravel(),
-        log_lr=np.log(np.maximum(after, LR_FLOOR * max(schedule.peak_lr, 1e-300))),
+        log_lr=np.log(np.maximum(after, LR_FLOOR * max(schedule.peak_lr, LEAST_PEAK_LR))),
         since=np.maximum(np.repeat(area[row], _BACK.size) - before, 0.0),
         updates=np.repeat(last[row] + 1, _BACK.size) - position.ravel(),
         horizon=np.full(position.size, float(schedule.steps)),

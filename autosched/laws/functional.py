@@ -28,7 +28,7 @@ from autosched.laws.drops import between, straight_knots, sum_by_row
 from autosched.laws.form import Asked
 from autosched.laws.grid import on_every_step
 from autosched.laws.robust import Prior
-from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
 
 _FIELDS = (
     "floor",
@@ -66,7 +66,7 @@ class Units:
     @classmethod
     def of(cls, schedules: Sequence[Schedule]) -> Units:
         """Geometric means over runs: of the peak LR, and of 1/25 of the horizon."""
-        peaks = np.log([max(schedule.peak_lr, 1e-300) for schedule in schedules])
+        peaks = np.array([schedule.log_peak_lr for schedule in schedules])
         horizons = np.log([schedule.steps / 25 for schedule in schedules])
         return cls(lr=float(np.exp(peaks.mean())), steps=float(np.exp(horizons.mean())))
 
@@ -120,7 +120,7 @@ def intrinsic_path(schedules: Sequence[tuple[Schedule, FloatArray]], *, interval
 
 
 def _one_path(schedule: Schedule, steps: FloatArray, intervals: int) -> IntrinsicPath:
-    lrs, peak = schedule.lrs, max(schedule.peak_lr, 1e-300)
+    lrs, peak = schedule.lrs, max(schedule.peak_lr, LEAST_PEAK_LR)
     knots = straight_knots(lrs, 0, intervals)
     edges = np.unique(np.append(knots, schedule.steps)).astype(np.float64)
     edges[0] = 0.0

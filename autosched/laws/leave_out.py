@@ -24,7 +24,6 @@ LONG = 0.5
 """Of the longest curve: the ends of curves that got so far tell of later ends, the others are the short ones."""
 LEAST_LAG = 0.3
 """E-folds: an error over less is mostly scatter."""
-LEAST_LR = 1e-300  # a schedule of zeros has a logarithm too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +137,7 @@ def _tells(curve: Curve, others: Sequence[Curve], long: float) -> float:
     if _reach(curve) < max(long, 1.0):
         return 0.0
     seen = [other for other in others if other.steps.size]
-    peaks = np.log([max(other.schedule.peak_lr, LEAST_LR) for other in [*seen, curve]])
+    peaks = np.array([other.schedule.log_peak_lr for other in [*seen, curve]])
     reaches = np.log([_reach(other) for other in [*seen, curve]])
     lag = float(lags(peaks[:-1], reaches[:-1], peaks[-1:], reaches[-1:])[0])
     return lag if lag >= LEAST_LAG else 0.0

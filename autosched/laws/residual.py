@@ -29,7 +29,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_tri
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
-from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
 
 RECENT_SHARE = 0.05
 #           shared near own scatter | the five lengths
@@ -64,7 +64,7 @@ def run_points(asked: Sequence[tuple[Schedule, FloatArray]], *, first_run: int =
 
 def history(schedule: Schedule, steps: FloatArray) -> FloatArray:
     """The five features of a schedule up to each of `steps` (updates done), shape (q, 5)."""
-    peak = max(schedule.peak_lr, 1e-300)
+    peak = max(schedule.peak_lr, LEAST_PEAK_LR)
     done = np.clip(steps.astype(np.intp), 1, schedule.steps)
     before = np.minimum(((1 - RECENT_SHARE) * done).astype(np.intp), done - 1)
     stops = np.unique(np.concatenate(([0], done, before)))

@@ -13,7 +13,7 @@ from autosched.laws.annealing import AnnealingForm
 from autosched.laws.fit import LawFit
 from autosched.laws.form import Asked, LawForm
 from autosched.laws.multi_power import MultiPowerForm
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray
 
 LEAST_WEIGHT = 1e-6
 SAME_PEAK = 0.01
@@ -81,7 +81,7 @@ class Stack:
 
 def one_peak(peaks: Sequence[float]) -> float | None:
     """The peak LR all these share (to 1%), their geometric mean; None when they differ."""
-    logs = np.log(np.maximum(peaks, 1e-300))
+    logs = np.log(np.maximum(peaks, LEAST_PEAK_LR))
     return float(np.exp(logs.mean())) if np.ptp(logs) < SAME_PEAK else None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -21,6 +22,8 @@ from autosched.errors import ScheduleError
 FloatArray = NDArray[np.float64]
 ParameterValue = float | int | str | bool | list[float]
 FORMAT_VERSION = 1
+LEAST_PEAK_LR = 1e-300
+"""A schedule of zeros counts as one of this peak LR where logarithms or ratios are taken."""
 
 
 def _canonical(lrs: ArrayLike) -> FloatArray:
@@ -77,6 +80,11 @@ class Schedule:
     def peak_lr(self) -> float:
         """The largest LR of any update."""
         return float(self.lrs.max())
+
+    @property
+    def log_peak_lr(self) -> float:
+        """``ln peak_lr``; of a schedule of zeros a number too, the logarithm of `LEAST_PEAK_LR`."""
+        return math.log(max(self.peak_lr, LEAST_PEAK_LR))
 
     @property
     def final_lr(self) -> float:

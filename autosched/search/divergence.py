@@ -45,7 +45,7 @@ class Boundary:
 
 def features(schedules: Sequence[Schedule]) -> FloatArray:
     """``ln peak LR`` and ``ln(1 + warmup updates)``, shape (n, 2)."""
-    rows = [(np.log(max(s.peak_lr, 1e-300)), np.log1p(warmup_steps(s.lrs))) for s in schedules]
+    rows = [(s.log_peak_lr, np.log1p(warmup_steps(s.lrs))) for s in schedules]
     return np.array(rows, dtype=np.float64).reshape(-1, 2)
 
 

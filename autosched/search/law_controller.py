@@ -302,7 +302,7 @@ class LawController(Unstaged):
             mean, sd = prior.mean, prior.sd
         else:
             return np.ones(len(candidates))
-        peaks = np.log([max(candidate.schedule.peak_lr, 1e-300) for candidate in candidates])
+        peaks = np.array([candidate.schedule.log_peak_lr for candidate in candidates])
         weights: FloatArray = np.exp(-0.5 * ((peaks - mean) / sd) ** 2)
         return weights
 

@@ -22,6 +22,7 @@ from scipy.special import stdtr, stdtrit
 from autosched.curves.curve import Curve
 from autosched.errors import UsageError
 from autosched.laws.forecast import HorizonForecast, forecast_horizon, thinned
+from autosched.schedules.schedule import LEAST_PEAK_LR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -154,4 +155,4 @@ def interval_of(forecast: HorizonForecast, probability: float) -> tuple[float, f
 
 
 def _log(lr: float) -> float:
-    return math.log(max(lr, 1e-300))
+    return math.log(max(lr, LEAST_PEAK_LR))

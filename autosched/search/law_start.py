@@ -186,7 +186,7 @@ class Start:
         if done >= size or not self._fits(state, self._space.horizon_steps):
             return None
         pool = self._pool().pool
-        peaks = np.log([max(candidate.schedule.peak_lr, 1e-300) for candidate in pool])
+        peaks = np.array([candidate.schedule.log_peak_lr for candidate in pool])
         tried = {trial.fingerprint for trial in state.trials}
         order = generator(self._space.seed, "design").permutation(size)
         share, prior = (order[done] + 1) / (size + 1), self.prior()

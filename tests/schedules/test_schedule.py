@@ -1,6 +1,7 @@
 """A schedule is a value: read-only, equal by its array, and the same bits wherever it is written."""
 
 import copy
+import math
 import pickle
 
 import numpy as np
@@ -67,6 +68,8 @@ def test_a_schedule_travels_between_processes(travel):
 def test_its_length_and_ends_can_be_asked_for():
     schedule = Schedule([0.1, 0.3, 0.2])
     assert (len(schedule), schedule.steps, schedule.peak_lr, schedule.final_lr) == (3, 3, 0.3, 0.2)
+    assert schedule.log_peak_lr == pytest.approx(-1.2039728)
+    assert math.isfinite(Schedule([0.0, 0.0]).log_peak_lr)
 
 
 def test_it_describes_itself_in_one_line():
