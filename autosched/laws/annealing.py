@@ -23,6 +23,7 @@ from autosched.laws.drops import DropTable, concatenated, drop_table
 from autosched.laws.form import Asked
 from autosched.laws.grid import on_every_step
 from autosched.laws.robust import Prior
+from autosched.laws.scales import Scales, spread_starts
 from autosched.schedules.schedule import FloatArray, Schedule
 
 _FIELDS = ("floor", "scale", "exponent", "gain", "memory")
@@ -112,17 +113,14 @@ class AnnealingForm:
 
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Weak beliefs scaled to the curves' least loss, peak LR and area."""
-        least = min(float(curve.losses.min()) for curve in curves)
-        peak = float(np.exp(np.mean([np.log(curve.schedule.peak_lr) for curve in curves])))
-        area = float(np.exp(np.mean([np.log(curve.schedule.lrs.sum()) for curve in curves])))
+        scales = Scales.of(curves)
+        least, peak, area = scales.least, scales.peak_lr, scales.area
         centre = np.log([0.9 * least, 0.1 * least * np.sqrt(area), 0.5, 0.03 * least / peak, 0.04])
         return Prior(mean=centre, sd=np.array([0.3, 2.0, 0.5, 2.0, 0.5]))
 
     def starts(self, belief: Prior) -> Sequence[FloatArray]:
         """Three exponents."""
-        starts = np.repeat(belief.mean[None, :], 3, axis=0)
-        starts[:, 2] = np.log([0.3, 0.5, 0.8])
-        return list(starts)
+        return spread_starts(belief, 2, (0.3, 0.5, 0.8))
 
     def law(self, x: FloatArray) -> AnnealingLaw:
         """The law behind its logs."""

@@ -33,6 +33,7 @@ from autosched.laws.drops import DropTable, concatenated, drop_table
 from autosched.laws.form import Asked
 from autosched.laws.grid import on_every_step
 from autosched.laws.robust import Prior
+from autosched.laws.scales import Scales
 from autosched.schedules.schedule import FloatArray, Schedule
 
 Effect = Literal["forgetting", "adaptation"]
@@ -204,9 +205,8 @@ class ContinualForm:
 
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Weak beliefs scaled to the curves' least loss, peak LR and areas; the memory near its centre."""
-        least = min(float(curve.losses.min()) for curve in curves)
-        peak = float(np.exp(np.mean([np.log(curve.schedule.peak_lr) for curve in curves])))
-        area = float(np.exp(np.mean([np.log(curve.schedule.lrs.sum()) for curve in curves])))
+        scales = Scales.of(curves)
+        least, peak, area = scales.least, scales.peak_lr, scales.area
         gain = 0.03 * least / peak
         centre = [0.9 * least, 0.1 * least * np.sqrt(area), 0.5, gain, gain, 0.1 * least, 30 / area, 0.3, self.memory]
         return Prior(mean=np.log(centre), sd=np.array([0.3, 2.0, 0.5, 2.0, 2.0, 2.0, 3.0, 1.0, 0.5]))

@@ -35,6 +35,7 @@ from autosched.laws.convex_bound import optimal_base_lr
 from autosched.laws.form import Asked
 from autosched.laws.grid import on_every_step
 from autosched.laws.robust import Prior
+from autosched.laws.scales import Scales
 from autosched.schedules.schedule import FloatArray, Schedule
 
 _FIELDS = ("floor", "approach", "noise")
@@ -193,9 +194,8 @@ class ConvexForm:
 
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Weak beliefs scaled to the curves' least loss, peak LR and area."""
-        least = min(float(curve.losses.min()) for curve in curves)
-        peak = float(np.exp(np.mean([np.log(curve.schedule.peak_lr) for curve in curves])))
-        area = float(np.exp(np.mean([np.log(curve.schedule.lrs.sum()) for curve in curves])))
+        scales = Scales.of(curves)
+        least, peak, area = scales.least, scales.peak_lr, scales.area
         return Prior(mean=np.log([0.9 * least, 0.1 * least * area, 0.01 * least / peak]), sd=np.array([0.3, 2.0, 2.0]))
 
     def starts(self, belief: Prior) -> Sequence[FloatArray]:

@@ -17,6 +17,7 @@ import numpy as np
 from autosched.curves.curve import Curve
 from autosched.laws.form import Asked
 from autosched.laws.robust import Prior
+from autosched.laws.scales import Scales
 from autosched.schedules.schedule import FloatArray, Schedule
 
 _FIELDS = ("floor", "drop", "memory")
@@ -83,8 +84,8 @@ class ExponentialForm:
 
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Weak beliefs scaled to the curves' least loss and last logged step, a fifth of which is one memory."""
-        least = min(float(curve.losses.min()) for curve in curves)
-        last = float(np.exp(np.mean([np.log(max(curve.steps[-1], 1.0)) for curve in curves])))
+        scales = Scales.of(curves)
+        least, last = scales.least, scales.last
         return Prior(mean=np.log([0.98 * least, 0.2 * least, last / 5]), sd=np.array([0.3, 2.0, 1.0]))
 
     def starts(self, belief: Prior) -> Sequence[FloatArray]:

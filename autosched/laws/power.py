@@ -17,6 +17,7 @@ import numpy as np
 from autosched.curves.curve import Curve
 from autosched.laws.form import Asked
 from autosched.laws.robust import Prior
+from autosched.laws.scales import Scales, spread_starts
 from autosched.schedules.schedule import FloatArray, Schedule
 
 _FIELDS = ("floor", "scale", "exponent")
@@ -83,15 +84,13 @@ class PowerForm:
 
     def belief(self, curves: Sequence[Curve]) -> Prior:
         """Weak beliefs scaled to the curves' least loss and last logged step: a tenth of the loss is still to go."""
-        least = min(float(curve.losses.min()) for curve in curves)
-        last = float(np.exp(np.mean([np.log(max(curve.steps[-1], 1.0)) for curve in curves])))
+        scales = Scales.of(curves)
+        least, last = scales.least, scales.last
         return Prior(mean=np.log([0.9 * least, 0.1 * least * np.sqrt(last), 0.5]), sd=np.array([0.3, 2.0, 0.5]))
 
     def starts(self, belief: Prior) -> Sequence[FloatArray]:
         """Three exponents."""
-        starts = np.repeat(belief.mean[None, :], 3, axis=0)
-        starts[:, 2] = np.log([0.3, 0.5, 0.8])
-        return list(starts)
+        return spread_starts(belief, 2, (0.3, 0.5, 0.8))
 
     def law(self, x: FloatArray) -> PowerLaw:
         """The law behind its logs."""
