@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from command_line import ended, whole
 from stagewise import clock, contest, kept, pictures, quadratic, summary
 
-from autosched.cli.study import check_folder, terminable, versions
-from autosched.errors import AutoschedError, UsageError
+from autosched.cli.study import check_folder, versions
+from autosched.errors import UsageError
 from workers.registry import check_trainer
 
 TRAINERS = ("gpt", "vision", "quadratic", "simulated")
@@ -145,13 +146,6 @@ def _results(
     return kept.results(jobs, given.out / "runs", processes=processes or given.processes, tell=tell)
 
 
-def whole(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, but got {text!r}.")
-    return int(text)
-
-
 def count(text: str) -> int:
     """A whole number of at least 0."""
     return 0 if text == "0" else whole(text)
@@ -243,17 +237,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; the exit code."""
     given = parse(arguments)
-    try:
-        with terminable():
-            document, lines = run(given)
-    except AutoschedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on.", file=sys.stderr)
-        return 130
-    print(json.dumps(document, indent=2, allow_nan=False) if given.json else "\n".join(lines))
-    return 0
+    return ended(partial(run, given), as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from autosched.cli.study import CHECKS, RunOptions, make_backend, terminable, versions
+from command_line import ended, whole
+
+from autosched.cli.study import CHECKS, RunOptions, make_backend, versions
 from autosched.compare.document import results_document
 from autosched.compare.method import Method, parse_methods
 from autosched.compare.outcome import Goal, results_of, write_results
@@ -36,7 +38,6 @@ from autosched.compare.peers import Duel, Gap, duel_of, strongest_peer
 from autosched.compare.plan import equal_updates, plan
 from autosched.compare.run import Means, run_jobs
 from autosched.compare.table import aligned, plain_lines, runs_text
-from autosched.errors import AutoschedError
 from autosched.report.summary import json_safe
 from autosched.space import load_space
 from autosched.space.records import Space
@@ -124,13 +125,6 @@ def sooner(method: Method) -> Method:
     return dataclasses.replace(method, controller=controller)
 
 
-def whole(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, but got {text!r}.")
-    return int(text)
-
-
 def parts(text: str) -> int:
     """A horizon."""
     if not text.isdecimal() or not int(text) or int(text) % PARTS:
@@ -188,17 +182,7 @@ def run(given: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; the exit code."""
     given = parse(arguments)
-    try:
-        with terminable():
-            document, lines = run(given)
-    except AutoschedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on.", file=sys.stderr)
-        return 130
-    print(json.dumps(document, indent=2, allow_nan=False) if given.json else "\n".join(lines))
-    return 0
+    return ended(partial(run, given), as_json=given.json)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from command_line import whole
 from searches.drive import Outcome
 from searches.figures import Figures, figures
 from searches.methods import Method, all_methods, chosen_methods
@@ -153,13 +154,6 @@ def table_line(line: Figures, seeds: int) -> str:
         f"{line.missed:>8}{line.winner_killed:>8}{shown(line.false_kill_rate if line.killed else None, '.1%'):>8}"
         f"{shown(line.coverage90, '.0%'):>8}{line.seconds / seeds:>8.2f}"
     )
-
-
-def whole(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, but got {text!r}.")
-    return int(text)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
