@@ -113,8 +113,8 @@ def _expected(space: Space, state: StudyState) -> int:
     open_steps = sum(space.horizon_steps - state.trials[n].step for n in state.active)
     searched = state.kinds["default"] + state.kinds["search"]
     trials = None if space.budget.trials is None else max(space.budget.trials - searched, 0) * space.horizon_steps
-    steps = None if space.budget.steps is None else max(space.budget.steps - state.steps_scheduled - open_steps, 0)
+    steps = None if space.search_steps is None else max(space.search_steps - state.steps_scheduled - open_steps, 0)
     future = min((limit for limit in (trials, steps) if limit is not None), default=0)
-    runs = len(confirmations(space, state)) or space.confirm.seeds * (space.confirm.finalists + 1)
+    runs = len(confirmations(space, state)) or space.confirming_steps // space.horizon_steps
     confirming = max(runs - state.kinds["confirm"], 0) * space.horizon_steps
     return _covered(state) + open_steps + future + confirming

@@ -35,7 +35,8 @@ def closed(space: Space, state: StudyState, *, needs: int | None = None) -> str 
     if trials_left(space, state) == 0:
         return f"{budget.trials} trials are proposed"
     if not fits(space, state, space.horizon_steps if needs is None else needs):
-        return f"{budget.steps} updates are used or promised"
+        kept = " and kept for confirming runs" if space.confirm.in_budget else ""
+        return f"{budget.steps} updates are used or promised{kept}"
     return None
 
 

@@ -108,7 +108,7 @@ class AutoLrsController:
 
     def _over_budget(self, state: StudyState) -> str | None:
         """Why the rest of the run does not fit the budget in updates; None when it does."""
-        steps, run = self._space.budget.steps, self._replay
+        steps, run = self._space.search_steps, self._replay
         if steps is None:
             return None
         rest = updates_left(run.settings, run.state, len(run.probes), len(run.decays))

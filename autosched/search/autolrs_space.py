@@ -179,6 +179,8 @@ def check_budget(space: Space) -> None:
         needed, also = needed + horizon, " and the default"
     if _sweeps(space):
         needed, also = needed + space.range_test.steps, f"{also} and the range test"
+    if space.confirm.in_budget:
+        needed, also = needed + space.confirming_steps, f"{also} and the confirming runs"
     if space.budget.steps is not None and space.budget.steps < needed:
         raise SpaceError(
             f"budget must be at least {needed} steps (full_runs: {math.ceil(100 * needed / horizon) / 100:g}) for "

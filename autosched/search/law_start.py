@@ -139,7 +139,7 @@ class Start:
 
     def _plan(self) -> ShortRuns | None:
         space, count = self._space, self._options.short_runs
-        steps = math.inf if space.budget.steps is None else space.budget.steps
+        steps = math.inf if space.search_steps is None else space.search_steps
         trials = math.inf if space.budget.trials is None else space.budget.trials
         small = steps < FEWEST_RUNS * space.horizon_steps or trials < FEWEST_TRIALS * count
         if space.candidates or not count or small or space.pruner.name not in ALONE or self._knows_peaks():

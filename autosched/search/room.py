@@ -14,11 +14,11 @@ def trials_left(space: Space, state: StudyState) -> int | None:
 
 
 def room_for(space: Space, state: StudyState) -> int | None:
-    """Updates of the budget that are neither used nor promised to running trials; None without a limit in updates."""
-    if space.budget.steps is None:
+    """Updates of the search's budget that are neither used nor promised to running trials; None without a limit."""
+    if space.search_steps is None:
         return None
     promised = sum(_open_steps(space, state, number) for number in state.active)
-    return space.budget.steps - state.steps_scheduled - promised
+    return space.search_steps - state.steps_scheduled - promised
 
 
 def has_room(space: Space, state: StudyState, needs: int) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from autosched.errors import SpaceError
 from autosched.space.auto_bounds import AUTO, has_auto_bounds
 from autosched.space.document import Document
-from autosched.space.records import Budget, Choice, Component, FamilySpace, Fixed, SearchParameter, Space
+from autosched.space.records import Budget, Choice, Component, Confirm, FamilySpace, Fixed, SearchParameter, Space
 from autosched.space.warm_start import warm_start_to_json
 from autosched.space.yaml_file import read_space
 
@@ -45,7 +45,7 @@ def space_to_json(space: Space) -> dict[str, Any]:
             "reports": space.storage.reports,
         },
         "tracking": {"uri": space.tracking.uri, "experiment": space.tracking.experiment},
-        "confirm": {"finalists": space.confirm.finalists, "seeds": space.confirm.seeds},
+        "confirm": _confirm(space.confirm),
     }
     if has_auto_bounds(space):
         sweep = space.range_test
@@ -112,6 +112,12 @@ def _parameter(parameter: SearchParameter) -> dict[str, Any]:
 
 def _component(component: Component) -> dict[str, Any]:
     return {"use": component.name, **_plain(component.options)}
+
+
+def _confirm(confirm: Confirm) -> dict[str, Any]:
+    """Without what is not asked for, so that older spaces keep their digests."""
+    paid = {"in_budget": True} if confirm.in_budget else {}
+    return {"finalists": confirm.finalists, "seeds": confirm.seeds, **paid}
 
 
 def _budget(budget: Budget) -> dict[str, Any]:

@@ -143,10 +143,16 @@ class Tracking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirm:
-    """After the search the best `finalists` and the default are trained again on `seeds` fresh seeds each."""
+    """After the search the best `finalists` and the default are trained again on `seeds` fresh seeds each.
+
+    Attributes:
+        in_budget: whether the budget in updates pays for these runs, so that the search has fewer updates; else they
+            come on top of it.
+    """
 
     finalists: int = 1
     seeds: int = 0
+    in_budget: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +188,18 @@ class Space:
     candidates: tuple[ScheduleSpec, ...] = ()
     range_test: Sweep = field(default_factory=Sweep)
     warm_start: tuple[WarmStart, ...] = ()
+
+    @property
+    def search_steps(self) -> int | None:
+        """Updates that the search may use: the budget's, less those kept for confirming runs; None without a limit."""
+        kept = self.confirming_steps if self.confirm.in_budget else 0
+        return None if self.budget.steps is None else self.budget.steps - kept
+
+    @property
+    def confirming_steps(self) -> int:
+        """Updates of the confirming runs, when the search leaves as many finalists as there should be."""
+        schedules = self.confirm.finalists + (self.default is not None)
+        return self.confirm.seeds * schedules * self.horizon_steps
 
     def family(self, name: str) -> FamilySpace:
         """The space of one family; KeyError when it does not compete."""

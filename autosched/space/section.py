@@ -166,6 +166,14 @@ class Section:
         self.fault(key, f"must be a {finite}number {'> 0' if above_zero else '>= 0'}, but got {shown(value)}.")
         return default
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """True or false."""
+        value = self.data[key] if self.has(key) else default
+        if isinstance(value, bool):
+            return value
+        self.fault(key, f"must be true or false, but got {shown(value)}.")
+        return default
+
     @overload
     def text(self, key: str, *, default: str) -> str: ...
     @overload

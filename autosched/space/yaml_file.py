@@ -15,7 +15,7 @@ from typing import Any
 
 from autosched.errors import SpaceError, UsageError
 from autosched.space import names
-from autosched.space.auto_bounds import check_use, read_sweep
+from autosched.space.auto_bounds import check_use, has_auto_bounds, read_sweep
 from autosched.space.candidates import families_of, read_candidates
 from autosched.space.document import Document, KeyPath, read_document, shown
 from autosched.space.records import (
@@ -131,6 +131,7 @@ def read_space(document: Document) -> Space:
         warm_start=warm,
     )
     check_use(space, top)
+    _check_confirm(space, top)
     if faults:
         raise faults.first()
     return space
@@ -323,6 +324,20 @@ def _confirm(top: Section) -> Confirm:
     confirm = Confirm(
         finalists=section.integer("finalists", at_least=1, default=default.finalists),
         seeds=section.integer("seeds", at_least=0, default=default.seeds),
+        in_budget=section.flag("in_budget", default=default.in_budget),
     )
     section.close()
     return confirm
+
+
+def _check_confirm(space: Space, top: Section) -> None:
+    """Note confirming runs that a budget is to pay for which has no updates, or too few."""
+    if not space.confirm.in_budget:
+        return
+    sweep = space.range_test.steps if has_auto_bounds(space) else 0
+    needed = space.horizon_steps + space.confirming_steps + sweep
+    if space.budget.steps is None or space.budget.steps < needed:
+        runs = math.ceil(100 * needed / space.horizon_steps) / 100
+        got = "no limit in updates" if space.budget.steps is None else f"{space.budget.steps} steps"
+        message = f"confirm.in_budget needs a budget of at least {needed} steps (full_runs: {runs:g}), but got {got}."
+        top.faults.add(("confirm", "in_budget"), message, related=[("budget", "steps"), ("budget", "full_runs")])

@@ -45,6 +45,21 @@ def test_finalists_and_default_are_confirmed_on_the_same_fresh_seeds(tmp_path: P
     assert len(set(map(frozenset, seeds.values()))) == 1
 
 
+def test_confirming_runs_can_be_paid_from_the_budget(tmp_path: Path) -> None:
+    paid = Confirm(finalists=2, seeds=1, in_budget=True)
+    space = wsd_space(tmp_path, confirm=paid, budget=Budget(steps=2100), pruner=Component(name="none"))
+    assert (space.horizon_steps, space.confirming_steps, space.search_steps) == (200, 600, 1500)
+    state = Study(space).run()
+    assert {trial.of for trial in state.trials if trial.kind == "confirm"} >= {0, state.best}
+    assert state.steps_scheduled <= 2100
+    assert state.finished is not None
+    assert state.finished.reason == "2100 updates are used or promised and kept for confirming runs"
+    (tmp_path / "apart").mkdir()
+    apart = wsd_space(tmp_path / "apart", budget=Budget(steps=1500), pruner=Component(name="none"))
+    searched = [[t.params for t in s.trials if t.kind != "confirm"] for s in (state, Study(apart).run())]
+    assert searched[0] == searched[1], "the search is the one with the smaller budget"
+
+
 @pytest.mark.parametrize(
     ("controller", "pruner"), [("tpe", "hyperband"), ("random", "asha"), ("qmc", "median"), ("cmaes", "none")]
 )

@@ -107,6 +107,11 @@ def test_the_papers_numbers_are_the_default(tmp_path: Path) -> None:
         ({21: "controller: {use: autolrs, first_stage: 200, memory: 1}"}, 21, "memory must be true or false"),
         ({22: "pruner: median"}, 22, "pruner must be none beside autolrs"),
         ({23: "budget: {full_runs: 1.5}"}, 22, "budget must be at least 3228 steps (full_runs: 2.69) for autolrs"),
+        (
+            {22: "budget: {full_runs: 3}", 23: "", 27: "confirm: {seeds: 1, in_budget: true}"},
+            22,
+            "budget must be at least 5628 steps (full_runs: 4.69) for autolrs",
+        ),
         ({23: "budget: {trials: 8}"}, 22, "budget must have at least 31 trials for autolrs"),
         ({11: "    peak_lr: 0.01"}, 11, "peak_lr must have bounds"),
         ({12: "    warmup_steps: [10, 30]"}, 12, "warmup_steps must be one value for autolrs"),

@@ -271,6 +271,16 @@ FAULTS = (
         ),
     ),
     Fault("no finalists", 27, "confirm: {finalists: 0}", 27, ("confirm.finalists must be a whole number >= 1",)),
+    Fault(
+        "who pays is a number", 27, "confirm: {in_budget: 1}", 27, ("confirm.in_budget must be true or false", "got 1")
+    ),
+    Fault(
+        "paid by a budget without updates",
+        27,
+        "confirm: {seeds: 3, in_budget: true}",
+        27,
+        ("confirm.in_budget needs a budget of at least 4200 steps (full_runs: 7)", "got no limit in updates"),
+    ),
     # YAML
     Fault("tab", 2, "\tseed: 0", 2, ("not valid YAML", r"'\t'")),
     Fault("open bracket", 27, "confirm: {finalists: 2", 28, ("not valid YAML: while parsing a flow mapping",)),
