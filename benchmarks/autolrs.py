@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from command_line import ended, whole
+from benchmark_command import ended, whole
 from stagewise import clock, contest, kept, pictures, quadratic, summary
 
 from autosched.cli.study import check_folder, versions

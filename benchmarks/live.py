@@ -28,7 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from command_line import ended, whole
+from benchmark_command import ended, whole
 
 from autosched.cli.study import CHECKS, RunOptions, make_backend, versions
 from autosched.compare.document import results_document

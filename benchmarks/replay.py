@@ -30,7 +30,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from command_line import whole
+from benchmark_command import whole
 from searches.drive import Outcome
 from searches.figures import Figures, figures
 from searches.methods import Method, all_methods, chosen_methods
