@@ -15,7 +15,7 @@ def published_curves() -> Path:
     """The folder of the published curves: ``AUTOSCHED_CURVES``, or ``shared/curves`` beside the repository.
 
     Raises:
-        CurveError: they are in neither place. Tests that need them fail then; they are not left out.
+        CurveError: they are in neither place.
     """
     beside = Path(autosched.__file__).resolve().parents[2] / "shared" / "curves"
     folder = Path(os.environ.get("AUTOSCHED_CURVES", beside))

@@ -1,6 +1,8 @@
-"""The plug-ins on the published Llama runs: what their rule does to other libraries' searches."""
+"""The plug-ins on the Llama runs, made and recorded: what their rule does to other libraries' searches."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from searches.drive import drive
@@ -11,9 +13,9 @@ from searches.recorded import RecordedWorld, recorded_world
 from autosched.testing.published_curves import published_curves
 
 
-@pytest.fixture(scope="module")
-def world() -> RecordedWorld:
-    return recorded_world(published_curves(), "llama124m", 25_000)
+@pytest.fixture(scope="module", params=["made", pytest.param("recorded", marks=pytest.mark.recorded)])
+def world(request: pytest.FixtureRequest, made_folder: Path) -> RecordedWorld:
+    return recorded_world(made_folder if request.param == "made" else published_curves(), "llama124m", 25_000)
 
 
 @pytest.mark.slow

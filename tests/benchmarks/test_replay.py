@@ -23,7 +23,6 @@ from tiny_worlds import Scripted, recorded_folder, world_of
 
 from autosched.errors import UsageError
 from autosched.space import Component
-from autosched.testing.published_curves import published_curves
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "replay.py"
 FOUR = {"bad": 3.0, "fair": 2.5, "good": 2.0, "best": 1.9}
@@ -131,8 +130,8 @@ def test_evaluations_divide_the_horizon_and_begin_where_the_log_does() -> None:
 
 
 @pytest.mark.slow
-def test_a_simulated_world_shows_the_same_losses_whole_and_in_pieces() -> None:
-    world = simulated_world(published_curves(), "llama124m", 2500)
+def test_a_simulated_world_shows_the_same_losses_whole_and_in_pieces(made_folder: Path) -> None:
+    world = simulated_world(made_folder, "llama124m", 2500)
     point = {"peak_lr": 2e-3, "cooldown_fraction": 0.5, "cooldown_shape": 0}
     run, trainer = world.near(point, ()), WorldTrainer(world)
     shown = []
@@ -192,6 +191,6 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert says in capsys.readouterr().err
 
 
-def test_a_group_without_full_validation_losses_cannot_be_replayed() -> None:
+def test_a_group_without_full_validation_losses_cannot_be_replayed(made_folder: Path) -> None:
     with pytest.raises(UsageError, match="none of its runs has a full_val_loss"):
-        recorded_world(published_curves(), "gpt25m", 24_000)
+        recorded_world(made_folder, "gpt25m", 24_000)

@@ -1,4 +1,4 @@
-"""`fit`, `predict`, `evaluate` and `optimize` on published curves, and what they refuse."""
+"""`fit`, `predict`, `evaluate` and `optimize` on curves, and what they refuse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from autosched.laws.multi_power import MultiPowerForm
 from autosched.laws.published import PUBLISHED
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
-from autosched.testing.published_curves import published_curves
 
 Capture = pytest.CaptureFixture[str]
 FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
@@ -27,14 +26,14 @@ OPTIMIZE = ("optimize", "law.json", "--steps", "24000", "--peak-lr", "3e-4", "--
 
 
 @pytest.fixture(scope="session")
-def fitted_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fitted_folder(made_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with five curves, their exact schedules, and the default law of three of them; copy it."""
     made = tmp_path_factory.mktemp("laws")
     for name in (*FITTED, *UNSEEN):
         folder = made / ("fitted" if name in FITTED else "unseen") / "gpt25m"
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(published_curves() / "gpt25m" / f"{name}.csv", folder)
-        shutil.copy(published_curves() / "runs.csv", folder.parent)
+        shutil.copy(made_folder / "gpt25m" / f"{name}.csv", folder)
+        shutil.copy(made_folder / "runs.csv", folder.parent)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
         assert run(["fit", "fitted/gpt25m", "--out", "law.json"]) == 0

@@ -34,6 +34,7 @@ def test_a_runs_table_beside_or_above_gives_the_exact_schedule(tmp_path):
     np.testing.assert_allclose(curve.schedule.lrs, [0.05, *[0.1] * 5, 0.075, 0.05, 0.025, 0.0])
 
 
+@pytest.mark.recorded
 def test_the_published_table_agrees_with_every_published_lr_column():
     for group in ("gpt25m", "gpt100m", "llama124m"):
         for curve in published_group(group):

@@ -9,7 +9,6 @@ import pytest
 
 from autosched.curves.recorded_runs import full_minus_logged, read_runs
 from autosched.errors import CurveError
-from autosched.testing.published_curves import published_curves
 
 HEADER = "file,group,schedule,peak_lr,warmup_steps,horizon,cooldown_fraction,decay_shape,final_lr_ratio,full_val_loss"
 ROWS = (
@@ -36,8 +35,8 @@ def test_a_group_is_read_in_the_order_of_its_table(tmp_path: Path) -> None:
     assert runs[0].curve.steps.tolist() == [0, 4, 8]
 
 
-def test_a_familys_decay_is_the_tables_one_update_later() -> None:
-    for run in read_runs(published_curves(), "llama124m"):
+def test_a_familys_decay_is_the_tables_one_update_later(made_folder: Path) -> None:
+    for run in read_runs(made_folder, "llama124m"):
         warmup = 300
         ours, theirs = run.schedule.lrs, run.curve.schedule.lrs
         np.testing.assert_array_equal(ours[:warmup], theirs[:warmup])

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from made_curves import made_curve
 
 from autosched.laws.annealing import AnnealingForm, AnnealingLaw
 from autosched.laws.drops import warmup_steps
 from autosched.laws.fit import LawFit, fit_law
 from autosched.schedules.schedule import Schedule
 from autosched.testing.law_contract import LawContract
-from autosched.testing.published_curves import published_curve
 
 LAW = AnnealingLaw(floor=3.1, scale=0.5, exponent=0.5, gain=400.0, memory=0.04)
 
@@ -33,7 +33,7 @@ class TestAnnealingContract(LawContract):
 
 @pytest.mark.parametrize("name", ["wsd_20000_24000", "cosine_24000", "wsdcon_3"])
 def test_the_compressed_sum_is_the_recursion_within_1e_4_nats(name):
-    schedule = published_curve(f"gpt25m/{name}").schedule
+    schedule = made_curve(f"gpt25m/{name}").schedule
     steps = np.array([9_000.0, float(schedule.steps)])
     np.testing.assert_allclose(
         LAW.predict_at(schedule, steps), recursion(LAW, schedule.lrs)[steps.astype(int) - 1], atol=1e-4
@@ -48,12 +48,10 @@ def test_a_single_drop_brings_its_closed_form():
 
 
 @pytest.mark.parametrize(("group", "error"), [("gpt25m", 0.00141), ("gpt100m", 0.00153)])
-def test_three_curves_predict_six_others_as_well_as_with_the_papers_memory(group, error):
-    fit = fit_law(
-        AnnealingForm(), [published_curve(f"{group}/{n}") for n in ("cosine_24000", "constant_24000", "wsdcon_9")]
-    )
+def test_three_curves_predict_six_others_as_well_as_with_the_papers_memory(curve, group, error):
+    fit = fit_law(AnnealingForm(), [curve(f"{group}/{n}") for n in ("cosine_24000", "constant_24000", "wsdcon_9")])
     assert isinstance(fit, LawFit)
     names = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
-    curves = [published_curve(f"{group}/{name}") for name in names]
+    curves = [curve(f"{group}/{name}") for name in names]
     errors = [np.mean(np.abs(fit.law.predict_at(c.schedule, c.steps) / c.losses - 1)) for c in curves]
     assert np.mean(errors) < error

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made_curves import made_curve, made_group
 
 from autosched.laws.annealing import AnnealingForm
 from autosched.laws.auto import AutoLaw, fit_auto
@@ -11,7 +12,7 @@ from autosched.laws.functional import FunctionalForm, Units
 from autosched.laws.multi_power import MultiPowerForm
 from autosched.laws.stack import Stack
 from autosched.schedules.schedule import Schedule
-from autosched.testing.published_curves import published_curve, published_group
+from autosched.testing.published_curves import published_curve
 
 FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
 UNSEEN = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
@@ -27,6 +28,7 @@ def ranks(values):
     return np.argsort(np.argsort(values))
 
 
+@pytest.mark.recorded
 @pytest.mark.parametrize(("group", "published"), [("gpt25m", 0.00110), ("gpt100m", 0.00142)])
 def test_three_gpt_curves_predict_six_others_better_than_published(group, published):
     law = fitted([published_curve(f"{group}/{name}") for name in FITTED])
@@ -39,8 +41,8 @@ def test_three_gpt_curves_predict_six_others_better_than_published(group, publis
 
 
 @pytest.mark.slow
-def test_short_horizons_rank_the_longest_one_across_peak_lrs():
-    curves = published_group("llama124m")
+def test_short_horizons_rank_the_longest_one_across_peak_lrs(curve_group):
+    curves = curve_group("llama124m")
     law = fitted([curve for curve in curves if curve.schedule.steps in (15_000, 25_000)])
     longest = [curve for curve in curves if curve.schedule.steps == 35_000]
     ends = [law.forecast(curve.schedule, curve.steps[-1:]) for curve in longest]
@@ -56,24 +58,24 @@ def test_short_horizons_rank_the_longest_one_across_peak_lrs():
 
 
 def test_uncertainty_grows_with_distance_from_what_was_seen():
-    law = fitted([published_curve(f"gpt25m/{name}") for name in FITTED])
-    near, far = published_curve("gpt25m/cosine_24000"), published_curve("gpt25m/cosine_72000")
+    law = fitted([made_curve(f"gpt25m/{name}") for name in FITTED])
+    near, far = made_curve("gpt25m/cosine_24000"), made_curve("gpt25m/cosine_72000")
     sd = [law.forecast(c.schedule, np.array([float(c.schedule.steps)])).sd[0] for c in (near, far)]
     assert sd[1] > 1.5 * sd[0]
 
 
 def test_a_warm_refit_with_one_more_curve_stays_close_to_a_cold_one():
-    curves = [published_curve(f"gpt25m/{name}") for name in (*FITTED, "wsdcon_3")]
+    curves = [made_curve(f"gpt25m/{name}") for name in (*FITTED, "wsdcon_3")]
     warm = fit_auto(curves, warm=fitted(curves[:3]))
     assert isinstance(warm, AutoLaw)
-    curve = published_curve("gpt25m/wsd_20000_24000")
+    curve = made_curve("gpt25m/wsd_20000_24000")
     steps = curve.steps[::20]
     cold = fitted(curves).predict_at(curve.schedule, steps)
     np.testing.assert_allclose(warm.predict_at(curve.schedule, steps), cold, rtol=1.5e-3)
 
 
 def test_a_run_that_was_fitted_in_part_is_anchored_at_what_it_showed():
-    curves = [published_curve(f"gpt25m/{name}") for name in (*FITTED, "wsdld_20000_24000")]
+    curves = [made_curve(f"gpt25m/{name}") for name in (*FITTED, "wsdld_20000_24000")]
     part = curves[3].until(12_000)
     law = fitted([*curves[:3], part])
     end = law.forecast(part.schedule, curves[3].steps[-1:], run=3)
@@ -81,22 +83,22 @@ def test_a_run_that_was_fitted_in_part_is_anchored_at_what_it_showed():
 
 
 def test_too_little_to_fit_is_a_failure_with_a_reason():
-    failure = fit_auto([published_curve("gpt25m/cosine_24000").until(2_400)])
+    failure = fit_auto([made_curve("gpt25m/cosine_24000").until(2_400)])
     assert isinstance(failure, FitFailure)
     assert "too few" in failure.reason
 
 
 def test_one_curve_alone_gives_wide_intervals():
-    curves = [published_curve(f"gpt25m/{name}") for name in FITTED]
+    curves = [made_curve(f"gpt25m/{name}") for name in FITTED]
     steps = np.array([24_000.0])
     alone, three = fitted(curves[:1]), fitted(curves)
-    schedule = published_curve("gpt25m/wsd_20000_24000").schedule
+    schedule = made_curve("gpt25m/wsd_20000_24000").schedule
     assert alone.forecast(schedule, steps).sd[0] > three.forecast(schedule, steps).sd[0]
 
 
 def beginnings(share, count, first):
     """`count` Llama runs of 25,000 steps up to a share of their steps."""
-    curves = [curve for curve in published_group("llama124m") if curve.schedule.steps == 25_000]
+    curves = [curve for curve in made_group("llama124m") if curve.schedule.steps == 25_000]
     return [curve.until(share * curve.schedule.steps) for curve in curves[first : first + count]]
 
 

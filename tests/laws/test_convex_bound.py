@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from literal_laws import convex, convex_terms
+from made_curves import made_curve
 from scipy.optimize import minimize
 from scipy.special import digamma
 from scipy.stats import spearmanr
@@ -163,7 +164,7 @@ def test_no_gradient_is_given_at_an_lr_of_zero():
 
 @pytest.mark.parametrize("name", ["gpt25m/wsdcon_3", "gpt25m/cosine_24000", "llama124m/wsd_lr0.002_T25000_cd0.2_sqrt"])
 def test_the_compressed_sum_is_the_bound_within_1e_4(name):
-    schedule = published_curve(name).schedule
+    schedule = made_curve(name).schedule
     steps = np.array([0.3, 0.7, 0.9, 1.0]) * schedule.steps
     for step, noise in zip(steps.astype(int), bound_terms(schedule, steps.astype(int))[1], strict=True):
         literal = convex_bound(schedule.lrs[:step])
@@ -203,6 +204,7 @@ def test_two_noisy_curves_give_back_the_parameters():
     assert fit.params == pytest.approx({"floor": 3.0, "approach": 2.0, "noise": 100.0}, rel=0.02)
 
 
+@pytest.mark.recorded
 def test_three_published_curves_predict_six_others_within_a_percent_and_roughly_in_order():
     """Two parameters miss the shape of real curves: no law to predict with alone."""
     fitted = [published_curve(f"gpt25m/{name}") for name in ("cosine_24000", "constant_24000", "wsdcon_9")]

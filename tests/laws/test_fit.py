@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made_curves import made_curve
 
 from autosched.curves.curve import Curve
 from autosched.laws.fit import FitFailure, FitOptions, LawFit, fit_law
@@ -9,32 +10,31 @@ from autosched.laws.functional import FunctionalForm, Units
 from autosched.laws.multi_power import MultiPowerForm
 from autosched.laws.robust import Prior, Robustness, huber, minimise
 from autosched.testing.law_contract import wsd
-from autosched.testing.published_curves import published_curve
 
 FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
 UNSEEN = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
 
 
-def unseen_error(fit: LawFit, group: str) -> float:
+def unseen_error(fit: LawFit, curve, group: str) -> float:
     """Mean relative error over the six curves that were not fitted."""
-    curves = [published_curve(f"{group}/{name}") for name in UNSEEN]
+    curves = [curve(f"{group}/{name}") for name in UNSEEN]
     return float(np.mean([np.mean(np.abs(fit.law.predict_at(c.schedule, c.steps) / c.losses - 1)) for c in curves]))
 
 
 @pytest.mark.parametrize("group", ["gpt25m", "gpt100m"])
 @pytest.mark.parametrize("kind", ["multi_power", "functional"])
-def test_three_curves_predict_six_others_within_0_15_percent(group, kind):
-    curves = [published_curve(f"{group}/{name}") for name in FITTED]
+def test_three_curves_predict_six_others_within_0_15_percent(curve, group, kind):
+    curves = [curve(f"{group}/{name}") for name in FITTED]
     functional = FunctionalForm(units=Units.of([curve.schedule for curve in curves]))
     fit = fit_law(MultiPowerForm() if kind == "multi_power" else functional, curves)
     assert isinstance(fit, LawFit)
-    assert unseen_error(fit, group) < 0.0015
+    assert unseen_error(fit, curve, group) < 0.0015
     assert fit.residual_sd < 0.0015
     assert np.all(np.linalg.eigvalsh(fit.covariance) > 0)
 
 
 def test_a_warm_start_lands_where_the_cold_one_did():
-    curves = [published_curve(f"gpt25m/{name}") for name in FITTED]
+    curves = [made_curve(f"gpt25m/{name}") for name in FITTED]
     cold = fit_law(MultiPowerForm(), curves)
     assert isinstance(cold, LawFit)
     warm = fit_law(MultiPowerForm(), curves, start=cold.logs)
@@ -44,7 +44,7 @@ def test_a_warm_start_lands_where_the_cold_one_did():
 
 
 def test_too_few_points_are_a_failure_with_advice():
-    curve = published_curve("gpt25m/cosine_24000").until(2_700)
+    curve = made_curve("gpt25m/cosine_24000").until(2_700)
     failure = fit_law(MultiPowerForm(), [curve])
     assert failure == FitFailure(reason="5 points after warmup are too few to fit: log more often, or add curves.")
 
@@ -58,13 +58,13 @@ def test_curves_that_no_law_describes_are_a_failure():
 
 
 def test_single_outliers_hardly_move_a_fit():
-    curves = [published_curve(f"gpt25m/{name}") for name in FITTED]
+    curves = [made_curve(f"gpt25m/{name}") for name in FITTED]
     spoilt = curves[0].losses.copy()
     spoilt[::20] += 0.5
     curves[0] = Curve(schedule=curves[0].schedule, steps=curves[0].steps, losses=spoilt)
     fit = fit_law(MultiPowerForm(), curves, FitOptions())
     assert isinstance(fit, LawFit)
-    assert unseen_error(fit, "gpt25m") < 0.002
+    assert unseen_error(fit, made_curve, "gpt25m") < 0.002
 
 
 def test_a_prior_of_zero_width_fixes_a_parameter():

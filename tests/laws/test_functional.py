@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from made_curves import made_curve
 
 from autosched.laws.functional import FunctionalForm, FunctionalLaw, Units
 from autosched.schedules.schedule import Schedule
 from autosched.testing.law_contract import LawContract, wsd
-from autosched.testing.published_curves import published_curve
 
 LAW = FunctionalLaw(
     floor=2.6,
@@ -42,7 +42,7 @@ class TestFunctionalContract(LawContract):
 
 @pytest.mark.parametrize("name", ["gpt25m/wsdcon_3", "gpt25m/cosine_24000", "llama124m/wsd_lr0.002_T25000_cd0.2_sqrt"])
 def test_the_compressed_convolution_is_the_literal_one_within_1e_4_nats(name):
-    curve = published_curve(name)
+    curve = made_curve(name)
     steps = curve.steps[[20, 60, -1]]
     np.testing.assert_allclose(
         LAW.predict_at(curve.schedule, steps), literal(LAW, curve.schedule.lrs, steps), atol=1e-4

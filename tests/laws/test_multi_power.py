@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made_curves import made_curve
 
 from autosched.laws.drops import DEFAULT_INTERVALS, drop_table, warmup_steps
 from autosched.laws.multi_power import MultiPowerForm, MultiPowerLaw, multi_power_losses
@@ -36,6 +37,7 @@ class TestMultiPowerContract(LawContract):
         return MultiPowerForm()
 
 
+@pytest.mark.recorded
 @pytest.mark.parametrize(("group", "error"), [("gpt25m", 0.00111), ("gpt100m", 0.00143)])
 def test_published_parameters_reach_their_published_accuracy(group, error):
     law = PUBLISHED[SIZES[group]]
@@ -49,7 +51,7 @@ def test_published_parameters_reach_their_published_accuracy(group, error):
 @pytest.mark.parametrize("name", ["wsd_20000_24000", "cosine_24000", "wsdcon_3"])
 @pytest.mark.parametrize("warmup_drops", [False, True])
 def test_the_compressed_sum_is_the_double_loop_within_5e_5_nats(name, warmup_drops):
-    curve = published_curve(f"gpt25m/{name}")
+    curve = made_curve(f"gpt25m/{name}")
     published = PUBLISHED["25M"]
     law = MultiPowerLaw(**{f: getattr(published, f) for f in MultiPowerForm().fields}, warmup_drops=warmup_drops)
     steps = curve.steps[[0, 60, -1]]
@@ -59,7 +61,7 @@ def test_the_compressed_sum_is_the_double_loop_within_5e_5_nats(name, warmup_dro
 
 
 def test_finer_intervals_bring_the_compressed_sum_closer():
-    curve = published_curve("gpt25m/wsd_20000_24000")
+    curve = made_curve("gpt25m/wsd_20000_24000")
     law, steps = PUBLISHED["25M"], curve.steps[-1:]
     exact = double_loop(law, curve.schedule.lrs, steps)
     errors = []

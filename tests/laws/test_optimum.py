@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made_curves import made_curve
 
 from autosched.errors import ScheduleError
 from autosched.laws.annealing import AnnealingLaw
@@ -15,7 +16,6 @@ from autosched.laws.published import PUBLISHED
 from autosched.laws.single import SingleLaw, fit_single
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
-from autosched.testing.published_curves import published_curve
 
 STEPS, WARMUP, PEAK = 24_000, 2_160, 3e-4
 TASK = OptimumTask(steps=STEPS, peak_lr=(PEAK, PEAK), warmup_steps=WARMUP)
@@ -56,7 +56,7 @@ def solved(law, task: OptimumTask = TASK) -> Optimum:
 
 @pytest.fixture(scope="module")
 def three_curves():
-    return [published_curve(f"gpt25m/{name}") for name in ("cosine_24000", "constant_24000", "wsdcon_9")]
+    return [made_curve(f"gpt25m/{name}") for name in ("cosine_24000", "constant_24000", "wsdcon_9")]
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ def test_reshaping_keeps_the_warmup_the_peak_and_the_lowest_lr(auto):
 
 
 def test_joint_ends_are_the_forecasts_of_the_law(auto, single):
-    schedules = [published_curve(f"gpt25m/{name}").schedule for name in ("wsd_20000_24000", "cosine_72000")]
+    schedules = [made_curve(f"gpt25m/{name}").schedule for name in ("wsd_20000_24000", "cosine_72000")]
     for law in (auto, single):
         ends = predicted_ends(law, schedules)
         for i, schedule in enumerate(schedules):

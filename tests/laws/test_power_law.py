@@ -8,7 +8,6 @@ from autosched.laws.annealing import AnnealingForm
 from autosched.laws.fit import FitOptions, LawFit, fit_law
 from autosched.laws.power import PowerForm, PowerLaw
 from autosched.testing.law_contract import wsd
-from autosched.testing.published_curves import published_curve
 
 LAW = PowerLaw(floor=2.8, scale=30.0, exponent=0.7)
 
@@ -29,10 +28,10 @@ def test_a_noisy_curve_gives_back_the_parameters():
     assert fit.law.predict(schedule)[-1] == pytest.approx(LAW.predict(schedule)[-1], rel=1e-3)
 
 
-def test_a_law_that_sees_the_lr_halves_its_error_on_published_runs():
-    fitted = [published_curve(f"gpt25m/{name}") for name in ("cosine_24000", "constant_24000", "wsdcon_9")]
+def test_a_law_that_sees_the_lr_halves_its_error(curve):
+    fitted = [curve(f"gpt25m/{name}") for name in ("cosine_24000", "constant_24000", "wsdcon_9")]
     names = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
-    unseen = [published_curve(f"gpt25m/{name}") for name in names]
+    unseen = [curve(f"gpt25m/{name}") for name in names]
     errors = []
     for form in (PowerForm(), AnnealingForm()):
         fit = fit_law(form, fitted, FitOptions(first_share=0.1))

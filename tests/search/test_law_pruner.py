@@ -1,4 +1,4 @@
-"""The law pruner on studies whose trials obey a known law, and on published runs."""
+"""The law pruner on studies whose trials obey a known law, and on whole groups of runs."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from autosched.schedules.registry import build
 from autosched.search.law_pruner import LawPruner
 from autosched.space.records import Space
 from autosched.space.trainer_spec import TrainerSpec
-from autosched.testing.published_curves import published_group
 
 HORIZON, EVERY = 600, 20
 SPACE = Space(
@@ -213,10 +212,10 @@ def replayed(curves, judge, horizon, every):
 
 
 @pytest.mark.slow
-def test_the_best_of_36_published_runs_is_never_stopped_and_a_quarter_of_the_steps_is_saved():
+def test_the_best_of_36_runs_is_never_stopped_and_a_quarter_of_the_steps_is_saved(curve_group):
     horizon = 25_000
     curves = []
-    for curve in published_group("llama124m"):
+    for curve in curve_group("llama124m"):
         if curve.schedule.steps == horizon:  # the last logged step, 24,800, stands for the horizon
             ends = np.where(curve.steps == curve.steps[-1], horizon, curve.steps)
             curves.append(Curve(schedule=curve.schedule, steps=ends, losses=curve.losses, name=curve.name))

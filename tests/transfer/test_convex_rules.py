@@ -57,6 +57,7 @@ def nearest(peaks, peak):
     return int(np.argmin(np.abs(np.log(peaks / peak))))
 
 
+@pytest.mark.recorded
 @pytest.mark.parametrize("horizon", HORIZONS)
 @pytest.mark.parametrize("cooldown", COOLDOWNS)
 def test_runs_at_cooldown_10_percent_predict_the_best_peak_of_longer_cooldowns_within_a_grid_step(horizon, cooldown):
@@ -64,6 +65,7 @@ def test_runs_at_cooldown_10_percent_predict_the_best_peak_of_longer_cooldowns_w
     assert abs(nearest(peaks, predicted_peak(horizon, cooldown)) - int(np.argmin(losses))) <= 1
 
 
+@pytest.mark.recorded
 def test_carrying_the_peak_over_costs_a_tenth_of_what_keeping_it_costs():
     """Loss at the tried peak that is nearest to the prediction, above the least one: what a grid step is worth."""
     carried, kept = [], []
@@ -78,6 +80,7 @@ def test_carrying_the_peak_over_costs_a_tenth_of_what_keeping_it_costs():
     assert np.mean(carried) < 0.1 * np.mean(kept)
 
 
+@pytest.mark.recorded
 def test_the_claimed_spread_holds_the_errors_of_the_recorded_runs():
     """Log errors where the best peak is bracketed, over the rule's own deviation and that of both estimates."""
     scores = []
@@ -92,6 +95,7 @@ def test_the_claimed_spread_holds_the_errors_of_the_recorded_runs():
     assert np.max(np.abs(scores)) < 1.645
 
 
+@pytest.mark.recorded
 @pytest.mark.parametrize("cooldown", [0.1, 0.2])
 def test_on_recorded_horizons_the_token_horizon_is_nearer_than_the_bounds_square_root(cooldown):
     """Why the default for a horizon is not the bound; longer cooldowns have their best peak at the edge of the grid."""
