@@ -1,6 +1,6 @@
 """autosched: find the learning-rate schedule a training run should use, for the cost of a few runs.
 
-The public names, complete and sorted. Importing this loads neither torch, Ray, MLflow nor Optuna.
+The public names, complete and sorted. A name is loaded when it is first used, so importing this loads nothing else.
 
 Example:
     >>> import autosched
@@ -8,37 +8,44 @@ Example:
     'wsd(peak_lr=0.01, warmup_steps=30, cooldown_fraction=0.2, cooldown_shape=linear, final_lr_ratio=0)'
 """
 
-from autosched.curves import Curve, read_curve, read_curves, read_lrs
-from autosched.errors import (
-    AutoschedError,
-    BackendError,
-    CheckpointError,
-    CurveError,
-    LedgerError,
-    ScheduleError,
-    SpaceError,
-    StudyError,
-    TrackingError,
-    UsageError,
-    WorkError,
-)
-from autosched.ledger.state import StudyState
-from autosched.ledger.store import Ledger
-from autosched.schedules import (
-    Family,
-    Parameter,
-    Schedule,
-    build,
-    export_text,
-    family_names,
-    from_torch,
-    get_family,
-    to_csv,
-    to_function,
-    to_lambda_lr,
-    to_torch_source,
-)
-from autosched.space import Space, load_space
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autosched import curves, errors, ledger, schedules, space
+    from autosched.curves import Curve, read_curve, read_curves, read_lrs
+    from autosched.errors import (
+        AutoschedError,
+        BackendError,
+        CheckpointError,
+        CurveError,
+        LedgerError,
+        ScheduleError,
+        SpaceError,
+        StudyError,
+        TrackingError,
+        UsageError,
+        WorkError,
+    )
+    from autosched.ledger.state import StudyState
+    from autosched.ledger.store import Ledger
+    from autosched.schedules import (
+        Family,
+        Parameter,
+        Schedule,
+        build,
+        export_text,
+        family_names,
+        from_torch,
+        get_family,
+        to_csv,
+        to_function,
+        to_lambda_lr,
+        to_torch_source,
+    )
+    from autosched.space import Space, load_space
 
 __all__ = [
     "AutoschedError",
@@ -60,16 +67,72 @@ __all__ = [
     "UsageError",
     "WorkError",
     "build",
+    "curves",
+    "errors",
     "export_text",
     "family_names",
     "from_torch",
     "get_family",
+    "ledger",
     "load_space",
     "read_curve",
     "read_curves",
     "read_lrs",
+    "schedules",
+    "space",
     "to_csv",
     "to_function",
     "to_lambda_lr",
     "to_torch_source",
 ]
+
+_HOMES = {
+    "curves": ("Curve", "read_curve", "read_curves", "read_lrs"),
+    "errors": (
+        "AutoschedError",
+        "BackendError",
+        "CheckpointError",
+        "CurveError",
+        "LedgerError",
+        "ScheduleError",
+        "SpaceError",
+        "StudyError",
+        "TrackingError",
+        "UsageError",
+        "WorkError",
+    ),
+    "ledger": (),
+    "ledger.state": ("StudyState",),
+    "ledger.store": ("Ledger",),
+    "schedules": (
+        "Family",
+        "Parameter",
+        "Schedule",
+        "build",
+        "export_text",
+        "family_names",
+        "from_torch",
+        "get_family",
+        "to_csv",
+        "to_function",
+        "to_lambda_lr",
+        "to_torch_source",
+    ),
+    "space": ("Space", "load_space"),
+}
+"""Module of this package -> the public names that are there."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = next((module for module, names in _HOMES.items() if name in names), None)
+    loaded = import_module(f"{__name__}.{home or name}")
+    value = loaded if home is None else getattr(loaded, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

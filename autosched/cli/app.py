@@ -8,43 +8,12 @@ from __future__ import annotations
 import sys
 
 import typer
-from pydantic import ValidationError
 from typer.exceptions import TyperException
 
-from autosched.cli import (
-    compare_command,
-    family_command,
-    import_command,
-    inspect_commands,
-    law_commands,
-    plot_command,
-    range_command,
-    refine_command,
-    schedule_commands,
-    server_commands,
-    study_commands,
-    transfer_command,
-)
+from autosched.cli.commands import CommandGroup
 from autosched.errors import AutoschedError
 
-app = typer.Typer(
-    help="Find the learning-rate schedule a training run should use, for the cost of a few runs.",
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-study_commands.register(app)
-inspect_commands.register(app)
-family_command.register(app)
-plot_command.register(app)
-schedule_commands.register(app)
-range_command.register(app)
-import_command.register(app)
-law_commands.register(app)
-refine_command.register(app)
-transfer_command.register(app)
-compare_command.register(app)
-server_commands.register(app)
+app = CommandGroup()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -55,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run the program; returns its exit code. Errors are one line on stderr."""
     try:
-        result = app(arguments or ["--help"], standalone_mode=False)
+        result = app.main(arguments or ["--help"], standalone_mode=False)
     except AutoschedError as error:
         return _say(str(error), error.exit_code)
     except TyperException as error:
@@ -71,6 +40,8 @@ def run(arguments: list[str]) -> int:
 
 def _usage(error: TyperException) -> str:
     """What is wrong with the arguments; Typer leaves out a value that is of the wrong type or out of range."""
+    from pydantic import ValidationError
+
     cause, text = error.__cause__, error.format_message().rstrip(".")
     return f"{text}, but got {cause.errors()[0]['input']!r}." if isinstance(cause, ValidationError) else f"{text}."
 

@@ -154,8 +154,3 @@ def _origin(space: Space, methods: tuple[Method, ...], terms: Terms, goal: Goal)
         "tolerance": goal.tolerance,
         "versions": versions(),
     }
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(compare)

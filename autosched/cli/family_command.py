@@ -48,8 +48,3 @@ def check_name(name: str) -> None:
     if name not in family_names():
         hint = closest(name, family_names()) or "."
         raise UsageError(f"family must be one of {', '.join(family_names())}, but got {name!r}{hint}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(schedules)

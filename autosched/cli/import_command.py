@@ -61,8 +61,3 @@ def _read(
         return read_lrs(source, column=column, first_update=first_update, interpolate=interpolate)
     named = dataclasses.replace(mlflow_source(source, text=runs[0], uri=runs[1]), lr=column)
     return read_mlflow_lrs(named, first_update=first_update, interpolate=interpolate)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's commands."""
-    app.command("import")(import_schedule)

@@ -121,10 +121,3 @@ def _table(rows: Sequence[StudyRow]) -> list[str]:
         f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(row.created))}"
         for row in rows
     ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's commands."""
-    app.command()(status)
-    app.command("show")(explain)
-    app.command()(best)

@@ -184,9 +184,3 @@ def _picture(found: Optimum) -> bytes:
 def _optimum_lines(found: Optimum, out: Path | None, plot: Path | None) -> list[str]:
     drawn = [] if plot is not None else [terminal_plot([found.schedule], ["learning rate"])]
     return [*optimum_lines(found), *drawn, *(f"wrote {path}" for path in (out, plot) if path is not None)]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's commands."""
-    for command in (fit, predict, evaluate, optimize):
-        app.command()(command)

@@ -125,8 +125,3 @@ def _schedule_file(source: str) -> tuple[str, Schedule]:
         hint = closest(source, family_names()) or "; `autosched schedules` lists the families."
         raise UsageError(f"{source!r} is neither a schedule family nor a file{hint}")
     return path.stem, load_schedule(path)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(plot)

@@ -101,8 +101,3 @@ def _with_options(
         steps=given.steps if steps is None else steps,
     )
     return replace(task, sweep=sweep, seed=task.seed if seed is None else seed)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command("range-test")(range_test)

@@ -168,8 +168,3 @@ def _lines(pilot: GradientNorms, refined: Schedule, out: Path | None, plot: Path
         *drawn,
         *(f"wrote {path}" for path in (out, plot) if path is not None),
     ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(refine)

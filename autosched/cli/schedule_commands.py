@@ -73,8 +73,3 @@ def export(
         "text": text if out is None else None,
     }
     show(as_json, document, [text.rstrip("\n") if out is None else f"wrote {out}"])
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's commands."""
-    app.command()(export)

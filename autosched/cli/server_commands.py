@@ -180,9 +180,3 @@ def _mlflow() -> str:
         tracker.check()
         tracker.close()
     return f"{Tracking().uri} by default"
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's commands."""
-    app.command()(ui)
-    app.command()(doctor)

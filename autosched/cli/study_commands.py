@@ -182,10 +182,3 @@ def _description(path: Path, space: Space) -> list[str]:
         *([f"first the runs of {sources} are read,"] if sources else []),
         f"controller {space.controller.name}, pruner {space.pruner.name}, at most {limits}.",
     ]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's commands."""
-    app.command()(tune)
-    app.command()(resume)
-    app.command()(validate)

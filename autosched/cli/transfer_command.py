@@ -228,8 +228,3 @@ def _lines(outcome: Outcome, out: Path | None, plot: Path | None) -> list[str]:
     lines.append(f"schedule    {outcome.schedule.describe()}, {outcome.schedule.steps} updates")
     drawn = [] if plot is not None else [terminal_plot([outcome.schedule], ["learning rate"])]
     return [*lines, *drawn, *(f"wrote {path}" for path in (out, plot) if path is not None)]
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(transfer)
