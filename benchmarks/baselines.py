@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from autosched.engine.trainer import DivergedError
 from autosched.schedules.registry import build
+from autosched.trainer import Diverged
 from workers.registry import make_trainer
 
 UPDATES = {"gpt": 600, "vision": 400}
@@ -81,7 +81,7 @@ def final_loss(use: str, entry: Entry, lr: float, *, seed: int, steps: int, opti
     trainer.start()
     try:
         trainer.train(schedule_of(entry, lr, steps))
-    except DivergedError:
+    except Diverged:
         return None
     return trainer.evaluate()
 

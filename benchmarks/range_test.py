@@ -28,13 +28,13 @@ from autosched.engine.execute import SegmentRunner
 from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
 from autosched.engine.range_test import run_sweep
-from autosched.engine.trainer import DivergedError
 from autosched.ledger.events import StudyCreated
 from autosched.ledger.store import Ledger
 from autosched.report.range_test_plot import range_test_plot
 from autosched.schedules.registry import build
 from autosched.space import load_space, space_to_json
 from autosched.space.trainer_spec import TrainerSpec
+from autosched.trainer import Diverged
 from workers.registry import make_trainer
 
 TINY = {"layers": 1, "width": 32, "context": 32, "batch": 8, "heads": 2, "eval_batches": 16}
@@ -211,7 +211,7 @@ def final_loss(situation: Situation, seed: int, peak: float) -> float | None:
     trainer.start()
     try:
         trainer.train(build("wsd", params, steps=situation.horizon).lrs)
-    except DivergedError:
+    except Diverged:
         return None
     return trainer.evaluate()
 

@@ -25,11 +25,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autosched.engine.trainer import DivergedError
-from autosched.randomness import generator, key
-from autosched.schedules.schedule import FloatArray
-from workers.checkpoints import read_checkpoint, write_checkpoint
-from workers.options import number, read_options, whole
+from autosched.trainer import (
+    Diverged,
+    FloatArray,
+    generator,
+    key,
+    number,
+    read_checkpoint,
+    read_options,
+    whole,
+    write_checkpoint,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,7 @@ class Mlp:
             points, labels = spirals(self.options.batch, self.options.noise, self.seed, "batch", self.step)
             loss = F.cross_entropy(self.model(points), labels)
             if not loss.isfinite():
-                raise DivergedError(self.step + 1, loss.item(), f"the loss became {loss.item()}")
+                raise Diverged(self.step + 1, loss.item(), f"the loss became {loss.item()}")
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.param_groups[0]["lr"] = float(lr)

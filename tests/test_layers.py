@@ -20,6 +20,7 @@ LAYERS: dict[str, int] = {
     "autosched.ledger": 4,
     "autosched.transfer": 4,
     "autosched.search": 5,
+    "autosched.trainer": 5,
     "autosched.engine": 6,
     "autosched.tracking": 6,
     "autosched.report": 6,
@@ -90,7 +91,9 @@ def test_an_upward_import_is_found(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("module", ["autosched", "autosched.cli.app", "autosched.integrations.autolrs"])
+@pytest.mark.parametrize(
+    "module", ["autosched", "autosched.cli.app", "autosched.integrations.autolrs", "autosched.trainer"]
+)
 def test_importing_loads_no_heavy_library(module: str) -> None:
     heavy = ("torch", "ray", "mlflow", "optuna", "matplotlib", "pandas")
     code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"

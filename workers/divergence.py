@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from autosched.engine.trainer import DivergedError
+from autosched.trainer import Diverged
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,19 +34,19 @@ class DivergenceWatch:
         """Take in update number `step` (counted from 1).
 
         Raises:
-            DivergedError: the run has diverged.
+            Diverged: the run has diverged.
         """
         if not math.isfinite(loss):
-            raise DivergedError(step, loss, f"the training loss became {loss} at update {step}")
+            raise Diverged(step, loss, f"the training loss became {loss} at update {step}")
         if not math.isfinite(grad_norm):
-            raise DivergedError(step, loss, f"the gradient norm became {grad_norm} at update {step}")
+            raise Diverged(step, loss, f"the gradient norm became {grad_norm} at update {step}")
         if self.first is None:
             self.first = self.smoothed = loss
         self.smoothed = self.memory * self.smoothed + (1.0 - self.memory) * loss
         limit = self.factor * self.first + self.margin
         if self.smoothed > limit:
             reason = f"the training loss, {self.smoothed:.3g} on average, is far above the start ({self.first:.3g})"
-            raise DivergedError(step, loss, f"{reason} at update {step}")
+            raise Diverged(step, loss, f"{reason} at update {step}")
 
     def state(self) -> dict[str, float | None]:
         """What :meth:`restore` needs."""

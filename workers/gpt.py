@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from autosched.errors import UsageError
 from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
+from autosched.trainer import flag, number, one_of, pair, read_options, text, whole
 from workers.data import Corpus, open_corpus
 from workers.optimizers.registry import ADAMW, Choice, optimizer
 from workers.optimizers.updates import Updates, Usual
-from workers.options import flag, number, one_of, pair, read_options, text, whole
 from workers.torch_training import TorchRun
 
 
@@ -152,7 +152,7 @@ class Gpt(nn.Module):
 
 
 class GptTrainer:
-    """Trains :class:`Gpt`; see :class:`autosched.engine.trainer.Trainer`.
+    """Trains :class:`Gpt`; see :class:`autosched.trainer.Trainer`.
 
     Losses are nats per token. On a CPU they are the same to the last bit for the same options, seed, LRs, torch version
     and number of threads, however the run is cut.

@@ -20,9 +20,9 @@ from typing import Any
 
 from autosched.engine.backend import Outcome
 from autosched.engine.execute import SegmentRunner
-from autosched.engine.trainer import TrainerFactory
 from autosched.errors import BackendError, UsageError
 from autosched.ledger.records import Failure, FailureKind, Observation, Segment
+from autosched.trainer import TrainerFactory
 from workers.ray_cluster import ROUNDING, check_room, connect, last_line
 from workers.registry import make_trainer
 from workers.threads import with_threads

@@ -26,7 +26,7 @@ import numpy as np
 from autosched.curves.recorded_runs import RecordedRun, full_minus_logged, read_runs
 from autosched.errors import CheckpointError, UsageError, WorkError
 from autosched.schedules.schedule import FloatArray
-from workers.options import read_options, text
+from autosched.trainer import read_options, text
 
 _FORMAT = "autosched.recorded/1"
 
@@ -93,7 +93,7 @@ def recordings(folder: str, group: str) -> Recordings:
 
 
 class RecordedTrainer:
-    """A `Trainer` (see ``autosched.engine.trainer``) that goes through recorded runs.
+    """A `Trainer` (see ``autosched.trainer``) that goes through recorded runs.
 
     Args:
         options: fields of :class:`RecordedOptions` by name, both needed.

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autosched.engine.trainer import Trainer
 from autosched.errors import UsageError
+from autosched.trainer import Trainer
 
 BUILT_IN: dict[str, str] = {
     "gpt": "workers.gpt:GptTrainer",
@@ -23,7 +23,7 @@ METHODS = ("start", "train", "evaluate", "save", "load")
 
 
 def make_trainer(use: str, options: Mapping[str, Any], seed: int, horizon: int) -> Trainer:
-    """A trainer; the :data:`autosched.engine.trainer.TrainerFactory` of all backends.
+    """A trainer; the :data:`autosched.trainer.TrainerFactory` of all backends.
 
     Args:
         use: a built-in name, or ``package.module:Class`` with the constructor ``(options, *, seed, horizon)``.

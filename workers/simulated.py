@@ -26,11 +26,10 @@ from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 
-from autosched.engine.trainer import DivergedError
 from autosched.errors import CheckpointError
 from autosched.randomness import generator
 from autosched.schedules.schedule import FloatArray
-from workers.options import number, positive, read_options, whole
+from autosched.trainer import Diverged, number, positive, read_options, whole
 
 _FORMAT = "autosched.simulated/1"
 
@@ -77,7 +76,7 @@ class SimulatedOptions:
 
 
 class SimulatedTrainer:
-    """A `Trainer` (see ``autosched.engine.trainer``) whose model is two numbers.
+    """A `Trainer` (see ``autosched.trainer``) whose model is two numbers.
 
     Its train loss is the law's loss averaged over the updates, without noise.
 
@@ -114,7 +113,7 @@ class SimulatedTrainer:
         """Do ``len(lrs)`` updates, in at least ``len(lrs) * seconds_per_step`` seconds.
 
         Raises:
-            DivergedError: an LR above ``diverge_above``.
+            Diverged: an LR above ``diverge_above``.
             RuntimeError: update ``fail_at`` was reached.
         """
         options, began, total = self._options, time.perf_counter(), 0.0
@@ -123,7 +122,7 @@ class SimulatedTrainer:
                 raise RuntimeError(f"update {options.fail_at} fails, as asked by fail_at.")
             self._step += 1
             if lr > options.diverge_above:
-                raise DivergedError(self._step, math.inf, f"LR {lr:g} is above {options.diverge_above:g}")
+                raise Diverged(self._step, math.inf, f"LR {lr:g} is above {options.diverge_above:g}")
             self._area += lr
             self._heat = options.memory * self._heat + (1.0 - options.memory) * lr
             total += options.loss(self._area, self._heat)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from autosched.engine.trainer import Trainer, TrainerFactory
+from autosched.trainer import Trainer, TrainerFactory
 
 
 def with_threads(factory: TrainerFactory, cpus: float) -> TrainerFactory:

@@ -9,11 +9,10 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
-from autosched.engine.trainer import OutOfMemoryError
 from autosched.errors import CheckpointError, UsageError
 from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
-from workers.checkpoints import read_checkpoint, write_checkpoint
+from autosched.trainer import OutOfMemoryError, read_checkpoint, write_checkpoint
 from workers.divergence import DivergenceWatch
 from workers.optimizers.updates import Updates
 
@@ -95,7 +94,7 @@ class TorchRun:
             the refined schedules of SGD and of Adam are made from (:mod:`autosched.laws.refinement`).
 
         Raises:
-            DivergedError, OutOfMemoryError: see :class:`autosched.engine.trainer.Trainer`.
+            Diverged, OutOfMemoryError: see :class:`autosched.trainer.Trainer`.
         """
         model, updates = self._parts()
         losses, norms, sums = 0.0, 0.0, torch.zeros((), dtype=torch.float64, device=self.device)

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
+from autosched.trainer import number, one_of, read_options, whole
 from workers.data import digits
 from workers.optimizers.registry import ADAMW, Choice, optimizer
 from workers.optimizers.updates import Updates, Usual
-from workers.options import number, one_of, read_options, whole
 from workers.torch_training import TorchRun
 
 CLASSES = 10
@@ -75,7 +75,7 @@ class Convnet(nn.Module):
 
 
 class VisionTrainer:
-    """Trains :class:`Convnet`; see :class:`autosched.engine.trainer.Trainer`. Losses are nats per image.
+    """Trains :class:`Convnet`; see :class:`autosched.trainer.Trainer`. Losses are nats per image.
 
     Raises:
         UsageError: an option that is not allowed.

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from autosched.engine.backend import Outcome
 from autosched.engine.checkpoint_store import CheckpointStore
-from autosched.engine.trainer import DivergedError, OutOfMemoryError, Trainer, TrainerFactory
 from autosched.errors import AutoschedError, CheckpointError
 from autosched.ledger.records import Divergence, Failure, FailureKind, Observation, Point, Segment
+from autosched.trainer import Diverged, OutOfMemoryError, Trainer, TrainerFactory
 
 _REASON_LENGTH = 500
 
@@ -155,7 +155,7 @@ def _train(trainer: Trainer, segment: Segment) -> tuple[list[Point], Divergence 
                 return points, divergence, done - segment.start
             metrics = {name: float(value) for name, value in means.items()}
             points.append(Point(step=stop, loss=loss, metrics=metrics))
-    except DivergedError as error:
+    except Diverged as error:
         done = min(max(error.step, done), segment.stop)
         reason = _one_line(error.reason)
         return points, Divergence(step=error.step, loss=error.loss, reason=reason), done - segment.start

@@ -6,9 +6,9 @@ from collections import deque
 
 from autosched.engine.backend import Outcome
 from autosched.engine.execute import SegmentRunner
-from autosched.engine.trainer import TrainerFactory
 from autosched.errors import BackendError, UsageError
 from autosched.ledger.records import Segment
+from autosched.trainer import TrainerFactory
 
 
 class LocalBackend:

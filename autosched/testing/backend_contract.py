@@ -31,11 +31,11 @@ import pytest
 from autosched.engine.backend import Backend, Outcome
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.execute import SegmentRunner
-from autosched.engine.trainer import TrainerFactory
 from autosched.errors import BackendError
 from autosched.ledger.records import Failure, Observation, Segment, segment_id
 from autosched.schedules.schedule import FloatArray
 from autosched.space.trainer_spec import TrainerSpec
+from autosched.trainer import TrainerFactory
 
 
 def cut(

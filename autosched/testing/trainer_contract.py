@@ -32,9 +32,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autosched.engine.trainer import DivergedError, Trainer, TrainerFactory
 from autosched.errors import CheckpointError, UsageError
 from autosched.schedules.schedule import FloatArray
+from autosched.trainer import Diverged, Trainer, TrainerFactory
 
 STEPS = 12
 FLIPS = 40
@@ -335,11 +335,11 @@ class TrainerContract:
             check(case.other)
 
 
-def _divergence(trainer: Trainer, lrs: FloatArray) -> DivergedError | None:
+def _divergence(trainer: Trainer, lrs: FloatArray) -> Diverged | None:
     """How training with these LRs diverges; None if the losses stay finite."""
     try:
         means = trainer.train(lrs)
-    except DivergedError as error:
+    except Diverged as error:
         return error
     assert math.isfinite(means["train_loss"])
     return None

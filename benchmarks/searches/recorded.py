@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from autosched.curves.recorded_runs import RecordedRun, full_minus_logged, read_runs
-from autosched.engine.trainer import TrainerFactory
 from autosched.errors import UsageError
 from autosched.schedules.schedule import Schedule
 from autosched.space import Budget, ScheduleSpec, Space, Tracking, TrainerSpec
 from autosched.space.candidates import families_of
+from autosched.trainer import TrainerFactory
 from searches.world import Axis, Point, Run, cadence, distance
 from workers.registry import make_trainer
 

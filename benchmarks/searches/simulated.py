@@ -25,7 +25,6 @@ import numpy as np
 
 from autosched.curves.curve import Curve
 from autosched.curves.recorded_runs import RecordedRun, read_runs
-from autosched.engine.trainer import TrainerFactory
 from autosched.errors import CheckpointError, UsageError
 from autosched.laws.auto import AutoOptions
 from autosched.laws.fit import FitFailure, fit_law
@@ -34,6 +33,7 @@ from autosched.randomness import generator
 from autosched.schedules import build
 from autosched.schedules.schedule import FloatArray, Schedule
 from autosched.space import Budget, Choice, FamilySpace, Fixed, Range, SearchParameter, Space, Tracking, TrainerSpec
+from autosched.trainer import TrainerFactory
 from searches.recorded import TOLERANCE
 from searches.world import Axis, Point, Run, cadence
 

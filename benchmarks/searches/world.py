@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from autosched.curves.curve import Curve
-from autosched.engine.trainer import TrainerFactory
 from autosched.schedules.schedule import Schedule
 from autosched.space import Space
+from autosched.trainer import TrainerFactory
 
 MOST_CHECKPOINTS = 25
 Point = Mapping[str, float | int]

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from autosched.engine.trainer import DivergedError, Trainer
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import FloatArray
 from autosched.search.autolrs import Failed, Seen, Settings, State, Work, ask, schedule, stage_of, tell
+from autosched.trainer import Diverged, Trainer
 
 SEARCHED = ("probe", "decay")
 """Kinds of work that lead to no committed update by themselves."""
@@ -84,7 +84,7 @@ class Desk:
         """One update; its training loss, NaN if the run diverged. `trained` so far; None where nobody looks."""
         try:
             loss = float(self.trainer.train(np.array([lr]))["train_loss"])
-        except DivergedError:
+        except Diverged:
             return math.nan
         if self.every and trained is not None and self.trainer.step % self.every == 0:
             self.look(trained + 1)

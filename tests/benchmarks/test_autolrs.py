@@ -17,9 +17,9 @@ from stagewise.drive import run_autolrs, run_schedule
 from stagewise.pictures import with_gaps
 from stagewise.totals import longest_within, updates_trained
 
-from autosched.engine.trainer import DivergedError
 from autosched.errors import UsageError
 from autosched.search.autolrs import Settings
+from autosched.trainer import Diverged
 from workers.simulated import SimulatedTrainer
 
 Capture = pytest.CaptureFixture[str]
@@ -41,7 +41,7 @@ class Late(SimulatedTrainer):
 
     def train(self, lrs):
         if self.step >= 30:
-            raise DivergedError(self.step + 1, float("inf"), "too long")
+            raise Diverged(self.step + 1, float("inf"), "too long")
         return super().train(lrs)
 
 

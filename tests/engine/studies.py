@@ -11,7 +11,6 @@ from autosched.engine.assembly import run_study
 from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
-from autosched.engine.trainer import Trainer
 from autosched.ledger.events import Stamped, StudyCreated, kind_of
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
@@ -30,6 +29,7 @@ from autosched.space.records import (
     Storage,
 )
 from autosched.space.trainer_spec import TrainerSpec
+from autosched.trainer import Trainer
 from workers.simulated import SimulatedTrainer
 
 

@@ -13,7 +13,6 @@ from studies import Interruption, Study, picture, simulated, trained_twice, wsd_
 
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.local_backend import LocalBackend
-from autosched.engine.trainer import DivergedError
 from autosched.ledger.events import TrialThawed
 from autosched.ledger.state import StudyState
 from autosched.search.autolrs import Finished, Seen, State, ask, stages, tell
@@ -29,6 +28,7 @@ from autosched.space.records import (
     ScheduleSpec,
     SearchParameter,
 )
+from autosched.trainer import Diverged
 from workers.simulated import SimulatedTrainer
 
 STEPS = 1120  # stages of 160, 320 and 640
@@ -179,7 +179,7 @@ class Late(SimulatedTrainer):
 
     def train(self, lrs):
         if self.step >= 60 and lrs.max() > self.above:
-            raise DivergedError(self.step + 1, float("inf"), "too hot for too long")
+            raise Diverged(self.step + 1, float("inf"), "too hot for too long")
         return super().train(lrs)
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.execute import SegmentRunner
-from autosched.engine.trainer import DivergedError, OutOfMemoryError, Trainer
 from autosched.errors import UsageError
 from autosched.ledger.records import Failure, Observation
 from autosched.testing.backend_contract import cut, result
+from autosched.trainer import Diverged, OutOfMemoryError, Trainer
 from workers.simulated import SimulatedTrainer
 
 LRS = np.linspace(0.03, 0.001, 22)
@@ -210,7 +210,7 @@ def test_a_validation_loss_that_is_no_number_is_a_divergence(store):
 
 class Wild(SimulatedTrainer):
     def train(self, lrs):
-        raise DivergedError(10**9, 5.0, "two\nlines")
+        raise Diverged(10**9, 5.0, "two\nlines")
 
 
 def test_a_divergence_beyond_the_segment_counts_only_its_updates(store):

@@ -6,9 +6,9 @@ import pytest
 
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.local_backend import LocalBackend
-from autosched.engine.trainer import Trainer, TrainerFactory
 from autosched.errors import UsageError
 from autosched.testing.backend_contract import BackendContract, cut
+from autosched.trainer import Trainer, TrainerFactory
 from workers.simulated import SimulatedTrainer
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosched.engine.trainer import DivergedError
+from autosched.trainer import Diverged
 from workers.divergence import DivergenceWatch
 
 
@@ -18,20 +18,20 @@ def observe_all(watch, losses, start=0):
 def test_a_loss_that_is_no_number_is_a_divergence(loss):
     watch = DivergenceWatch()
     observe_all(watch, [5.5, 5.0])
-    with pytest.raises(DivergedError, match=f"the training loss became {loss} at update 3") as info:
+    with pytest.raises(Diverged, match=f"the training loss became {loss} at update 3") as info:
         watch.observe(3, loss, 1.0)
     assert info.value.step == 3
 
 
 @pytest.mark.parametrize("norm", [math.nan, math.inf])
 def test_a_gradient_that_is_no_number_is_a_divergence(norm):
-    with pytest.raises(DivergedError, match=f"the gradient norm became {norm} at update 1"):
+    with pytest.raises(Diverged, match=f"the gradient norm became {norm} at update 1"):
         DivergenceWatch().observe(1, 5.5, norm)
 
 
 def test_a_loss_that_stays_far_above_the_start_is_a_divergence():
     watch = DivergenceWatch()
-    with pytest.raises(DivergedError, match=r"on average, is far above the start \(4\) at update \d+") as info:
+    with pytest.raises(Diverged, match=r"on average, is far above the start \(4\) at update \d+") as info:
         observe_all(watch, [4.0] + 100 * [12.0])
     # 12 - 8 * 0.9**k exceeds 1.5 * 4 + 1 = 7 first at k = 5, which is update 6
     assert info.value.step == 6
@@ -48,7 +48,7 @@ def test_a_model_that_learns_nothing_has_not_diverged():
 def test_a_start_at_zero_leaves_a_margin():
     watch = DivergenceWatch()
     observe_all(watch, [0.0, *[0.9] * 500])
-    with pytest.raises(DivergedError):
+    with pytest.raises(Diverged):
         observe_all(watch, [2.0] * 50)
 
 

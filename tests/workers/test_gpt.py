@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from autosched.engine.trainer import DivergedError, OutOfMemoryError
 from autosched.errors import CheckpointError, UsageError
 from autosched.testing.trainer_contract import TrainerCase, TrainerContract, losses_of, saved
+from autosched.trainer import Diverged, OutOfMemoryError
 from workers.gpt import Gpt, GptOptions, GptTrainer
 from workers.registry import make_trainer
 
@@ -107,7 +107,7 @@ def test_dropout_changes_training_but_not_evaluation():
 
 def test_a_run_with_an_absurd_lr_diverges_and_says_so():
     trainer = tiny()
-    with pytest.raises(DivergedError, match=r"loss.* at update \d+$") as info:
+    with pytest.raises(Diverged, match=r"loss.* at update \d+$") as info:
         trainer.train(np.full(200, 1e4))
     assert info.value.step == trainer.step + 1  # the update it diverges at is not done
 

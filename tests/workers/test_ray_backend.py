@@ -16,11 +16,11 @@ import pytest
 
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.execute import SegmentRunner
-from autosched.engine.trainer import Trainer, TrainerFactory
 from autosched.errors import BackendError, UsageError
 from autosched.ledger.records import Failure, Observation
 from autosched.space.trainer_spec import TrainerSpec
 from autosched.testing.backend_contract import BackendContract, cut, result, run_all
+from autosched.trainer import Trainer, TrainerFactory
 from workers.ray_backend import MAX_DEATHS, RayBackend
 from workers.ray_cluster import room_on_node
 from workers.registry import make_trainer

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosched.engine.trainer import DivergedError
 from autosched.errors import CheckpointError, UsageError
+from autosched.trainer import Diverged
 from workers.simulated import SimulatedOptions, SimulatedTrainer
 
 LAW = SimulatedOptions()
@@ -115,14 +115,14 @@ def test_a_long_cooldown_looks_worse_half_way_and_ends_better():
 
 def test_a_large_lr_diverges_at_its_update():
     one = trainer(diverge_above=0.1)
-    with pytest.raises(DivergedError, match=r"LR 0\.2 is above 0\.1") as info:
+    with pytest.raises(Diverged, match=r"LR 0\.2 is above 0\.1") as info:
         one.train(np.array([0.05, 0.1, 0.2, 0.05]))
     assert (info.value.step, info.value.loss) == (3, math.inf)
 
 
 def test_it_starts_again_after_a_divergence():
     one = trainer()
-    with pytest.raises(DivergedError):
+    with pytest.raises(Diverged):
         one.train(np.array([0.01, 9.0]))
     one.start()
     one.train(np.full(3, 0.01))

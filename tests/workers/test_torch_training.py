@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from autosched.engine.trainer import DivergedError, OutOfMemoryError
+from autosched.trainer import Diverged, OutOfMemoryError
 from workers.optimizers.updates import Updates
 from workers.torch_training import TorchRun
 
@@ -141,7 +141,7 @@ def test_other_errors_of_torch_are_left_as_they_are():
 def test_the_update_that_diverges_is_not_done():
     run = linear_run()
     run.train(np.array([0.5]), loss_of=output(run), seed=0)
-    with pytest.raises(DivergedError) as info:
+    with pytest.raises(Diverged) as info:
         run.train(np.array([0.5]), loss_of=output(run, slope=float("nan")), seed=0)
     assert (info.value.step, run.step, weight_of(run)) == (2, 1, 0.5)
 
@@ -158,7 +158,7 @@ def test_the_divergence_watch_travels_in_the_checkpoint():
     run.save(file, configuration={})
     file.seek(0)
     other.load(file, configuration={})
-    with pytest.raises(DivergedError) as info:
+    with pytest.raises(Diverged) as info:
         other.train(np.zeros(20), loss_of=scripted(other), seed=0)
     assert info.value.step == 6  # as for a run in one piece; a fresh watch would take 12 for the start
 

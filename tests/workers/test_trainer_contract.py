@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from autosched.engine.trainer import DivergedError
 from autosched.testing.trainer_contract import TrainerCase, TrainerContract
+from autosched.trainer import Diverged
 from workers.registry import make_trainer
 from workers.simulated import SimulatedTrainer
 
@@ -120,7 +120,7 @@ class SaysNothing(SimulatedTrainer):
     def train(self, lrs):
         try:
             return super().train(lrs)
-        except DivergedError:
+        except Diverged:
             return {"train_loss": float("nan")}
 
 

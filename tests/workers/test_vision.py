@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from autosched.engine.trainer import DivergedError
 from autosched.errors import UsageError
 from autosched.testing.trainer_contract import TrainerCase, TrainerContract, losses_of
+from autosched.trainer import Diverged
 from workers.registry import make_trainer
 from workers.vision import VisionTrainer
 
@@ -75,7 +75,7 @@ def test_bfloat16_trains_on_a_cpu():
 
 
 def test_a_run_with_an_absurd_lr_diverges():
-    with pytest.raises(DivergedError, match=r"at update \d+$"):
+    with pytest.raises(Diverged, match=r"at update \d+$"):
         small(optimizer="sgd", clip=0.0).train(np.full(50, 1e6))
 
 

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
+from autosched.trainer import number, pair, positive
 from workers.optimizers.checks import ADAM, Kind
 from workers.optimizers.method import Method
 from workers.optimizers.updates import Updates, Usual
-from workers.options import number, pair, positive
 
 
 class AdaMod(torch.optim.Optimizer):

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
+from autosched.trainer import flag, number, positive
 from workers.optimizers.checks import check_like, check_names, is_count
 from workers.optimizers.method import Method
 from workers.optimizers.updates import Updates, Usual, restored
-from workers.options import flag, number, positive
 
 
 class DogUpdates(Updates):

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from autosched.errors import UsageError
+from autosched.trainer import number, one_of, pair
 from workers.optimizers.checks import ADAM, Kind, check_numbers
 from workers.optimizers.method import Method
 from workers.optimizers.updates import Updates, Usual
-from workers.options import number, one_of, pair
 
 
 class Directed(torch.optim.Optimizer):

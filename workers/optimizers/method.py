@@ -22,7 +22,7 @@ class Method:
 
     Attributes:
         make: makes it for a model that is on its device, from the trainer's usual options and the method's own.
-        options: the record of its own options, as :mod:`workers.options` reads them.
+        options: the record of its own options, as :mod:`autosched.trainer` reads them.
         package: the module it needs besides torch, of the extra ``baselines``.
     """
 

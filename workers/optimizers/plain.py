@@ -8,10 +8,10 @@ from typing import Annotated
 import torch
 from torch import nn
 
+from autosched.trainer import number, pair
 from workers.optimizers.checks import ADAM, Kind
 from workers.optimizers.method import Method, NoOptions
 from workers.optimizers.updates import Updates, Usual
-from workers.options import number, pair
 
 
 def adamw(model: nn.Module, usual: Usual, options: NoOptions) -> Updates:

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
+from autosched.trainer import number, one_of, positive
 from workers.optimizers.checks import Kind
 from workers.optimizers.method import Method
 from workers.optimizers.updates import Updates, Usual
-from workers.options import number, one_of, positive
 
 
 class PolyakMomentum(torch.optim.Optimizer):

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import torch
 from torch import nn
 
+from autosched.trainer import flag, number, pair, positive
 from workers.optimizers.checks import Kind, check_numbers
 from workers.optimizers.method import Method
 from workers.optimizers.updates import Updates, Usual
-from workers.options import flag, number, pair, positive
 
 
 class DistanceUpdates(Updates):

@@ -16,10 +16,10 @@ from typing import Any
 from torch import nn
 
 from autosched.errors import UsageError
+from autosched.trainer import Rule, read_record
 from workers.optimizers import adamod, dog, hypergradient, plain, polyak, prodigy, schedule_free, tempbalance, volsched
 from workers.optimizers.method import Method
 from workers.optimizers.updates import Updates, Usual
-from workers.options import Rule, read_record
 
 METHODS: Mapping[str, Method] = {
     "adamw": plain.ADAMW,

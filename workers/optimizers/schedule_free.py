@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from torch import nn
 
 from autosched.errors import UsageError
+from autosched.trainer import number, pair
 from workers.optimizers.checks import Kind, check_numbers
 from workers.optimizers.method import Method
 from workers.optimizers.updates import Updates, Usual, restored
-from workers.options import number, pair
 
 
 class ScheduleFreeUpdates(Updates):

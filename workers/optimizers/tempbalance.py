@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
+from autosched.trainer import pair, positive, whole
 from workers.optimizers.checks import ADAM, check_floats, check_names, check_numbers
 from workers.optimizers.method import Method
 from workers.optimizers.updates import Updates, Usual
-from workers.options import pair, positive, whole
 
 FEWEST = 8
 """Eigenvalues a layer must have where a model has fewer than two inner layers with `min_eigenvalues`."""

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import numpy as np
 from torch import nn
 
+from autosched.trainer import number, one_of, positive, whole
 from workers.optimizers.checks import check_floats, check_numbers
 from workers.optimizers.method import Method, NoOptions
 from workers.optimizers.plain import ADAMW, SGD
 from workers.optimizers.updates import Updates, Usual
-from workers.options import number, one_of, positive, whole
 
 LOWEST_LOSS = 1e-8
 """Losses below it count as it, so that they have a logarithm."""

@@ -36,7 +36,7 @@ class Trainer(Protocol):
         """Do ``len(lrs)`` updates; update i uses ``lrs[i]``. Returns means over them, ``train_loss`` at least.
 
         Raises:
-            DivergedError: the loss became NaN, infinite, or lies far above the start.
+            Diverged: the loss became NaN, infinite, or lies far above the start.
             OutOfMemoryError: the device is full.
         """
 
@@ -54,7 +54,7 @@ class Trainer(Protocol):
         """
 
 
-class DivergedError(Exception):
+class Diverged(Exception):
     """The run diverged at `step` with `loss`; a result of the trial, caught by the worker."""
 
     def __init__(self, step: int, loss: float, reason: str) -> None:

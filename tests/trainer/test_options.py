@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 
 from autosched.errors import UsageError
-from workers.options import flag, number, one_of, pair, positive, read_options, text, whole
+from autosched.trainer import flag, number, one_of, pair, positive, read_options, text, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ import torch
 
 from autosched.errors import CheckpointError
 from autosched.testing.trainer_contract import saved
-from workers.checkpoints import FORMAT, read_checkpoint, write_checkpoint
+from autosched.trainer import read_checkpoint, write_checkpoint
+from autosched.trainer.checkpoints import FORMAT
 from workers.vision import VisionTrainer
 
 CONFIGURATION = {"trainer": "mine", "seed": 0, "width": 8}

@@ -1,4 +1,4 @@
-"""Checkpoint files of the torch trainers: what a trainer needs to go on, and for which configuration it is.
+"""Checkpoint files of torch models: what a trainer needs to go on, and for which configuration it is.
 
 The file is a torch archive (a ZIP of tensors and plain values) that holds::
 
@@ -13,8 +13,6 @@ import json
 import zipfile
 from collections.abc import Mapping
 from typing import Any, BinaryIO
-
-import torch
 
 from autosched.errors import CheckpointError
 
@@ -31,6 +29,8 @@ def write_checkpoint(file: BinaryIO, state: Mapping[str, Any], *, configuration:
         state: tensors, numbers, texts and dicts of them.
         configuration: JSON data; all that a run must have in common with this one to go on from here.
     """
+    import torch  # here, so that options can be read and names checked without it
+
     text = _canonical(configuration)
     document = {
         "format": FORMAT,
@@ -56,7 +56,7 @@ def read_checkpoint(file: BinaryIO, *, configuration: Mapping[str, Any]) -> dict
     """
     document = _read_archive(file)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise CheckpointError("the file is no checkpoint of a built-in trainer: it has another format.")
+        raise CheckpointError("the file is no checkpoint of autosched: it has another format.")
     if document.get("version") != VERSION:
         raise CheckpointError(f"checkpoint version must be {VERSION}, but got {document.get('version')!r:.40}.")
     text, state = document.get("configuration"), document.get("state")
@@ -72,6 +72,8 @@ def _read_archive(file: BinaryIO) -> object:
 
     torch reads a tensor with a flipped bit without a word, so the ZIP checksums are verified first.
     """
+    import torch
+
     try:
         with zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
