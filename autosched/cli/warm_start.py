@@ -10,8 +10,8 @@ from autosched.cli.study import space_of
 from autosched.curves.curve import Curve
 from autosched.errors import CurveError, UsageError
 from autosched.ledger.store import Ledger
-from autosched.search.belief import Belief
 from autosched.search.old_runs import MOST_RUNS, chosen
+from autosched.search.surrogate import Surrogate
 from autosched.space.records import Space
 from autosched.space.warm_start import WarmStart
 
@@ -49,7 +49,7 @@ def _curves(source: str, space: Space, ledger: Ledger) -> tuple[Sequence[tuple[s
         state = ledger.state(source)
         old = space_of(state)
         # what warmed the old study up is no run of its own
-        curves, _ = Belief(replace(old, warm_start=())).curves(state, len(state.log))
+        curves, _ = Surrogate(replace(old, warm_start=())).curves(state, len(state.log))
         if not curves:
             raise UsageError(f"warm_start: the study {source!r} has no trial with a loss.")
         differs = old.trainer != space.trainer

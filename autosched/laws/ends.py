@@ -106,14 +106,18 @@ def predicted_ends(law: LossLaw | SingleLaw | AutoLaw, schedules: Sequence[Sched
 
 
 def joint_ends(
-    law: AutoLaw, groups: Sequence[AskedEnds], runs: Sequence[int | None] | None = None, *, luck: bool = True
+    law: AutoLaw,
+    groups: Sequence[AskedEnds],
+    runs: Sequence[int | None] | None = None,
+    *,
+    observation_noise: bool = True,
 ) -> Ends:
     """The final losses of all groups' schedules together, in order.
 
     Args:
         runs: for each schedule the fitted curve it belongs to, whose own offset then counts; None for a new run.
-        luck: whether what nobody can know before, a new run's own offset and the scatter of the last evaluation,
-            counts as uncertainty. A search that counts it takes ever new runs for promising.
+        observation_noise: whether what nobody can know before, a new run's own offset and the scatter of the last
+            evaluation, counts as uncertainty. A search that counts it takes ever new runs for promising.
     """
     asked = [one for group in groups for one in group.asked]
     mean, shared = stacked_jointly(law.stack, [(group.asked, group.prepared) for group in groups])
@@ -123,7 +127,7 @@ def joint_ends(
         features=np.concatenate([group.features for group in groups]),
     )
     residual, unexplained = _residual_ends(law, at)
-    if not luck:
+    if not observation_noise:
         new_runs = np.array([law.process.kernel.own**2 if run is None else 0.0 for run in known])
         unexplained = unexplained - np.diag(law.process.kernel.scatter**2 + new_runs)
     covariance = law.inflation**2 * (shared + unexplained) + law.extrapolated_jointly(asked)

@@ -34,15 +34,15 @@ from autosched.ledger.state import StudyState
 from autosched.randomness import generator
 from autosched.schedules.schedule import FloatArray
 from autosched.search.acquisition import chances, gains, joint_draws, sound
-from autosched.search.belief import Belief, Fitted
 from autosched.search.divergence import boundary
-from autosched.search.interior import with_interior_best
 from autosched.search.law_candidates import Candidate, Candidates
 from autosched.search.law_options import LawOptions
 from autosched.search.law_start import Start
 from autosched.search.optuna_controller import OptunaController
+from autosched.search.peak_posterior import with_interior_best
 from autosched.search.protocols import Proposal, Thaw, Unstaged
 from autosched.search.room import has_room, trials_left
+from autosched.search.surrogate import Fitted, Surrogate
 from autosched.space.records import Component, Space
 
 MOST_STOPPED = 24
@@ -96,9 +96,9 @@ class LawController(Unstaged):
 
     def __init__(self, space: Space, options: Mapping[str, Any]) -> None:
         self._space, self._options = space, LawOptions.of(options)
-        self._belief = Belief(space, self._short_ends)
+        self._surrogate = Surrogate(space, self._short_ends)
         self._candidates: Candidates | None = None
-        self._start = Start(space, self._options, self._belief, self._pool)
+        self._start = Start(space, self._options, self._surrogate, self._pool)
         self._fallback: OptunaController | None = None
         self._known_ends: tuple[Any, Ends] | None = None
         self._weighed: tuple[int, int | None, _Scores | None] | None = None
@@ -125,10 +125,10 @@ class LawController(Unstaged):
 
     def forecast(self, state: StudyState, trial: int) -> Forecast | None:
         """What the law says of a running trial's final loss; None while there is no law."""
-        fitted = self._belief.at(state)
+        fitted = self._surrogate.at(state)
         if not isinstance(fitted, Fitted) or trial in self._start.short_trials(state):
             return None
-        schedule = self._belief.schedule(state.trials[trial])
+        schedule = self._surrogate.schedule(state.trials[trial])
         end = fitted.law.forecast(schedule, np.array([float(schedule.steps)]), run=fitted.runs.get(trial))
         low, high = end.interval(INTERVAL)
         if not (np.isfinite(high[0]) and low[0] > 0):
@@ -138,7 +138,7 @@ class LawController(Unstaged):
 
     def has_seen(self, state: StudyState, trial: int) -> bool:
         """Whether losses of this trial are among those the law is fitted to; its first ones are not."""
-        fitted = self._belief.at(state)
+        fitted = self._surrogate.at(state)
         return isinstance(fitted, Fitted) and trial in fitted.runs
 
     def chance(self, state: StudyState, trial: int) -> float:
@@ -196,7 +196,7 @@ class LawController(Unstaged):
     def _scores(self, state: StudyState, running: int | None) -> _Scores | None:
         """What all candidates promise now; `running` may be chosen beside those that do not run. None without a law."""
         if self._weighed is None or self._weighed[:2] != (len(state.log), running):
-            fitted = self._belief.at(state)
+            fitted = self._surrogate.at(state)
             found = self._weigh(state, fitted, running) if isinstance(fitted, Fitted) else None
             self._weighed = len(state.log), running, found
         return self._weighed[2]
@@ -212,7 +212,7 @@ class LawController(Unstaged):
         known = [*map(pool.of, going), *pool.stopped(state, MOST_STOPPED, without=short)]
         known = sorted(known, key=lambda candidate: candidate.trial or 0)
         tried = {trial.fingerprint for trial in state.trials}
-        seen, _ = self._belief.place(state)
+        seen, _ = self._surrogate.place(state)
         fresh = pool.novel(
             pool.near(seen, self._origins(state)),
             [t for t in state.trials if t.kind != "confirm" and t.number not in short],
@@ -254,14 +254,14 @@ class LawController(Unstaged):
         best = state.best_trial()
         least = math.inf if best is None or best.value is None else math.log(best.value)
         chance = chances(draws, least, self._tolerance(fitted))
-        if self._start.told(state) is None or math.isinf(least):
+        if self._start.peak_posterior(state) is None or math.isinf(least):
             return chance, None
         gain = gains(draws, least, pending)
         return chance, gain if gain.max(initial=0.0) > 0 else None
 
     def _ends(self, state: StudyState, fitted: Fitted, fresh: list[Candidate]) -> Ends:
         """Joint final losses of the fresh candidates and then of the pool; the same until something new is seen."""
-        asked_for = (self._belief.place(state), tuple((c.trial, c.schedule.fingerprint) for c in fresh))
+        asked_for = (self._surrogate.place(state), tuple((c.trial, c.schedule.fingerprint) for c in fresh))
         if self._known_ends is None or self._known_ends[0] != asked_for:
             self._known_ends = asked_for, self._joint_ends(state, fitted, fresh)
         return self._known_ends[1]
@@ -270,19 +270,19 @@ class LawController(Unstaged):
         asked = [AskedEnds.of([candidate.schedule for candidate in fresh]), self._pool().asked]
         runs = [None if c.trial is None else fitted.runs.get(c.trial) for c in fresh]
         runs += [None] * len(self._pool().pool)
-        ends = joint_ends(fitted.law, asked if fresh else asked[1:], runs, luck=False)
-        told = self._start.told(state)
-        if told is None:
+        ends = joint_ends(fitted.law, asked if fresh else asked[1:], runs, observation_noise=False)
+        place = self._start.peak_posterior(state)
+        if place is None:
             return ends
-        return with_interior_best(ends, np.concatenate([group.features for group in asked]), told)
+        return with_interior_best(ends, np.concatenate([group.features for group in asked]), place)
 
     def _survival(self, state: StudyState, candidates: list[Candidate]) -> FloatArray:
         """Probability of each candidate not to diverge."""
         horizon = self._space.horizon_steps
         searched = [trial for trial in state.trials if trial.kind != "confirm"]
-        diverged = [self._belief.schedule(trial) for trial in searched if trial.status == "diverged"]
+        diverged = [self._surrogate.schedule(trial) for trial in searched if trial.status == "diverged"]
         safe = [trial for trial in searched if trial.status != "diverged" and trial.step >= SAFE_SHARE * horizon]
-        found = boundary([self._belief.schedule(trial) for trial in safe[-MOST_SEEN:]], diverged[-MOST_SEEN:])
+        found = boundary([self._surrogate.schedule(trial) for trial in safe[-MOST_SEEN:]], diverged[-MOST_SEEN:])
         return np.ones(len(candidates)) if found is None else found.survival([c.schedule for c in candidates])
 
     def _tolerance(self, fitted: Fitted) -> float:
@@ -294,10 +294,10 @@ class LawController(Unstaged):
 
         Short runs of this very model tell it to the end; other models' runs until a searched trial is complete.
         """
-        told, prior = self._start.told(state), self._start.prior()
+        place, prior = self._start.peak_posterior(state), self._start.prior()
         searched = any(trial.kind == "search" and trial.status == "complete" for trial in state.trials)
-        if told is not None:
-            mean, sd = told.mean, math.hypot(told.sd, SHAPE_SD)
+        if place is not None:
+            mean, sd = place.mean, math.hypot(place.sd, SHAPE_SD)
         elif prior is not None and not searched:
             mean, sd = prior.mean, prior.sd
         else:

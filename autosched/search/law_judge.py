@@ -24,7 +24,7 @@ from autosched.space.records import Space
 
 
 class LawJudge:
-    """The pruner ``law`` beside the controller ``law``, whose belief it shares.
+    """The pruner ``law`` beside the controller ``law``, whose surrogate it shares.
 
     Args:
         space: gives the seed of the audit draws.

@@ -20,14 +20,14 @@ import numpy as np
 from autosched.ledger.records import KEEP, Decision
 from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import generator
-from autosched.search.belief import Belief, Fitted
-from autosched.search.interior import Middle
 from autosched.search.law_candidates import Candidate, Candidates
 from autosched.search.law_options import LawOptions
 from autosched.search.old_runs import peak_prior
+from autosched.search.peak_posterior import PeakPosterior
 from autosched.search.protocols import Proposal, Thaw
 from autosched.search.room import has_room
-from autosched.search.short_runs import FAMILY, ShortRuns, best_peak_told, ended_runs, planned, to_horizon
+from autosched.search.short_runs import FAMILY, ShortRuns, ended_runs, peak_posterior, planned, to_horizon
+from autosched.search.surrogate import Fitted, Surrogate
 from autosched.space.records import Space
 from autosched.transfer import PeakPrior
 
@@ -46,16 +46,16 @@ class Start:
 
     Args:
         space: what is searched.
-        belief: the law of the study.
+        surrogate: the law of the study.
         pool: gives the candidates; called late, because drawing them takes longer than opening a study should.
     """
 
-    def __init__(self, space: Space, options: LawOptions, belief: Belief, pool: Callable[[], Candidates]) -> None:
-        self._space, self._options, self._belief, self._pool = space, options, belief, pool
+    def __init__(self, space: Space, options: LawOptions, surrogate: Surrogate, pool: Callable[[], Candidates]) -> None:
+        self._space, self._options, self._surrogate, self._pool = space, options, surrogate, pool
         self._peaks_known: bool | None = None
         self._prior: tuple[PeakPrior | None] | None = None
         self._planned: tuple[ShortRuns | None, tuple[str, ...]] | None = None
-        self._told_by: tuple[int, Middle | None] | None = None
+        self._posterior_at: tuple[int, PeakPosterior | None] | None = None
 
     def action(self, state: StudyState) -> Proposal | Thaw | None:
         """What must be trained before anything else; None when nothing, or when it is under way."""
@@ -94,19 +94,23 @@ class Start:
         runs, marks = self._short()
         return {} if runs is None else dict.fromkeys(marks, runs.length)
 
-    def told(self, state: StudyState) -> Middle | None:
+    def peak_posterior(self, state: StudyState) -> PeakPosterior | None:
         """Where the best ln(peak LR) lies, as short runs tell it; None without them."""
         runs, marks = self._short()
         if runs is None:
             return None
         seen = sum(state.trials[number].step for number in self.short_trials(state))
-        if self._told_by is None or self._told_by[0] != seen:
+        if self._posterior_at is None or self._posterior_at[0] != seen:
             peaks, losses = ended_runs(state, runs, marks)
             prior = self.prior()
-            before = Middle.of(self._pool().asked.features[:, 0]) if prior is None else Middle(prior.mean, prior.sd)
+            before = (
+                PeakPosterior.of(self._pool().asked.features[:, 0])
+                if prior is None
+                else PeakPosterior(prior.mean, prior.sd)
+            )
             carried = to_horizon(runs.length, self._space.horizon_steps)
-            self._told_by = seen, best_peak_told(peaks, losses, before, carried)
-        return self._told_by[1]
+            self._posterior_at = seen, peak_posterior(peaks, losses, before, carried)
+        return self._posterior_at[1]
 
     def prior(self) -> PeakPrior | None:
         """Where other models' runs place the best peak LR; None where runs of the same model say it better."""
@@ -125,7 +129,7 @@ class Start:
     def _knows_peaks(self) -> bool:
         """Whether comparable old runs show what the peak LR does, so that no design is needed."""
         if self._peaks_known is None:
-            self._peaks_known = len({curve.schedule.peak_lr for curve in self._belief.old()}) > 1
+            self._peaks_known = len({curve.schedule.peak_lr for curve in self._surrogate.old()}) > 1
         return self._peaks_known
 
     # -- short runs -------------------------------------------------------------------------------------------------
@@ -215,8 +219,8 @@ class Start:
         return None  # it runs, or it diverged, failed or was stopped: then the law must do without
 
     def _central(self, state: StudyState) -> Candidate:
-        told = self.told(state) or Middle.of(self._pool().asked.features[:, 0])
-        return self._pool().central(told.mean)
+        place = self.peak_posterior(state) or PeakPosterior.of(self._pool().asked.features[:, 0])
+        return self._pool().central(place.mean)
 
     def _is_anchor(self, state: StudyState, trial: int) -> bool:
         return self._needs_anchor(state) and (
@@ -230,11 +234,11 @@ class Start:
         """
         if any(trial.status == "complete" and trial.kind != "confirm" for trial in state.trials):
             return False
-        if any(curve.steps.size and curve.steps[-1] >= curve.schedule.steps for curve in self._belief.old()):
+        if any(curve.steps.size and curve.steps[-1] >= curve.schedule.steps for curve in self._surrogate.old()):
             return False
-        if self.told(state) is not None:
+        if self.peak_posterior(state) is not None:
             return True
-        fitted = self._belief.at(state)
+        fitted = self._surrogate.at(state)
         if not isinstance(fitted, Fitted):
             return False
         doubts = fitted.law.error, LEVERAGE * fitted.law.process.kernel.scatter

@@ -21,7 +21,7 @@ import numpy as np
 from autosched.ledger.state import StudyState
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import FloatArray, ParameterValue
-from autosched.search.interior import BEND, Middle
+from autosched.search.peak_posterior import BEND, PeakPosterior
 from autosched.space.records import Space
 
 FAMILY = "piecewise"
@@ -89,8 +89,10 @@ def planned(space: Space, log_peaks: Sequence[float], warmup: int, share: float)
     return ShortRuns(length=length, warmup=min(warmup, int(MOST_WARMUP * length)), log_peaks=tuple(log_peaks))
 
 
-def best_peak_told(log_peaks: FloatArray, log_losses: FloatArray, before: Middle, carried: Middle) -> Middle | None:
-    """Where the best ln(peak LR) of the horizon lies, told by the ends of short runs; None by fewer than three.
+def peak_posterior(
+    log_peaks: FloatArray, log_losses: FloatArray, before: PeakPosterior, carried: PeakPosterior
+) -> PeakPosterior | None:
+    """Where the best ln(peak LR) of the horizon lies, by the ends of short runs; None by fewer than three.
 
     The posterior of m on a grid, with ln(a) integrated out on another and the level c as a normal without bounds. The
     bend is positive: losses that fall with the peak LR over the whole range say that the best lies above it.
@@ -115,13 +117,13 @@ def best_peak_told(log_peaks: FloatArray, log_losses: FloatArray, before: Middle
     weights /= weights.sum()
     mean = float(weights @ places)
     sd = math.sqrt(float(weights @ (places - mean) ** 2))
-    return Middle(mean + carried.mean, math.hypot(sd, carried.sd))
+    return PeakPosterior(mean + carried.mean, math.hypot(sd, carried.sd))
 
 
-def to_horizon(length: int, horizon: int) -> Middle:
+def to_horizon(length: int, horizon: int) -> PeakPosterior:
     """What is added to the best ln(peak LR) of runs of `length` updates to have that of the horizon: mean and sd."""
     stretch = math.log(horizon / length)
-    return Middle(-EXPONENT * stretch, EXPONENT_SD * stretch)
+    return PeakPosterior(-EXPONENT * stretch, EXPONENT_SD * stretch)
 
 
 def ended_runs(state: StudyState, runs: ShortRuns, fingerprints: Sequence[str]) -> tuple[FloatArray, FloatArray]:
@@ -133,5 +135,5 @@ def ended_runs(state: StudyState, runs: ShortRuns, fingerprints: Sequence[str]) 
         last = next((p for p in trial.points if p.step == runs.length), None)
         if last is not None and 0 < last.loss < math.inf:
             found.append((runs.log_peaks[fingerprints.index(trial.fingerprint)], math.log(last.loss)))
-    told = np.array(found).reshape(-1, 2)
-    return told[:, 0], told[:, 1]
+    ended = np.array(found).reshape(-1, 2)
+    return ended[:, 0], ended[:, 1]

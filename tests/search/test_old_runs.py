@@ -22,10 +22,10 @@ from autosched.ledger.state import StudyState
 from autosched.randomness import generator
 from autosched.schedules import build
 from autosched.schedules.schedule import Schedule
-from autosched.search.belief import Belief
 from autosched.search.law_controller import LawController
 from autosched.search.old_runs import MOST_RUNS, chosen, peak_prior
 from autosched.search.short_runs import FAMILY
+from autosched.search.surrogate import Surrogate
 from autosched.space import Space, space_digest, space_from_json, space_to_json
 from autosched.space.records import Budget, Component, Confirm
 from autosched.space.warm_start import OldRun, WarmStart
@@ -82,7 +82,7 @@ def updates_until(study: Study, loss: float) -> float:
 def test_a_study_of_half_the_horizon_spares_the_short_runs_and_leads_lower_than_a_cold_search(tmp_path):
     old = law_space(tmp_path / "old", horizon_steps=100, checkpoint_every=10, budget=Budget(steps=800), seed=5)
     state = Study(old).run()
-    curves, _ = Belief(old).curves(state, len(state.log))
+    curves, _ = Surrogate(old).curves(state, len(state.log))
     known = WarmStart(source="old", runs=chosen([(curve.name, curve) for curve in curves], "same"))
     cold = Study(law_space(tmp_path / "cold"))
     best = cold.run().best_trial().value

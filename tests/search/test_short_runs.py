@@ -17,14 +17,14 @@ from studies import Study, wsd_space
 from autosched.ledger.events import TrialEnded, TrialThawed
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
-from autosched.search.belief import Belief
-from autosched.search.interior import Middle
-from autosched.search.short_runs import FAMILY, best_peak_told, planned, to_horizon
+from autosched.search.peak_posterior import PeakPosterior
+from autosched.search.short_runs import FAMILY, peak_posterior, planned, to_horizon
+from autosched.search.surrogate import Surrogate
 from autosched.space.records import Budget, Component, Confirm
 
 LAW = Component(name="law")
 PEAKS = np.log([2e-3, 1e-2, 5e-2])
-WIDE = Middle(math.log(1e-2), 1.2)
+WIDE = PeakPosterior(math.log(1e-2), 1.2)
 
 
 @pytest.fixture
@@ -60,19 +60,19 @@ def test_short_runs_are_whole_segments_and_never_a_large_part_of_a_run(space):
 @pytest.mark.parametrize("best", [4e-3, 1e-2, 3e-2])
 def test_a_parabola_is_read_and_carried_over(best):
     losses = 1.0 + 0.015 * (PEAKS - math.log(best)) ** 2
-    found = best_peak_told(PEAKS, losses, WIDE, Middle(-0.5, 0.1))
+    found = peak_posterior(PEAKS, losses, WIDE, PeakPosterior(-0.5, 0.1))
     assert found.mean + 0.5 == pytest.approx(math.log(best), abs=0.35)
     assert 0.1 < found.sd < 0.7
 
 
 def test_flat_losses_leave_the_range_as_it_was():
-    found = best_peak_told(PEAKS, np.full(3, 0.9), WIDE, Middle(0.0, 0.0))
+    found = peak_posterior(PEAKS, np.full(3, 0.9), WIDE, PeakPosterior(0.0, 0.0))
     assert found.mean == pytest.approx(WIDE.mean, abs=0.05)
     assert found.sd > 0.2
 
 
 def test_two_short_runs_tell_nothing():
-    assert best_peak_told(PEAKS[:2], np.array([0.9, 1.0]), WIDE, Middle(0.0, 0.1)) is None
+    assert peak_posterior(PEAKS[:2], np.array([0.9, 1.0]), WIDE, PeakPosterior(0.0, 0.1)) is None
 
 
 def test_longer_runs_want_lower_peaks_and_a_longer_way_is_less_sure():
@@ -106,7 +106,7 @@ def test_a_study_begins_with_short_runs_that_are_never_taken_up_again(study):
 def test_to_the_law_a_short_run_is_a_whole_run_of_its_own_length(study):
     state = study.run()
     short = {t.fingerprint: t.step for t in state.trials if t.family == FAMILY}
-    curves, runs = Belief(study.space, lambda: short).curves(state, len(state.log))
+    curves, runs = Surrogate(study.space, lambda: short).curves(state, len(state.log))
     for trial in (t for t in state.trials if t.family == FAMILY):
         curve = curves[runs[trial.number]]
         assert curve.schedule.steps == curve.steps[-1] == 20
@@ -119,16 +119,16 @@ def test_whole_runs_lie_about_the_peak_that_short_runs_tell(study):
     short = [t for t in state.trials if t.family == FAMILY]
     peaks = np.log([t.params["values"][0] for t in short])
     losses = np.log([t.points[-1].loss for t in short])
-    told = best_peak_told(peaks, losses, Middle.of(np.log([1e-3, 1e-1])), to_horizon(20, 200))
+    told = peak_posterior(peaks, losses, PeakPosterior.of(np.log([1e-3, 1e-1])), to_horizon(20, 200))
     whole = [t for t in state.trials if t.kind == "search" and t.status == "complete"]
     assert whole
     assert all(abs(math.log(t.params["peak_lr"]) - told.mean) < 3 * math.hypot(told.sd, 0.3) for t in whole)
 
 
 def test_losses_that_fall_over_the_whole_range_say_that_the_best_peak_lies_above():
-    found = best_peak_told(PEAKS, np.array([1.58, 1.36, 1.1]), WIDE, Middle(0.0, 0.0))
+    found = peak_posterior(PEAKS, np.array([1.58, 1.36, 1.1]), WIDE, PeakPosterior(0.0, 0.0))
     assert found.mean > PEAKS[-1]
-    rising = best_peak_told(PEAKS, np.array([1.1, 1.36, 1.58]), WIDE, Middle(0.0, 0.0))
+    rising = peak_posterior(PEAKS, np.array([1.1, 1.36, 1.58]), WIDE, PeakPosterior(0.0, 0.0))
     assert rising.mean < PEAKS[0]
 
 

@@ -3,7 +3,7 @@
 A cold fit (several starts, leave-one-curve-out weights, a learned kernel) costs tenths of a second, a warm one tens of
 milliseconds. So the law is fitted cold when the study's trials have made 1, 2, 3, 4, 5, 7, 9, … segments, a third more
 each time, and warm from the last cold fit in between. Both depend on the log up to a place in it and on nothing else:
-a belief that is made anew finds what the old one had found.
+a surrogate that is made anew finds what the old one had found.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Reach:
     step: int
 
 
-class Belief:
+class Surrogate:
     """The law of one study. A function of the study's state; caches by place in its log.
 
     Args:

@@ -1,4 +1,4 @@
-"""What is known of a final loss before any run: it has its least somewhere inside the range of peak LRs.
+"""Where the best peak LR lies: a posterior on its log, and final losses that have their least inside the range.
 
 Over ln(peak LR) the log of the final loss bends upwards, on recorded runs by 0.005 (124M parameters, 35,000 updates) to
 0.023 (a small byte GPT, 1,200 updates) per squared unit, whatever the shape of the schedule::
@@ -35,20 +35,20 @@ _JITTER = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Middle:
-    """Where the best ln(peak LR) lies before anything is known."""
+class PeakPosterior:
+    """A normal on the best ln(peak LR): before any run that of the range, after pilots what these show."""
 
     mean: float
     sd: float
 
     @classmethod
-    def of(cls, log_peaks: FloatArray) -> Middle:
+    def of(cls, log_peaks: FloatArray) -> PeakPosterior:
         """Of the range of these peaks."""
         low, high = float(log_peaks.min()), float(log_peaks.max())
         return cls((low + high) / 2, SHARE_OF_RANGE * (high - low))
 
 
-def with_interior_best(ends: Ends, features: FloatArray, middle: Middle) -> Ends:
+def with_interior_best(ends: Ends, features: FloatArray, place: PeakPosterior) -> Ends:
     """The ends, given also that the best peak LR lies inside.
 
     Args:
@@ -59,27 +59,27 @@ def with_interior_best(ends: Ends, features: FloatArray, middle: Middle) -> Ends
     """
     sound = np.isfinite(ends.log_mean) & np.isfinite(np.diag(ends.covariance))
     rows = np.flatnonzero(sound)
-    if rows.size < 2 or middle.sd <= 0:
+    if rows.size < 2 or place.sd <= 0:
         return ends
-    mean, covariance = prior(features[rows], middle)
+    mean, covariance = prior(features[rows], place)
     level = float(ends.log_mean[rows].mean())  # the level is free: near 0 the numbers keep their digits
-    told = ends.covariance[np.ix_(rows, rows)]
+    noise = ends.covariance[np.ix_(rows, rows)]
     try:
-        factor = cho_factor(covariance + told + _JITTER * np.eye(rows.size), lower=True)
+        factor = cho_factor(covariance + noise + _JITTER * np.eye(rows.size), lower=True)
     except LinAlgError:
         return ends
     gain = cho_solve(factor, covariance).T
     log_mean, found = ends.log_mean.copy(), ends.covariance.copy()
     log_mean[rows] = level + mean + gain @ (ends.log_mean[rows] - level - mean)
-    posterior = gain @ told
+    posterior = gain @ noise
     found[np.ix_(rows, rows)] = (posterior + posterior.T) / 2
     return Ends(log_mean=log_mean, covariance=found)
 
 
-def prior(features: FloatArray, middle: Middle) -> tuple[FloatArray, FloatArray]:
+def prior(features: FloatArray, place: PeakPosterior) -> tuple[FloatArray, FloatArray]:
     """Mean (n,) and covariance (n, n) of log final losses before any run, up to their level."""
-    x, shapes = features[:, 0] - middle.mean, features[:, 1:3] / LENGTHS[1:]
-    slope_sd = 2 * np.hypot(BEND, BEND_SD) * middle.sd
+    x, shapes = features[:, 0] - place.mean, features[:, 1:3] / LENGTHS[1:]
+    slope_sd = 2 * np.hypot(BEND, BEND_SD) * place.sd
     shape_gaps = cdist(shapes, shapes, "sqeuclidean")
     peak_gaps = ((x[:, None] - x[None, :]) / LENGTHS[0]) ** 2
     covariance = (
