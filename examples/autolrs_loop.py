@@ -1,4 +1,4 @@
-"""AutoLRS in an ordinary PyTorch loop: handwritten digits, a small network (docs/integrations.md).
+"""AutoLRS in an ordinary PyTorch loop: handwritten digits, a small network (docs/how-to/autolrs-loop.md).
 
 python autolrs_loop.py [checkpoint.pt]          goes on from the checkpoint when it was stopped
 torchrun --nproc-per-node 2 autolrs_loop.py     the same with two processes

@@ -1,4 +1,4 @@
-"""A plain Optuna study with autosched's `LawPruner`: SGD on a noisy quadratic, 24 schedules (docs/integrations.md)."""
+"""A plain Optuna study with autosched's `LawPruner`: SGD on a noisy quadratic, 24 schedules (docs/how-to/optuna.md)."""
 
 import numpy as np
 import optuna

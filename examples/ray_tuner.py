@@ -1,4 +1,4 @@
-"""Ray Tune with autosched's `LawScheduler`: SGD on a noisy quadratic, 16 schedules (docs/integrations.md)."""
+"""Ray Tune with autosched's `LawScheduler`: SGD on a noisy quadratic, 16 schedules (docs/how-to/ray-tune.md)."""
 
 from pathlib import Path
 

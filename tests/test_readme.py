@@ -45,17 +45,3 @@ def test_the_make_commands_of_the_readme_exist() -> None:
     shown = {line.split("#")[0].split()[1] for block in shell_blocks() for line in block if line.startswith("make ")}
     assert shown == {"tune", "test"}
     assert all(re.search(rf"^{target}:", makefile, flags=re.MULTILINE) for target in shown)
-
-
-def test_every_file_the_readme_links_to_exists() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    missing = [link for link in links if not link.startswith("http") and not (ROOT / link).exists()]
-    assert missing == []
-    assert len(links) >= 5
-
-
-def test_every_command_of_the_readmes_table_exists() -> None:
-    shown = set(re.findall(r"`([a-z-]+)(?: [A-Z-]+[^`]*)?`", "".join(re.findall(r"^\| `.*?\|", README, re.MULTILINE))))
-    out = subprocess.run([sys.executable, "-m", "autosched", "--help"], capture_output=True, text=True, check=True)
-    assert shown
-    assert [name for name in shown if not re.search(rf"\b{name}\b", out.stdout)] == []

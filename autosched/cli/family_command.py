@@ -22,7 +22,9 @@ from autosched.space.section import closest
 def schedules(
     name: Annotated[str | None, typer.Argument(help="A family; without one, all are listed.", metavar="[NAME]")] = None,
     as_json: JsonOption = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table of docs/schedules.md.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table of docs/reference/families.md.")
+    ] = False,
 ) -> None:
     """List the schedule families, or explain one: formula, source, parameters with defaults and search bounds.
 

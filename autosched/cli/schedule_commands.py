@@ -46,7 +46,7 @@ def best_schedule(study: str, ledger: str | None) -> Schedule:
 def export(
     source: Annotated[str, typer.Argument(help="A study's name, or a schedule file.", metavar="STUDY|FILE")],
     to: Annotated[
-        str, typer.Option("--to", help=f"One of {', '.join(TARGETS)}; see docs/exports.md.", metavar="TARGET")
+        str, typer.Option("--to", help=f"One of {', '.join(TARGETS)}; see docs/how-to/export.md.", metavar="TARGET")
     ] = "json",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to a file instead of stdout.")] = None,
     ledger: LedgerOption = None,

@@ -31,8 +31,8 @@ third on quadratics.
 
 **Bounds.** The loss enters its valley where s falls below ``low + fall / 10`` and leaves it where s rises above that
 again, or at the divergence LR if that is lower; ``centre`` is the geometric mean of both LRs. The suggested bounds are
-``centre / 10`` and the smaller of ``10 * centre`` and the divergence LR. `docs/range-test.md` has what this was chosen
-from and against.
+``centre / 10`` and the smaller of ``10 * centre`` and the divergence LR. `docs/records/range-test.md` has what this was
+chosen from and against.
 """
 
 from __future__ import annotations

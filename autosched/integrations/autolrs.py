@@ -261,7 +261,7 @@ class AutoLRS:
             warnings.warn(
                 f"AutoLRS: the run is rewound, its batches are not ({self._feed.fault}): probes see different "
                 "batches, so their losses differ by more than their LRs. Give data that can be rewound "
-                "(docs/integrations.md).",
+                "(docs/how-to/autolrs-loop.md).",
                 stacklevel=2,
             )
         self._training.restore(snapshot)

@@ -9,7 +9,7 @@ Weights are ``prior_k * exp(-(e_k**2 - e_best**2) / (2 s**2))``, where e_k is th
 (root mean square of log residuals, never a training error) and ``s = 0.005 * sqrt(3 / curves)`` is how well that many
 folds can tell laws apart: with three curves a fold fits two, which identify no law well, so the prior decides unless a
 law is plainly wrong (one that does not know the peak LR, on runs of several). The prior comes from published runs, see
-``docs/laws.md``. `inflation` makes the standard deviations agree with the leave-one-curve-out errors;
+``docs/explanation/laws.md``. `inflation` makes the standard deviations agree with the leave-one-curve-out errors;
 `novelty` and `lag` say how far a forecast is out of what was fitted, where these errors say nothing.
 """
 

@@ -11,7 +11,8 @@ intrinsic time goes on. So a higher peak is faster and noisier, and the best pea
 is part of the path. At an LR of exactly 0 intrinsic time stands still and nothing explodes.
 
 The paper has one LR power in tau and one in the noise. They are split here in two, one for the LR inside a run and
-one for the peak between runs, because one power fits real runs of several peaks badly (see ``docs/laws.md``).
+one for the peak between runs, because one power fits real runs of several peaks badly
+(see ``docs/records/laws-held-out.md``).
 """
 
 from __future__ import annotations

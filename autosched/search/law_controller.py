@@ -14,7 +14,7 @@ constraint of its own (:mod:`autosched.search.divergence`).
 
 What is trained before the law is followed is :mod:`autosched.search.law_start`'s matter. Where no law can be fitted,
 TPE proposes, and every trial is trained as the pruner allows. Ways that were tried and what they gave are in
-``docs/search.md``.
+``docs/explanation/search.md``.
 """
 
 from __future__ import annotations

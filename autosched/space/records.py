@@ -94,7 +94,7 @@ class Budget:
 
     Attributes:
         trials: search trials, the default's trial included.
-        steps: updates in total (`full_runs` in YAML is a multiple of the horizon and is turned into this).
+        steps, full_runs: updates in total; `full_runs` counts them in horizons, the smaller of both becomes `steps`.
         minutes: wall-clock minutes of the driver.
         worker_seconds: busy seconds summed over workers.
     """
@@ -125,7 +125,14 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """Where things are kept; `checkpoints_gib` is the size above which old checkpoints are dropped first."""
+    """Where things are kept.
+
+    Attributes:
+        ledger: an SQLAlchemy URL, of SQLite or PostgreSQL.
+        checkpoints: a folder, or any fsspec URL.
+        checkpoints_gib: size above which old checkpoints are dropped first.
+        reports: the folder in which every study has one.
+    """
 
     ledger: str = "sqlite:///autosched.db"
     checkpoints: str = ".autosched/checkpoints"
@@ -135,7 +142,12 @@ class Storage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracking:
-    """The MLflow store and experiment; `uri` ``none`` switches tracking off."""
+    """The MLflow store.
+
+    Attributes:
+        uri: a database or a server's URL; ``none`` (also in place of the mapping) switches tracking off.
+        experiment: its name in the store.
+    """
 
     uri: str = "sqlite:///mlflow.db"
     experiment: str = "autosched"
@@ -143,9 +155,11 @@ class Tracking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirm:
-    """After the search the best `finalists` and the default are trained again on `seeds` fresh seeds each.
+    """After the search the best trials and the default are trained again on fresh seeds.
 
     Attributes:
+        finalists: how many of the best trials.
+        seeds: fresh seeds of each; 0 for no confirming runs.
         in_budget: whether the budget in updates pays for these runs, so that the search has fewer updates; else they
             come on top of it.
     """
@@ -160,12 +174,22 @@ class Space:
     """A whole study as data.
 
     Attributes:
+        study: its name in the ledger and the tracker.
+        seed: of the search, and of the training runs it compares.
+        trainer: what trains, a mapping of `use` and `with`.
         horizon_steps: updates of a full run.
         eval_every: updates between evaluations.
         checkpoint_every: updates between checkpoints (pruning decisions and branch points), a multiple of `eval_every`.
         schedule: families that compete.
         candidates: when not empty, the only schedules that may be proposed; `schedule` then has their values.
         default: what would have been used without tuning; trained first and the report's baseline.
+        controller, pruner: what proposes trials, and what says whether one goes on; a name, or a mapping of `use` and
+            options.
+        budget: limits of the search; whichever is met first ends it.
+        resources: what the workers get.
+        storage: where ledger, checkpoints and reports are kept.
+        tracking: where runs are shown, a mapping or ``none``.
+        confirm: runs on fresh seeds after the search, which measure the gain over the default.
         range_test: the sweep that finds bounds that are ``auto``; not run when none is.
         warm_start: old runs that the search begins with.
     """

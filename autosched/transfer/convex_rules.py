@@ -8,7 +8,8 @@ The bound of :mod:`autosched.laws.convex_bound` is least at a base LR ``g(schedu
 
 For one shape g falls with the square root of the horizon (from 5,000 to 500,000 updates ``g * sqrt(steps)`` moves by
 less than 0.5% for cooldowns of 5% to all of the run), so the second is the first without what the horizon does. It goes
-beside another rule for the horizon, where the bound's power of 1/2 is more than real runs show (docs/transfer.md).
+beside another rule for the horizon, where the bound's power of 1/2 is more than real runs show
+(docs/records/transfer.md).
 """
 
 from __future__ import annotations

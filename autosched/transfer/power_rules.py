@@ -3,7 +3,7 @@
     new / old = product over terms of (ratio of the quantity) ** exponent
 
 The standard deviations of the exponents are judgements, from how far published exponents for the same quantity lie
-apart; docs/transfer.md says which. A change by more than the widest one that was studied is warned of. The Power
+apart; docs/how-to/transfer.md says which. A change by more than the widest one that was studied is warned of. The Power
 scheduler's equation, exponents and ranges were read at the source; the widest changes behind the token horizon, the
 square root and muP are from memory.
 """

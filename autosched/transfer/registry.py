@@ -45,4 +45,5 @@ RULES: Mapping[str, TransferRule] = MappingProxyType(
 DEFAULTS: Mapping[Axis, TransferRule] = MappingProxyType(
     {"horizon": TOKEN_HORIZON, "shape": CONVEX_SHAPE, "batch": BATCH_SQRT, "width": MUP_WIDTH}
 )
-"""Of the rules for an axis, the one that real runs of language models under Adam bear out best; docs/transfer.md."""
+"""Of the rules for an axis, the one that real runs of language models under Adam bear out best
+(docs/records/transfer.md)."""

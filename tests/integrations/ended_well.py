@@ -1,6 +1,6 @@
 """Run a script as Python would, then fail if it left a thread of gloo: ``ended_well.py SCRIPT [ARGUMENT ...]``.
 
-Such a thread may abort the process when Python ends (docs/integrations.md).
+Such a thread may abort the process when Python ends (docs/how-to/autolrs-loop.md).
 """
 
 import runpy

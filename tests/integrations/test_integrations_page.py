@@ -4,16 +4,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+HOW_TO = ROOT / "docs" / "how-to"
 
 
-@pytest.mark.parametrize("name", ["optuna_study.py", "ray_tuner.py"])
-def test_the_page_shows_the_examples_as_they_are(name):
-    assert (ROOT / "examples" / name).read_text() in (ROOT / "docs" / "integrations.md").read_text()
+def shown(page):
+    return re.search(r"```python\n(.*?)```", (HOW_TO / page).read_text(), re.DOTALL).group(1)
+
+
+@pytest.mark.parametrize(("example", "page"), [("optuna_study.py", "optuna.md"), ("ray_tuner.py", "ray-tune.md")])
+def test_the_page_shows_the_example_as_it_is(example, page):
+    assert (ROOT / "examples" / example).read_text() in (HOW_TO / page).read_text()
 
 
 def test_the_loop_on_the_page_runs(capsys):
-    page = (ROOT / "docs" / "integrations.md").read_text().split("## AutoLRS in a training loop")[1]
-    code = re.search(r"```python\n(.*?)```", page, re.DOTALL).group(1)
+    code = shown("autolrs-loop.md")
     assert len([line for line in code.splitlines() if line]) <= 21
-    exec(compile(code, "integrations.md", "exec"), {})
+    exec(compile(code, "autolrs-loop.md", "exec"), {})
     assert re.fullmatch(r"table\(400 steps, peak 0\.\d+\) 520 ?\n", capsys.readouterr().out)
+
+
+def test_pruning_in_a_loop_of_one_s_own_runs_as_shown(capsys):
+    exec(compile(shown("prune-your-own-loop.md"), "prune-your-own-loop.md", "exec"), {})
+    *runs, best = capsys.readouterr().out.splitlines()
+    assert len([run for run in runs if "stopped" in run]) == 2
+    assert best == "best 1.1359, 4520 of 6000 updates trained"

@@ -60,7 +60,7 @@ def tuned_peak(space: Space) -> float:
 
 @pytest.mark.slow
 def test_the_bounds_hold_the_best_peak_lr_that_tune_finds(tmp_path: Path) -> None:
-    seed = 0  # docs/range-test.md has ten
+    seed = 0  # docs/records/range-test.md has ten
     runner = SegmentRunner(make_trainer)
     found = run_sweep(runner, GPT, seed=seed, sweep=Sweep(), save_uri=f"{tmp_path}/swept")
     assert isinstance(found, RangeTest)

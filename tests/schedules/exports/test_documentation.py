@@ -1,4 +1,4 @@
-"""What docs/exports.md shows is what happens."""
+"""What docs/how-to/export.md shows is what happens."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autosched.cli.app import run as autosched_program
 from autosched.schedules import Schedule
 from autosched.schedules.exports.targets import TARGETS
 
-PAGE = (Path(__file__).parents[3] / "docs" / "exports.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "export.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
