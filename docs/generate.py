@@ -21,9 +21,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-import typer.main
-
-from autosched.cli.app import app
+from autosched.cli.commands import COMMANDS, load_command
 from autosched.laws.registry import FORMS, LAWS
 from autosched.ledger import events, records
 from autosched.report.families import families_markdown
@@ -87,11 +85,9 @@ def shown(value: Any) -> str:
 
 def commands() -> str:
     """Every command: what it does, an example, its arguments and options."""
-    group = typer.main.get_command(app)
-    context = typer.Context(group)
     parts = []
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
+    for name in COMMANDS:
+        command = load_command(name)
         text, _, example = (command.help or "").partition("Example:")
         words = [metavar(p) for p in command.params if p.param_type_name == "argument"]
         usage = " ".join(["autosched", name, *words, "[OPTIONS]"])
