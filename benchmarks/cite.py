@@ -33,6 +33,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 FIELDS = ("command", "date", "machine", "seeds", "values")
 FIGURE = re.compile(r"(<!-- figure: ([^\n]*?)(?: -->|\n(.*?)-->))(.*?)(<!-- /figure -->)", re.DOTALL)
-PLACEHOLDER = re.compile(r"\{([\w-]+)(?::([^}]*))?\}")
+PLACEHOLDER = re.compile(r"\{([\w.-]+)(?::([^}]*))?\}")
 STEP = re.compile(r"[\w-]+|\[[^]]*\]")
 
 
@@ -129,9 +130,13 @@ def table(found: Sequence[Mapping[str, Any]], template: str | None) -> list[str]
         rows = [f"| {' | '.join(_text(item[key], '') for key in keys)} |" for item in found]
         return [f"| {' | '.join(keys)} |", "|" + "---|" * len(keys), *rows]
     *head, row = template.strip().splitlines()
-    return head + [
-        PLACEHOLDER.sub(lambda match, item=item: _text(item[match[1]], match[2] or ""), row) for item in found
-    ]
+    return head + [PLACEHOLDER.sub(lambda match, item=item: _cell(item, *match.groups()), row) for item in found]
+
+
+def _cell(item: Any, keys: str, form: str | None) -> str:
+    for key in keys.split("."):
+        item = None if item is None else item[key]
+    return _text(item, form or "")
 
 
 def origin(name: str) -> str:
@@ -184,12 +189,21 @@ def check(*, write: bool) -> int:
 def measure(name: str, command: str | None, seeds: str | None) -> None:
     """Run a command and keep what it prints.
 
+    Args:
+        command: None for that of the file; OUT in it stands for a file of JSON to write, FOLDER for a folder that an
+            interrupted run finds again.
+
     Raises:
         CitationError: the command failed.
     """
-    old = result(name) if command is None else {"seeds": seeds}
-    command = old["command"] if command is None else command
-    words = [sys.executable if word == "python" else word for word in shlex.split(command)]
+    old = {"seeds": seeds} if command else result(name)
+    command = command or old["command"]
+    if not command:
+        raise CitationError(f"{name} keeps no command")
+    folder = Path(tempfile.gettempdir()) / f"autosched-{name}"
+    folder.mkdir(exist_ok=True)
+    places = {"python": sys.executable, "OUT": str(folder / "out.json"), "FOLDER": str(folder)}
+    words = [places.get(word, word) for word in shlex.split(command)]
     assigned = [word for word in words if re.fullmatch(r"[A-Z_]+=\S*", word)]
     environment = {**os.environ, **dict(word.split("=", 1) for word in assigned)}
     done = subprocess.run(
@@ -197,10 +211,11 @@ def measure(name: str, command: str | None, seeds: str | None) -> None:
     )
     if done.returncode:
         raise CitationError(f"{command} ended with exit code {done.returncode}")
+    text = Path(places["OUT"]).read_text() if "OUT" in shlex.split(command) else done.stdout
     try:
-        values = json.loads(done.stdout)
+        values = json.loads(text, parse_constant=lambda _: None)
     except json.JSONDecodeError:
-        values = {"lines": done.stdout.splitlines()}
+        values = {"lines": text.splitlines()}
     machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     document = {"command": command, "date": date, "machine": machine, "seeds": seeds or old["seeds"], "values": values}

@@ -21,6 +21,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+import autosched
+import autosched.trainer
 from autosched.cli.commands import COMMANDS, load_command
 from autosched.laws.registry import FORMS, LAWS
 from autosched.ledger import events, records
@@ -277,6 +279,33 @@ def fields_of(record: type) -> str:
     return table(("field", "type", "meaning"), rows)
 
 
+# -- Python -----------------------------------------------------------------------------------------------------------
+
+
+def names_of(module: Any) -> str:
+    """The public names of a module: functions with their parameters, classes, and what they are."""
+    found = [(name, getattr(module, name)) for name in module.__all__]
+    own = [(name, value) for name, value in found if inspect.isclass(value) or inspect.isfunction(value)]
+    rows = [(f"`{name}{parameters(value)}`", summary(value)) for name, value in own]
+    return table(("name", "what it is"), rows)
+
+
+def members_of(cls: type) -> str:
+    """The public methods and properties of a class."""
+    found = [(name, value) for name, value in vars(cls).items() if not name.startswith("_") and inspect.getdoc(value)]
+    return table(("member", "what it is"), [(f"`{name}{parameters(value)}`", summary(value)) for name, value in found])
+
+
+def parameters(value: Any) -> str:
+    """The names of a function's parameters, as they are given."""
+    value = getattr(value, "__func__", value)
+    if not inspect.isfunction(value):
+        return ""
+    own = [p for p in inspect.signature(value).parameters.values() if p.name not in ("self", "cls")]
+    words = [p.name if p.kind is not p.KEYWORD_ONLY else f"{p.name}=" for p in own]
+    return f"({', '.join(words)})"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "commands": commands,
     "space-keys": space_keys,
@@ -289,6 +318,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "families": families_markdown,
     "laws": laws,
     "events": ledger_events,
+    "python": lambda: names_of(autosched),
+    "python-trainer": lambda: names_of(autosched.trainer),
+    "python-schedule": lambda: members_of(autosched.Schedule),
 }
 
 
