@@ -24,10 +24,9 @@ lint: $(VENV)/.installed-test  ## style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Two test processes: the suite is made for two cores. A file's slow tests stay together, they share servers.
-test: lint  ## lint, then quick tests, then slow ones
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow" autosched workers tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow" tests
+# More processes than cores: the slow tests wait for servers and for processes that they kill. tests/conftest.py groups.
+test: lint  ## lint, then every test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadgroup --no-loadscope-reorder autosched workers tests
 
 bench: $(VENV)/.installed-test  ## the engine's figures beside Ray Tune's
 	$(BIN)/python benchmarks/engine.py

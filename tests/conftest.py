@@ -7,10 +7,12 @@ must not decide that for the tests that start a Ray.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from made_curves import made_curve, made_group, write_made_curves
 
 from autosched.curves.curve import Curve
@@ -22,6 +24,15 @@ for name, value in loopback_environment().items():
     os.environ.setdefault(name, value)
 
 MADE_AND_RECORDED = ("made", pytest.param("recorded", marks=pytest.mark.recorded))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup`: a file's tests share a process and what it makes once; slow files go first, so that
+    their waiting overlaps with the work of the others; all tests that start Ray go one after another."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else str(item.path)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -49,3 +60,24 @@ def curve_group(request: pytest.FixtureRequest) -> Callable[[str], tuple[Curve, 
 def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The made curves as files, with their ``runs.csv``."""
     return write_made_curves(tmp_path_factory.mktemp("curves"))
+
+
+@pytest.fixture(scope="session")
+def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Puts an empty MLflow store into a folder and gives its address: MLflow needs seconds to make one."""
+    base = tmp_path_factory.getbasetemp()
+    empty = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "empty" / "mlflow.db"
+    empty.parent.mkdir(exist_ok=True)
+    with FileLock(empty.with_name("empty.lock")):
+        if not empty.exists():
+            from mlflow import MlflowClient
+
+            made = empty.with_name("made.db")
+            MlflowClient(tracking_uri=f"sqlite:///{made}").search_experiments()
+            made.rename(empty)
+
+    def put(folder: Path) -> str:
+        shutil.copy(empty, folder / "mlflow.db")
+        return f"sqlite:///{folder / 'mlflow.db'}"
+
+    return put

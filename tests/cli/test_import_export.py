@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -105,9 +106,10 @@ def test_bad_input_is_refused_in_one_line(
 
 
 @pytest.mark.slow
-def test_a_run_of_mlflow_is_imported_by_its_name(here: Path, capsys: Capture) -> None:
+def test_a_run_of_mlflow_is_imported_by_its_name(here: Path, capsys: Capture, new_store: Callable[[Path], str]) -> None:
     from mlflow import MlflowClient
 
+    new_store(here)
     client = MlflowClient(tracking_uri="sqlite:///mlflow.db")
     experiment = client.create_experiment("demo")
     for name, lrs in {"one": (0.1, 0.2), "two": (0.3, 0.1)}.items():

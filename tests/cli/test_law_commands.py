@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,11 +113,13 @@ def test_curves_that_no_law_describes_are_work_that_failed(here: Path, capsys: C
 
 
 @pytest.mark.slow
-def test_runs_are_read_from_mlflow(here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_read_from_mlflow(
+    here: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, new_store: Callable[[Path], str]
+) -> None:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-    uri = f"sqlite:///{here / 'mlflow.db'}"
+    uri = new_store(here)
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("old runs", artifact_location=(here / "artifacts").as_uri())
     for name in FITTED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], str]) -> Path:
     """A folder with the ledger and the MLflow store of a finished study of a real trainer; copy it."""
     made = tmp_path_factory.mktemp("refine")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
         patch.delenv("AUTOSCHED_LEDGER", raising=False)
+        new_store(made)
         Path("space.yaml").write_text(PILOT)
         assert run(["tune", "--space", "space.yaml", "--backend", "local", "--set", "confirm.seeds=0", "--json"]) == 0
     return made

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,11 @@ def answers(port: int, process: subprocess.Popen[bytes]) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.timeout(200)
-def test_the_ui_shows_the_study_with_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ui_shows_the_study_with_its_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_store: Callable[[Path], str]
+) -> None:
     monkeypatch.chdir(tmp_path)
+    new_store(tmp_path)
     (tmp_path / "space.yaml").write_text(SPACE)
     assert run(["tune", "--space", "space.yaml", "--backend", "local"]) == 0
     with socket.socket() as free:

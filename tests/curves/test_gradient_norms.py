@@ -114,11 +114,11 @@ def test_a_pilot_run_that_did_not_finish_is_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_runs_that_logged_norms_are_read_from_mlflow(tmp_path):
+def test_runs_that_logged_norms_are_read_from_mlflow(tmp_path, new_store):
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    uri = new_store(tmp_path)
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("runs", artifact_location=(tmp_path / "artifacts").as_uri())
     schedule = build("wsd", {"peak_lr": 0.01, "warmup_steps": 2}, steps=120)

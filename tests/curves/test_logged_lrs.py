@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,12 @@ def test_a_first_update_that_no_log_has_is_refused(tmp_path: Path, first: int) -
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+def store(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], str]) -> str:
     """Runs of our own and of others in a real MLflow store."""
     from mlflow import MlflowClient
 
     folder = tmp_path_factory.mktemp("mlflow")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = new_store(folder)
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("runs", artifact_location=(folder / "artifacts").as_uri())
     logs: dict[str, list[tuple[int, float]]] = {

@@ -11,12 +11,12 @@ SCHEDULE = build("wsd", {"peak_lr": 0.01, "warmup_steps": 2, "cooldown_fraction"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory, new_store):
     """An experiment with an exact run, a foreign one without a schedule, a resumed one, and a parent without a loss."""
     from mlflow import MlflowClient
 
     folder = tmp_path_factory.mktemp("mlflow")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = new_store(folder)
     client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("runs", artifact_location=(folder / "artifacts").as_uri())
 

@@ -71,8 +71,10 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"))
+def server(tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], str]) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    new_store(folder)
+    server = Server(folder)
     server.start()
     yield server
     server.kill()

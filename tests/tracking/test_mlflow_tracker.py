@@ -31,8 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def uri(folder: Path) -> str:
-    return f"sqlite:///{folder}/mlflow.db"
+def uri(folder: Path, new_store: Callable[[Path], str]) -> str:
+    return new_store(folder)
 
 
 def study(identity: str) -> StudyRun:
