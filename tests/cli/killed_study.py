@@ -39,7 +39,7 @@ confirm: {finalists: 1, seeds: 2}
 tracking: {uri: "sqlite:///mlflow.db", experiment: storm}
 """
 AUTOSCHED = [sys.executable, "-m", "autosched"]
-DEADLINE = 90.0
+DEADLINE = 200.0
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
