@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from autosched.curves.csv_files import read_curve, read_curves
+from autosched.curves.csv_files import curve_files, read_curve
 from autosched.curves.curve import Curve
 from autosched.curves.mlflow_runs import MlflowSource, read_mlflow_curves
 from autosched.errors import CurveError, TrackingError
@@ -54,19 +54,31 @@ def named_curves(paths: Sequence[str], *, text: str = "", uri: str | None = None
         uri: MLflow's address; None for the environment's or the default.
 
     Raises:
-        CurveError: a path that does not exist, a folder or experiment without curves, or a fault in a curve.
+        CurveError: a path that does not exist, a file given twice, a folder or experiment without curves, or a fault
+            in a curve.
         TrackingError: MLflow cannot be reached.
     """
     found: list[NamedCurve] = []
+    given: dict[Path, str] = {}
     for path in paths:
         if path.startswith(MLFLOW):
             found += _mlflow_curves(path, mlflow_source(path, text=text, uri=uri))
-        elif Path(path).is_dir():
-            found += [NamedCurve(name=f"{path.rstrip('/')}/{Path(c.name).name}", curve=c) for c in read_curves(path)]
         elif Path(path).exists():
-            found.append(NamedCurve(name=path, curve=read_curve(path)))
+            found += _file_curves(path, given)
         else:
             raise CurveError("no such file or folder.", file=path)
+    return found
+
+
+def _file_curves(path: str, given: dict[Path, str]) -> list[NamedCurve]:
+    """The curves of a file or folder; `given` are the files so far, by what they were called."""
+    found = []
+    for file in curve_files(Path(path)):
+        name = f"{path.rstrip('/')}/{file.name}" if Path(path).is_dir() else path
+        if file.resolve() in given:
+            raise CurveError(f"this file was given before, as {given[file.resolve()]}: a run counts once.", file=name)
+        given[file.resolve()] = name
+        found.append(NamedCurve(name=name, curve=read_curve(file)))
     return found
 
 

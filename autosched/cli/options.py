@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autosched.errors import SpaceError, UsageError
+from autosched.errors import UsageError
 
 LedgerOption = Annotated[
     str | None,
@@ -34,20 +34,6 @@ def show(as_json: bool, document: Any, lines: Iterable[str]) -> None:
     else:
         for line in lines:
             print(line)
-
-
-def read_text(path: Path, what: str) -> str:
-    """A small text file a user named.
-
-    Raises:
-        SpaceError: it is missing, a folder, unreadable or not text; the line names it.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise SpaceError(f"this is no text file; {what} is expected", file=path) from None
-    except OSError as error:
-        raise SpaceError(f"cannot read {what}: {error.strerror}", file=path) from None
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -7,25 +7,27 @@ from typing import Annotated
 
 import typer
 
-from autosched.cli.options import JsonOption, LedgerOption, ledger_url, read_text, show, write_file
+from autosched.cli.options import JsonOption, LedgerOption, ledger_url, show, write_file
 from autosched.cli.study import space_of
-from autosched.errors import ScheduleError, StudyError, UsageError
+from autosched.errors import CurveError, ScheduleError, StudyError, UsageError
 from autosched.ledger.store import Ledger
 from autosched.report.summary import winner
 from autosched.schedules.exports.targets import TARGETS, export_text
 from autosched.schedules.schedule import Schedule
 from autosched.space import build_schedule
 from autosched.space.records import ScheduleSpec
+from autosched.text_files import read_document
 
 
 def load_schedule(path: Path) -> Schedule:
     """Read a schedule file.
 
     Raises:
-        SpaceError, ScheduleError: the file cannot be read or is no schedule; the line names it.
+        CurveError, ScheduleError: the file cannot be read or is no schedule; the line names it.
     """
+    text = read_document(path, "a schedule file", CurveError)
     try:
-        return Schedule.from_json(read_text(path, "a schedule file"))
+        return Schedule.from_json(text)
     except ScheduleError as error:
         raise ScheduleError(f"{path}: {error}") from None
 

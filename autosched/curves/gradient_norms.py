@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from autosched.curves.logged_rows import Row, interpolated_schedule, without_overwritten
+from autosched.curves.logged_series import Series, interpolated_schedule, last_logged
 from autosched.errors import CurveError
 from autosched.schedules.schedule import FloatArray, Schedule
 
@@ -70,24 +68,27 @@ class GradientNorms:
         return np.interp((np.arange(steps) + 0.5) / steps, share, self.norms)
 
 
-def norms_of_rows(
-    rows: Sequence[Row], *, source: str, schedule: Schedule | None, metric: str = "grad_norm"
+def norms_of(
+    norms: Series, lrs: Series, *, source: str, schedule: Schedule | None, metric: str = "grad_norm"
 ) -> GradientNorms:
-    """Gradient norms from rows in the order in which they were logged; a resumed run's later rows count.
+    """Gradient norms with the LRs of `schedule`, or those that were logged; a resumed run's later values count.
 
     Raises:
-        CurveError: with `source` and the row's line: unsorted steps, a norm that is not finite or not > 0, a step past
-            the schedule's end, one row and no schedule, or what :class:`GradientNorms` refuses.
+        CurveError: with `source` and the row's line: what :func:`~autosched.curves.logged_series.last_logged` refuses,
+            a norm that is not finite or not > 0, a step past the schedule's end, one LR and no schedule, or what
+            :class:`GradientNorms` refuses.
     """
-    kept = without_overwritten(rows, source)
-    planned = schedule or interpolated_schedule(kept, source)
-    for row in kept:
-        if not (math.isfinite(row.value) and row.value > 0):
-            raise CurveError(_fault(row.value, row.step), file=source, line=row.line)
-        if row.step > planned.steps:
-            raise CurveError(f"step {row.step} lies past the horizon {planned.steps}.", file=source, line=row.line)
-    steps, norms = np.array([row.step for row in kept], dtype=np.float64), np.array([row.value for row in kept])
-    return GradientNorms(schedule=planned, steps=steps, norms=norms, name=source, metric=metric)
+    kept = last_logged(norms, source)
+    planned = schedule or interpolated_schedule(last_logged(lrs, source), source, until=kept)
+    bad = ~(np.isfinite(kept.values) & (kept.values > 0))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise CurveError(_fault(float(kept.values[row]), int(kept.steps[row])), file=source, line=kept.line(row))
+    if len(kept) and kept.steps[-1] > planned.steps:
+        row = int(np.argmax(kept.steps > planned.steps))
+        text = f"step {int(kept.steps[row])} lies past the horizon {planned.steps}."
+        raise CurveError(text, file=source, line=kept.line(row))
+    return GradientNorms(schedule=planned, steps=kept.steps, norms=kept.values, name=source, metric=metric)
 
 
 def _fault(norm: float, step: int) -> str:

@@ -12,15 +12,12 @@ straight lines between the logged LRs, and a line from 0 to the first, as for cu
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from autosched.curves.csv_files import column_names, read_rows
-from autosched.curves.logged_rows import Row, interpolated_schedule, without_overwritten
+from autosched.curves.csv_files import column_names, read_lr_series
+from autosched.curves.logged_series import Series, check_steps_are_updates, interpolated_schedule, last_logged
 from autosched.curves.mlflow_runs import MlflowSource, logged_runs
 from autosched.errors import CurveError
 from autosched.schedules.schedule import Schedule
@@ -36,7 +33,8 @@ def read_lrs(
         column: what the LR is called; capital letters make no difference.
         first_update: 0 or 1, see the module. Without it, a file with a column ``loss`` is a log of updates done, and a
             file without one numbers its updates from its own first step, 0 or 1.
-        interpolate: whether updates that are not in the file get an LR on the line between their neighbours.
+        interpolate: whether updates that are not in the file, or have an empty cell, get an LR on the line between
+            their neighbours.
 
     Raises:
         CurveError: with file and line: not readable, a column missing, a cell that is no number, a negative or
@@ -44,14 +42,17 @@ def read_lrs(
             `first_update`.
     """
     file = Path(path)
-    rows = read_rows(file, column, lr=column)
-    for before, row in itertools.pairwise(rows):
-        if row.step <= before.step:
-            fault = "was given in the row before" if row.step == before.step else f"comes after step {before.step}"
-            raise CurveError(f"step {row.step} {fault}: each update once, in order.", file=file, line=row.line)
+    lrs = read_lr_series(file, column, gaps=interpolate)
+    check_steps_are_updates(lrs, str(file))
+    unsorted = np.flatnonzero(np.diff(lrs.steps) <= 0)
+    if unsorted.size:
+        before, step = (int(lrs.steps[unsorted[0] + i]) for i in (0, 1))
+        fault = "was given in the row before" if step == before else f"comes after step {before}"
+        text = f"step {step} {fault}: each update once, in order."
+        raise CurveError(text, file=file, line=lrs.line(unsorted[0] + 1))
     if first_update is None and "loss" not in column_names(file):
-        first_update = 0 if rows[0].step == 0 else 1
-    return schedule_of_lrs(rows, source=str(file), first_update=first_update, interpolate=interpolate)
+        first_update = 0 if lrs.steps[0] == 0 else 1
+    return schedule_of_lrs(lrs, source=str(file), first_update=first_update, interpolate=interpolate)
 
 
 def read_mlflow_lrs(source: MlflowSource, *, first_update: int | None = None, interpolate: bool = False) -> Schedule:
@@ -70,12 +71,12 @@ def read_mlflow_lrs(source: MlflowSource, *, first_update: int | None = None, in
     (run,) = runs
     if run.schedule is not None:
         return run.schedule
-    rows = without_overwritten(run.rows, run.name)
-    return schedule_of_lrs(rows, source=run.name, first_update=first_update, interpolate=interpolate)
+    lrs = last_logged(run.lrs, run.name)
+    return schedule_of_lrs(lrs, source=run.name, first_update=first_update, interpolate=interpolate)
 
 
-def schedule_of_lrs(rows: Sequence[Row], *, source: str, first_update: int | None, interpolate: bool) -> Schedule:
-    """The schedule of rows in rising order of their steps; see the module.
+def schedule_of_lrs(lrs: Series, *, source: str, first_update: int | None, interpolate: bool) -> Schedule:
+    """The schedule of LRs in rising order of their steps; see the module.
 
     Raises:
         CurveError: no `first_update` although there is a step 0, an LR that is negative or not finite, updates left
@@ -83,22 +84,24 @@ def schedule_of_lrs(rows: Sequence[Row], *, source: str, first_update: int | Non
     """
     if first_update not in (None, 0, 1):
         raise CurveError(f"the first update must be 0 or 1, but got {first_update}.", file=source)
-    if first_update is None and rows[0].step == 0:
+    if first_update is None and lrs.steps[0] == 0:
         text = "step 0 is the first update, or the state before it: say that the first update is 0, or that it is 1."
-        raise CurveError(text, file=source, line=rows[0].line)
-    done = [dataclasses.replace(row, step=row.step + (first_update == 0)) for row in rows]
-    for row in done:
-        if not 0 <= row.lr < float("inf"):
-            raise CurveError(f"the LR must be finite and >= 0, but got {row.lr}.", file=source, line=row.line)
+        raise CurveError(text, file=source, line=lrs.line(0))
+    bad = np.flatnonzero(~((lrs.values >= 0) & (lrs.values < np.inf)))
+    if bad.size:
+        text = f"the LR must be finite and >= 0, but got {lrs.values[bad[0]]}."
+        raise CurveError(text, file=source, line=lrs.line(bad[0]))
+    done = Series(steps=lrs.steps + (first_update == 0), values=lrs.values, lines=lrs.lines)
     if interpolate:
         return interpolated_schedule(done, source)
-    updates = [row for row in done if row.step > 0]
-    if not updates:
+    updates = done[done.steps > 0]
+    if not len(updates):
         raise CurveError("no row belongs to an update.", file=source)
-    for before, row in zip([None, *updates], updates, strict=False):
-        missing = row.step - 1 - (before.step if before else 0)
-        if missing:
-            where = "before the first row" if before is None else "between this row and the one before"
-            text = f"no LR for {missing} update{'s' * (missing > 1)} {where}: log every update, or interpolate."
-            raise CurveError(text, file=source, line=row.line)
-    return Schedule(np.array([row.lr for row in updates]))
+    missing = np.diff(updates.steps, prepend=0.0) - 1
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0])
+        where = "between this row and the one before" if row else "before the first row"
+        count = f"{missing[row]:.0f} update{'s' * int(missing[row] > 1)}"
+        text = f"no LR for {count} {where}: log every update, or interpolate."
+        raise CurveError(text, file=source, line=updates.line(row))
+    return Schedule(updates.values)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.curves.gradient_norms import GradientNorms, norms_of_rows
-from autosched.curves.logged_rows import Row, curve_of_rows
+from autosched.curves.gradient_norms import GradientNorms, norms_of
+from autosched.curves.logged_series import Series, curve_of
 from autosched.errors import CurveError, ScheduleError, TrackingError
 from autosched.schedules.schedule import Schedule
 
@@ -43,11 +44,12 @@ class MlflowSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedRun:
-    """What one run logged of a metric, in the order of logging, and its exact schedule when it is known."""
+    """What one run logged of a metric and of its LR, and its exact schedule when it is known."""
 
     name: str
     metric: str
-    rows: tuple[Row, ...]
+    values: Series
+    lrs: Series
     schedule: Schedule | None
 
 
@@ -58,7 +60,7 @@ def read_mlflow_curves(source: MlflowSource) -> tuple[Curve, ...]:
         CurveError, TrackingError: as for :func:`logged_runs`, and a fault in a curve.
     """
     runs = logged_runs(source, (source.loss,))
-    return tuple(curve_of_rows(run.rows, source=run.name, schedule=run.schedule) for run in runs)
+    return tuple(curve_of(run.values, run.lrs, source=run.name, schedule=run.schedule) for run in runs)
 
 
 def read_mlflow_norms(source: MlflowSource, metrics: Sequence[str] = ("grad_norm",)) -> tuple[GradientNorms, ...]:
@@ -66,10 +68,12 @@ def read_mlflow_norms(source: MlflowSource, metrics: Sequence[str] = ("grad_norm
 
     Raises:
         CurveError, TrackingError: as for :func:`logged_runs`, and what
-            :func:`~autosched.curves.gradient_norms.norms_of_rows` refuses.
+            :func:`~autosched.curves.gradient_norms.norms_of` refuses.
     """
     runs = logged_runs(source, metrics)
-    return tuple(norms_of_rows(run.rows, source=run.name, schedule=run.schedule, metric=run.metric) for run in runs)
+    return tuple(
+        norms_of(run.values, run.lrs, source=run.name, schedule=run.schedule, metric=run.metric) for run in runs
+    )
 
 
 def logged_runs(source: MlflowSource, metrics: Sequence[str]) -> tuple[LoggedRun, ...]:
@@ -123,22 +127,20 @@ def _all_runs(client: MlflowClient, experiment: str, text: str) -> list[Run]:
 
 def _logged(client: MlflowClient, run: Run, source: MlflowSource, metric: str) -> LoggedRun:
     name = f"{source.uri}#{run.info.run_name or run.info.run_id}"
-    values = _history(client, run.info.run_id, metric)
-    lrs = {point.step: point.value for point in _history(client, run.info.run_id, source.lr)}
+    values, lrs = (_history(client, run.info.run_id, key) for key in (metric, source.lr))
     schedule = _schedule(client, run.info.run_id, name)
-    if schedule is None and not lrs:
+    if schedule is None and not len(lrs):
         raise CurveError(f"neither a metric {source.lr!r} nor {SCHEDULE_FILE} shows its schedule.", file=name)
-    rows = tuple(
-        Row(step=int(point.step), lr=lrs.get(point.step, math.nan), value=float(point.value))
-        for point in values
-        if schedule is not None or point.step in lrs
-    )
-    return LoggedRun(name=name, metric=metric, rows=rows, schedule=schedule)
+    return LoggedRun(name=name, metric=metric, values=values, lrs=lrs, schedule=schedule)
 
 
-def _history(client: MlflowClient, run_id: str, metric: str) -> list[Any]:
+def _history(client: MlflowClient, run_id: str, metric: str) -> Series:
     """A metric's points in the order of logging; of equal times, by step."""
-    return sorted(client.get_metric_history(run_id, metric), key=lambda point: (point.timestamp, point.step))
+    points = sorted(client.get_metric_history(run_id, metric), key=lambda point: (point.timestamp, point.step))
+    return Series(
+        steps=np.array([point.step for point in points], dtype=np.float64),
+        values=np.array([point.value for point in points], dtype=np.float64),
+    )
 
 
 def _schedule(client: MlflowClient, run_id: str, name: str) -> Schedule | None:

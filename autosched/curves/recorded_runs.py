@@ -11,7 +11,6 @@ has both.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,15 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from autosched.curves.csv_files import read_rows
+from autosched.curves.csv_files import check_lrs, read_series
 from autosched.curves.curve import Curve
-from autosched.curves.logged_rows import curve_of_rows
-from autosched.curves.runs_table import RUNS_FILE, row_schedule
+from autosched.curves.logged_series import curve_of
+from autosched.curves.runs_table import RUNS_FILE, Described, RunRow, read_table, row_schedule
 from autosched.errors import CurveError, ScheduleError
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import ParameterValue, Schedule
-
-Row = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -60,7 +57,7 @@ def read_runs(folder: str | Path, group: str) -> tuple[RecordedRun, ...]:
             allowed, a curve that is missing or faulty.
     """
     table = Path(folder) / RUNS_FILE
-    rows = _read_table(table)
+    rows = read_table(table)
     chosen = [(line, row) for line, row in rows if _group(row) == group]
     if not chosen:
         known = ", ".join(sorted({_group(row) for _, row in rows})) or "none"
@@ -84,27 +81,20 @@ def full_minus_logged(runs: Iterable[RecordedRun]) -> float:
     return float(np.median(gaps)) if gaps else 0.0
 
 
-def _read_table(table: Path) -> list[tuple[int, Row]]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            if "file" not in (reader.fieldnames or []):
-                raise CurveError("the header must have a column 'file'.", file=table, line=1)
-            return [(reader.line_num, row) for row in reader if (row.get("file") or "").strip()]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CurveError(f"cannot be read: {error}.", file=table) from None
-
-
-def _group(row: Row) -> str:
+def _group(row: RunRow) -> str:
     return (row.get("group") or "").strip() or str(Path(row["file"] or "").parent)
 
 
-def _run(row: Row, table: Path, line: int) -> RecordedRun:
+def _run(row: RunRow, table: Path, line: int) -> RecordedRun:
     name = (row["file"] or "").strip()
     file = table.parent / name
     if not file.is_file():
         raise CurveError(f"file {name!r} does not exist in {table.parent}.", file=table, line=line)
-    curve = curve_of_rows(read_rows(file), source=str(file), schedule=row_schedule(row, table, line))
+    series = read_series(file, ("lr", "loss"))
+    check_lrs(series["lr"], "lr", file)
+    described = Described(schedule=row_schedule(row, table, line), table=table, line=line)
+    described.check(series["lr"], str(file))
+    curve = curve_of(series["loss"], series["lr"], source=str(file), schedule=described.schedule)
     try:
         schedule = _family_schedule(row, curve.schedule.steps)
     except ScheduleError as error:
@@ -112,7 +102,7 @@ def _run(row: Row, table: Path, line: int) -> RecordedRun:
     return RecordedRun(name=name, curve=curve, schedule=schedule, full_val_loss=_full_val_loss(row, table, line))
 
 
-def _family_schedule(row: Row, steps: int) -> Schedule:
+def _family_schedule(row: RunRow, steps: int) -> Schedule:
     """The row by family and parameters; :func:`row_schedule` has checked its cells."""
 
     def number(name: str, default: float = 0.0) -> float:
@@ -144,7 +134,7 @@ def _two_stage(params: Mapping[str, ParameterValue], steps: int, fraction: float
     return build("piecewise", staged, steps=steps)
 
 
-def _full_val_loss(row: Row, table: Path, line: int) -> float | None:
+def _full_val_loss(row: RunRow, table: Path, line: int) -> float | None:
     text = (row.get("full_val_loss") or "").strip()
     if not text:
         return None

@@ -16,24 +16,27 @@ import hashlib
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from pydantic import BaseModel, ConfigDict
+
 from autosched.curves.curve import Curve
 from autosched.errors import LawFileError
+from autosched.json_documents import JsonFault, read_json
 from autosched.laws.auto import AutoLaw
 from autosched.laws.optimum import AnyLaw
 from autosched.laws.plain import from_plain, to_plain
 from autosched.laws.registry import LAWS
 from autosched.laws.single import SingleLaw
+from autosched.text_files import read_document
 
 FORMAT = "autosched.law"
 FORMAT_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurvePrint:
+class CurvePrint(BaseModel):
     """What identifies a curve.
 
     Attributes:
@@ -43,6 +46,8 @@ class CurvePrint:
         count: number of points.
         last_step: updates done at the last one; 0 for a curve without points.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     schedule: str
@@ -90,7 +95,7 @@ class SavedLaw:
             "version": FORMAT_VERSION,
             "package": self.package,
             "kind": self.law.name,
-            "curves": [asdict(curve) for curve in self.curves],
+            "curves": [curve.model_dump() for curve in self.curves],
             "law": to_plain(self.law),
         }
         return json.dumps({**document, "fingerprint": _fingerprint(document)}, allow_nan=False, indent=1)
@@ -107,17 +112,15 @@ class SavedLaw:
         """
         document = _document(text, file)
         try:
-            law = from_plain(document["law"])
-            curves = tuple(CurvePrint(**curve) for curve in document["curves"])
-            package = str(document["package"])
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
-            law, curves, package = None, (), str(document.get("package"))
+            law = from_plain(document.law)
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
+            law = None
         if not _is_law(law):
             here = importlib.metadata.version("autosched")
             raise LawFileError(
-                f"a law of autosched {package} that autosched {here} does not know: fit it again.", file=file
+                f"a law of autosched {document.package} that autosched {here} does not know: fit it again.", file=file
             )
-        return cls(law=law, curves=curves, package=package)
+        return cls(law=law, curves=tuple(document.curves), package=document.package)
 
 
 def read_law(path: Path) -> SavedLaw:
@@ -126,32 +129,33 @@ def read_law(path: Path) -> SavedLaw:
     Raises:
         LawFileError: it cannot be read, is no law file, of another version, edited or damaged; the line names it.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise LawFileError("this is no text file; a law file is expected.", file=path) from None
-    except OSError as error:
-        raise LawFileError(f"cannot read the law file: {error.strerror}.", file=path) from None
-    return SavedLaw.from_json(text, file=path)
+    return SavedLaw.from_json(read_document(path, "a law file", LawFileError), file=path)
 
 
 def _is_law(value: object) -> TypeGuard[AnyLaw]:
     return isinstance(value, (AutoLaw, SingleLaw, *LAWS.values()))
 
 
-def _document(text: str, file: str | Path | None) -> dict[str, Any]:
+class LawDocument(BaseModel):
+    """What :meth:`SavedLaw.to_json` writes, but for format and version."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    package: str
+    kind: str
+    curves: list[CurvePrint]
+    law: dict[str, Any]
+    fingerprint: str
+
+
+def _document(text: str, file: str | Path | None) -> LawDocument:
     """The file's document, its format, version and fingerprint being right."""
     try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise LawFileError(f"not a law file: no JSON ({error.msg}).", file=file, line=error.lineno) from None
-    except (ValueError, RecursionError):
-        raise LawFileError("not a law file: it holds numbers or brackets no law has.", file=file) from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise LawFileError(f'not a law file: "format" must be "{FORMAT}".', file=file)
-    if document.get("version") != FORMAT_VERSION:
-        raise LawFileError(f"law version must be {FORMAT_VERSION}, but got {document.get('version')!r}.", file=file)
-    if document.pop("fingerprint", None) != _fingerprint(document):
+        document = read_json(text, LawDocument, form=FORMAT, version=FORMAT_VERSION)
+    except JsonFault as fault:
+        raise LawFileError(f"not a law file: {fault.message}.", file=file, line=fault.line) from None
+    sealed = {"format": FORMAT, "version": FORMAT_VERSION, **document.model_dump(exclude={"fingerprint"})}
+    if document.fingerprint != _fingerprint(sealed):
         raise LawFileError('the law does not match "fingerprint": the file was edited or damaged.', file=file)
     return document
 

@@ -20,7 +20,7 @@ from autosched.schedules.power import POWER
 from autosched.schedules.reuse import REUSE
 from autosched.schedules.rewarm import REWARM
 from autosched.schedules.rex import REX
-from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.schedules.schedule import ParameterValue, Schedule, check_updates
 from autosched.schedules.spline import SPLINE
 from autosched.schedules.stages import STEP_DECAY, TWO_STAGE
 from autosched.schedules.table import TABLE
@@ -79,8 +79,7 @@ def build(family: str, params: Mapping[str, ParameterValue], *, steps: int) -> S
         'linear'
     """
     chosen = get_family(family)
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ScheduleError(f"steps must be a whole number >= 1, but got {steps!r}.")
+    check_updates(steps)
     complete = chosen.complete(params, steps=steps)
     return Schedule(chosen.lrs(complete, steps), family, complete)
 

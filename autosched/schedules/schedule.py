@@ -21,7 +21,10 @@ from autosched.errors import ScheduleError
 
 FloatArray = NDArray[np.float64]
 ParameterValue = float | int | str | bool | list[float]
+FORMAT = "autosched.schedule"
 FORMAT_VERSION = 1
+MOST_UPDATES = 10_000_000
+"""Of a schedule: 80 MB of LRs, ten times the longest published runs."""
 LEAST_PEAK_LR = 1e-300
 """A schedule of zeros counts as one of this peak LR where logarithms or ratios are taken."""
 
@@ -33,9 +36,10 @@ def _canonical(lrs: ArrayLike) -> FloatArray:
         raise ScheduleError("lrs must be a vector, but got a ragged list.") from None
     if given.size and given.dtype.kind not in "fiu":
         raise ScheduleError(f"lrs must be real numbers, but got {given.dtype} values.")
+    if given.ndim != 1 or given.size == 0:
+        raise ScheduleError(f"lrs must be a non-empty vector, but got shape {given.shape}.")
+    check_updates(given.size, "the number of lrs")
     array = np.array(given, dtype="<f8", copy=True)
-    if array.ndim != 1 or array.size == 0:
-        raise ScheduleError(f"lrs must be a non-empty vector, but got shape {array.shape}.")
     bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
     if bad.size:
         step = int(bad[0])
@@ -43,6 +47,18 @@ def _canonical(lrs: ArrayLike) -> FloatArray:
     array += 0.0  # -0.0 becomes 0.0, so that equal curves have equal bytes
     array.setflags(write=False)
     return array
+
+
+def check_updates(steps: object, name: str = "steps") -> int:
+    """A number of updates that a schedule may have.
+
+    Raises:
+        ScheduleError: no whole number from 1 to 10,000,000.
+    """
+    if type(steps) is int and 1 <= steps <= MOST_UPDATES:
+        return steps
+    rule = f"<= {MOST_UPDATES}" if isinstance(steps, int | float) and steps > MOST_UPDATES else ">= 1"
+    raise ScheduleError(f"{name} must be a whole number {rule}, but got {steps!r:.60}.")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,7 +160,7 @@ class Schedule:
     def to_json(self) -> str:
         """A JSON document with every LR as Python's shortest ``repr``, which reads back to the same bits anywhere."""
         document = {
-            "format": "autosched.schedule",
+            "format": FORMAT,
             "version": FORMAT_VERSION,
             "family": self.family,
             "params": dict(self.params),
@@ -159,25 +175,9 @@ class Schedule:
         """Read what :meth:`to_json` wrote; bit-exact.
 
         Raises:
-            ScheduleError: no JSON, another format or version, or an array that does not match its fingerprint.
+            ScheduleError: no JSON, another format or version, a key that does not fit, or an array that does not match
+                its length or fingerprint.
         """
-        try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ScheduleError(f"not a schedule file: no JSON at line {error.lineno} ({error.msg}).") from None
-        except ValueError:  # an integer of thousands of digits
-            raise ScheduleError("not a schedule file: a number in it is too long.") from None
-        if not isinstance(document, dict) or document.get("format") != "autosched.schedule":
-            raise ScheduleError('not a schedule file: "format" must be "autosched.schedule".')
-        if document.get("version") != FORMAT_VERSION:
-            raise ScheduleError(f"schedule version must be {FORMAT_VERSION}, but got {document.get('version')!r}.")
-        lrs = document.get("lrs")
-        if not isinstance(lrs, list) or not all(type(lr) in (int, float) for lr in lrs):
-            raise ScheduleError('"lrs" must be a list of numbers.')
-        params = document.get("params", {})
-        if not isinstance(params, dict):
-            raise ScheduleError(f'"params" must be a mapping, but got {params!r}.')
-        schedule = cls(np.asarray(lrs), str(document.get("family", "table")), params)
-        if document.get("fingerprint") != schedule.fingerprint:
-            raise ScheduleError('"lrs" does not match "fingerprint": the file was edited or damaged.')
-        return schedule
+        from autosched.schedules.schedule_file import schedule_from_json
+
+        return schedule_from_json(text)

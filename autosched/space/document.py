@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from autosched import text_files
 from autosched.errors import SpaceError
 
 KeyPath = tuple[str | int, ...]
@@ -98,27 +99,7 @@ def read_document(path: str | Path) -> Document:
         SpaceError: the file is missing, a folder, unreadable, too large, not UTF-8 text, or faulty YAML.
     """
     file = Path(path)
-    try:
-        with file.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise SpaceError("there is no such file.", file=file) from None
-    except IsADirectoryError:
-        raise SpaceError("must be a YAML file, but is a folder.", file=file) from None
-    except OSError as error:
-        raise SpaceError(f"cannot be read: {error.strerror}.", file=file) from None
-    if len(raw) > MAX_BYTES:
-        raise SpaceError(f"must be at most {MAX_BYTES} bytes, but is larger.", file=file)
-    zero = raw.find(b"\0")
-    if zero >= 0:
-        message = "must be a text file in UTF-8, but has a zero byte here (binary data?)."
-        raise SpaceError(message, file=file, line=raw.count(b"\n", 0, zero) + 1)
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        bad = error.object[error.start]
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise SpaceError(f"must be UTF-8 text, but has byte 0x{bad:02x} here.", file=file, line=line) from None
+    text = text_files.read_document(file, "a YAML file", SpaceError, most_bytes=MAX_BYTES)
     return parse_document(text, file=str(file))
 
 

@@ -176,7 +176,7 @@ def test_the_command_writes_one_json_document(tmp_path: Path) -> None:
         (["--group", "tiny", "--horizon", "70"], "horizon must be one of 50 (1 runs), 100 (3 runs) in group tiny"),
         (["--group", "tiny", "--methods", "randm"], "methods must be some of random+none, random+median"),
         (["--group", "tiny", "--seeds", "0"], "must be a whole number >= 1, but got '0'"),
-        (["--curves", "/nowhere"], "/nowhere/runs.csv: cannot be read"),
+        (["--curves", "/nowhere"], "/nowhere/runs.csv: there is no such file"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -87,7 +87,7 @@ def test_a_fault_in_a_space_file(
     [
         (None, "space.yaml: there is no such file."),
         (b"", "space.yaml:1: must hold a search space, but is empty."),
-        (b"\x89PNG\r\n\x1a\n\0\0", "space.yaml:3: must be a text file in UTF-8, but has a zero byte here"),
+        (b"\x89PNG\r\n\x1a\n\0\0", "space.yaml: must be a YAML file, but is a picture."),
         (b"study: \xe9t\xe9", "space.yaml:1: must be UTF-8 text, but has byte 0xe9 here."),
     ],
     ids=["missing", "empty", "binary", "latin-1"],
@@ -194,12 +194,15 @@ def test_a_wrong_name_on_a_sound_ledger(finished: Path, capsys: Capture, argumen
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "lr.json: cannot read a schedule file: No such file or directory"),
-        ("folder", "lr.json: cannot read a schedule file: Is a directory"),
-        (b"\xff\xfe\x00", "lr.json: this is no text file; a schedule file is expected"),
-        (b"{\n\n,", "lr.json: not a schedule file: no JSON at line 3"),
-        (b"[1, 2]", 'lr.json: not a schedule file: "format" must be "autosched.schedule".'),
-        (b'{"format": "autosched.schedule", "version": 99}', "lr.json: schedule version must be 1, but got 99."),
+        (None, "lr.json: there is no such file."),
+        ("folder", "lr.json: must be a schedule file, but is a folder."),
+        (b"\xff\xfe\x00", "lr.json: must be a schedule file, but is UTF-16 text: save it as UTF-8."),
+        (b"{\n\n,", "lr.json: not a schedule file at line 3: no JSON"),
+        (b"[1, 2]", "lr.json: not a schedule file: it must be an object, but is [1, 2]."),
+        (
+            b'{"format": "autosched.schedule", "version": 99}',
+            'lr.json: not a schedule file: "version" must be 1, but got 99.',
+        ),
     ],
     ids=["missing", "folder", "binary", "no JSON", "other format", "other version"],
 )

@@ -113,7 +113,7 @@ def test_twenty_draws_of_a_space_are_drawn_as_png_with_room_for_their_names(fold
         (("plot", "wsd", "--seed", "1"), "--seed is for the draws from a space"),
         (("plot", "wsd", "space.yaml", "--set", "seed=1"), "--set is for families or for spaces, not for both"),
         (("plot", "expression", "--set", "peak_lr=1", "--set", "expression=peak * x"), "column 8: 'x' is no name here"),
-        (("plot", "none.json"), "none.json: cannot read a schedule file"),
+        (("plot", "none.json"), "none.json: there is no such file"),
         (("plot", "wsd", "--set", "peak_lr=1", "--out", "no/where.png"), "cannot write no/where.png"),
     ],
     ids=lambda value: " ".join(value[1:3]) if isinstance(value, tuple) else "",

@@ -89,7 +89,7 @@ def test_the_meaning_of_step_0_can_be_said(here: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("absent.csv",), "absent.csv: cannot be read"),
+        (("absent.csv",), "absent.csv: there is no such file"),
         (("mlflow:",), "an experiment's name must follow"),
         (("mlflow:demo",), "no MLflow database"),
         (("lrs.csv", "--first-update", "2"), "but got '2'."),

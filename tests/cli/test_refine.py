@@ -193,5 +193,5 @@ def test_options_out_of_range_are_refused(here: Path, capsys: Capture, arguments
 
 
 def test_a_source_that_is_nowhere_is_refused(here: Path, capsys: Capture) -> None:
-    refuse(capsys, ("refine", "none.csv"), "none.csv: cannot be read")
+    refuse(capsys, ("refine", "none.csv"), "none.csv: there is no such file")
     refuse(capsys, ("refine", "none"), "there is no ledger autosched.db")

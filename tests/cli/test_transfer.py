@@ -161,4 +161,4 @@ def test_a_table_has_no_cooldown_and_no_trunk(here: Path, capsys: Capture) -> No
     refuse(capsys, ("transfer", "table.json", "--to-cooldown", "0.5"), "a table has no cooldown_fraction")
     extension = ("--to-steps", "9000", "--rule", "wsd-extension")
     refuse(capsys, ("transfer", "table.json", *extension), "only a schedule of the family wsd can be extended")
-    refuse(capsys, ("transfer", "none.json", "--to-steps", "9000"), "none.json: cannot read a schedule file")
+    refuse(capsys, ("transfer", "none.json", "--to-steps", "9000"), "none.json: there is no such file")

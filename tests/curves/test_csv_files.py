@@ -71,7 +71,7 @@ def test_a_run_that_ends_in_nan_is_read_up_to_there(tmp_path):
     [
         (["1,0.1,4.0", "2,0.1,nan", "3,0.1,3.0"], 3, "loss must be finite before the end of the run, but got nan."),
         (["1,0.1,4.0", "2,abc,3.0"], 3, "lr must be a number, but got 'abc'."),
-        (["1,0.1,4.0", "2,0.1"], 3, "loss must be a number, but got ''."),
+        (["1,0.1,4.0", "2,0.1"], 3, "the row ends before its loss."),
         (["1,-0.1,4.0"], 2, "lr must be finite and >= 0, but got -0.1."),
         (["1.5,0.1,4.0"], 2, "step must be a whole number >= 0, but got 1.5."),
         (["5,0.1,1", "4,0.1,2", "3,0.1,3", "2,0.1,4", "1,0.1,5"], 3, "steps are not sorted: sort the rows by step."),
@@ -107,8 +107,8 @@ def test_nothing_to_read_is_said(tmp_path):
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
-    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(CurveError, match="cannot be read"):
+    (tmp_path / "a.csv").write_bytes(b"step,lr,loss\n1,0.1,\xe9\n")
+    with pytest.raises(CurveError, match=r"a\.csv:2: must be UTF-8 text, but has byte 0xe9"):
         read_curve(tmp_path / "a.csv")
 
 

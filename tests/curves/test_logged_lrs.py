@@ -70,7 +70,7 @@ def test_a_complete_log_is_not_changed_by_interpolating(tmp_path: Path) -> None:
         (("0,0.1", "1,inf"), "3: lr must be finite and >= 0, but got inf."),
         (("0,0.1", "1,-0.1"), "3: lr must be finite and >= 0, but got -0.1."),
         (("0,0.1", "1,"), "3: lr must be a number, but got ''."),
-        (("0,0.1", "1"), "3: lr must be a number, but got ''."),
+        (("0,0.1", "1"), "3: the row ends before its lr."),
         (("0.5,0.1",), "2: step must be a whole number >= 0, but got 0.5."),
         ((), " no rows below the header."),
     ],

@@ -174,17 +174,21 @@ def test_resealing_an_unchanged_file_changes_nothing(saved):
     [
         (lambda text: "", "law.json:1: not a law file: no JSON (Expecting value)."),
         (lambda text: text[: len(text) // 2], "not a law file: no JSON"),
-        (lambda text: "[" * 100_000, "law.json: not a law file: it holds numbers or brackets no law has."),
-        (lambda text: "[]", 'law.json: not a law file: "format" must be "autosched.law".'),
-        (lambda text: wsd().to_json(), 'law.json: not a law file: "format" must be "autosched.law".'),
-        (lambda text: text.replace('"version": 1', '"version": 2', 1), "law version must be 1, but got 2."),
+        (lambda text: "[" * 100_000, "law.json: not a law file: it is nested deeper than 100 levels."),
+        (lambda text: "[]", "law.json: not a law file: it must be an object, but is []."),
+        (lambda text: f'{{"a": {"9" * 5000}}}', "law.json: not a law file: a number in it has too many digits."),
+        (lambda text: text.replace('"version"', '"kind": "auto", "version"', 1), '"kind" is given twice.'),
+        (lambda text: text.replace('"version": 1', '"version": true', 1), '"version" must be 1, but got true.'),
+        (lambda text: text.replace('"version": 1', '"version": 1.0', 1), '"version" must be 1, but got 1.0.'),
+        (lambda text: wsd().to_json(), '"format" must be "autosched.law", but got "autosched.schedule".'),
+        (lambda text: text.replace('"version": 1', '"version": 2', 1), '"version" must be 1, but got 2.'),
         (lambda text: text.replace('"inflation": ', '"inflation": 1', 1), "the file was edited or damaged."),
         (lambda text: resealed(text, law={"record": "Path"}), "does not know: fit it again."),
         (lambda text: resealed(text, law={"record": "MultiPowerLaw", "floor": 1.0}), "does not know: fit it again."),
         (lambda text: resealed(text, law={"record": "Units", "lr": 1.0, "steps": 1.0}), "fit it again."),
-        (lambda text: resealed(text, law=[{"no": "law"}]), "does not know: fit it again."),
-        (lambda text: resealed(text, curves=[{"name": "a"}]), "does not know: fit it again."),
-        (lambda text: resealed(text, package="9.9", law=None), "a law of autosched 9.9 that autosched"),
+        (lambda text: resealed(text, law=[{"no": "law"}]), '"law" must be an object, but got [{"no": "law"}].'),
+        (lambda text: resealed(text, curves=[{"name": "a"}]), '"curves.0.schedule" is missing.'),
+        (lambda text: resealed(text, package="9.9", law={"record": "Oracle"}), "a law of autosched 9.9 that autosched"),
     ],
 )
 def test_a_damaged_file_is_refused_in_one_line(saved, tmp_path, change, says):
@@ -198,8 +202,8 @@ def test_a_damaged_file_is_refused_in_one_line(saved, tmp_path, change, says):
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(LawFileError, match=r"none.json: cannot read the law file: No such file"):
+    with pytest.raises(LawFileError, match=r"none.json: there is no such file."):
         read_law(tmp_path / "none.json")
     (tmp_path / "picture").write_bytes(b"\x89PNG")
-    with pytest.raises(LawFileError, match="this is no text file"):
+    with pytest.raises(LawFileError, match="must be a law file, but is a picture"):
         read_law(tmp_path / "picture")

@@ -120,7 +120,7 @@ def test_a_checkpoint_of_other_recordings_or_a_damaged_one_is_refused(started: S
     [
         ({"group": "llama124m"}, "folder is missing"),
         ({"folder": 3, "group": "llama124m"}, "folder must be a text, but got 3"),
-        ({"folder": "/nowhere", "group": "llama124m"}, "cannot be read"),
+        ({"folder": "/nowhere", "group": "llama124m"}, "there is no such file"),
         ({"folder": ".", "groop": "x"}, "unknown option 'groop'"),
     ],
 )

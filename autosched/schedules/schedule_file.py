@@ -1,0 +1,50 @@
+"""The schema of a schedule file, and its reader; apart from `Schedule` because pydantic takes its time to import."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+
+from autosched.errors import ScheduleError
+from autosched.json_documents import JsonFault, read_json
+from autosched.schedules.schedule import FORMAT, FORMAT_VERSION, ParameterValue, Schedule
+
+
+def _parameter(value: Any) -> ParameterValue:
+    numbers = value if isinstance(value, list) else [value]
+    if type(value) in (bool, str) or all(type(number) in (int, float) for number in numbers):
+        return value  # type: ignore[no-any-return]
+    raise ValueError("a number, text, true, false, or a list of numbers")
+
+
+class ScheduleDocument(BaseModel):
+    """What :meth:`autosched.schedules.schedule.Schedule.to_json` writes, but for format and version."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    family: str = "table"
+    params: dict[str, Annotated[ParameterValue, PlainValidator(_parameter)]] = Field(default_factory=dict)
+    steps: int = Field(ge=1)
+    fingerprint: str
+    lrs: list[float]
+
+
+def schedule_from_json(text: str) -> Schedule:
+    """Read a schedule file's text; bit-exact.
+
+    Raises:
+        ScheduleError: no JSON, not the schema, LRs that are no schedule, or that do not fit `steps` or `fingerprint`.
+    """
+    try:
+        document = read_json(text, ScheduleDocument, form=FORMAT, version=FORMAT_VERSION)
+    except JsonFault as fault:
+        where = "" if fault.line is None else f" at line {fault.line}"
+        raise ScheduleError(f"not a schedule file{where}: {fault.message}.") from None
+    if document.steps != len(document.lrs):
+        raise ScheduleError(f'"steps" must be the number of "lrs" ({len(document.lrs)}), but got {document.steps}.')
+    schedule = Schedule(np.array(document.lrs), document.family, document.params)
+    if document.fingerprint != schedule.fingerprint:
+        raise ScheduleError('"lrs" does not match "fingerprint": the file was edited or damaged.')
+    return schedule
