@@ -77,7 +77,7 @@ def recorded_folder(folder: Path) -> Path:
     rows = [f"{share}.csv,tiny,wsd,0.1,10,100,{share},linear,0,{end}" for share, end in ends.items()]
     rows += ["short.csv,tiny,wsd,0.1,10,50,0.5,linear,0,1.9", "open.csv,tiny,constant,0.1,10,100,,,1.0,"]
     for name, last in {**{f"{share}.csv": 100 for share in ends}, "short.csv": 50, "open.csv": 100}.items():
-        lines = [f"{step},0.1,{1.0 + 10 / (step + 10)}" for step in range(0, last, 10)]
+        lines = [f"{step},,{1.0 + 10 / (step + 10)}" for step in range(0, last, 10)]
         (folder / name).write_text("\n".join(["step,lr,loss", *lines]) + "\n")
     (folder / "runs.csv").write_text("\n".join([header, *rows]) + "\n")
     return folder

@@ -286,7 +286,7 @@ def test_a_schedule_that_may_rise_can_be_asked_for(here: Path, capsys: Capture) 
         (("fit", "schedule.json"), "schedule.json:1: a line must have fewer than 65536 characters."),
         (
             ("fit", "fitted/gpt25m", "fitted/gpt25m/cosine_24000.csv"),
-            "fitted/gpt25m/cosine_24000.csv: this file was given before, as fitted/gpt25m/cosine_24000.csv: a run counts",
+            "cosine_24000.csv: this file was given before, as fitted/gpt25m/cosine_24000.csv: a run counts once.",
         ),
         (
             ("evaluate", "law.json", "fitted/gpt25m/cosine_24000.csv", "./fitted/gpt25m/../gpt25m/cosine_24000.csv"),

@@ -58,7 +58,7 @@ def test_the_space_file_may_name_the_sources(folder: Path, capsys) -> None:
         ("empty", ("empty: the folder has no *.csv with a curve",)),
         ("nan.csv", ("nan.csv:3:", "loss must be finite before the end of the run, but got nan")),
         ("lost.csv", ("lost.csv: no row has a finite loss",)),
-        ("negative.csv", ("'negative.csv': no run has a loss > 0",)),
+        ("negative.csv", ("negative.csv:2: loss must be > 0 for a law, but got -1.0",)),
     ],
 )
 def test_a_bad_source_is_one_line_and_starts_nothing(folder: Path, capsys, source, says) -> None:
