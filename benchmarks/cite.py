@@ -43,7 +43,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 FIELDS = ("command", "date", "machine", "seeds", "values")
 FIGURE = re.compile(r"(<!-- figure: ([^\n]*?)(?: -->|\n(.*?)-->))(.*?)(<!-- /figure -->)", re.DOTALL)
 PLACEHOLDER = re.compile(r"\{([\w.-]+)(?::([^}]*))?\}")
-STEP = re.compile(r"[\w-]+|\[[^]]*\]")
+STEP = re.compile(r"[^.[\]]+|\[[^]]*\]")
 
 
 class CitationError(Exception):
@@ -88,7 +88,7 @@ def value(reference: str) -> Any:
 
 
 def _chosen(rows: Sequence[Mapping[str, Any]], condition: str) -> list[Mapping[str, Any]]:
-    wanted = [part.split("=", 1) for part in condition.split(",")]
+    wanted = [part.split("=", 1) for part in re.split(r",(?=[\w ]+=)", condition)]
     return [row for row in rows if all(_text(row[key], "").lower() == text.lower() for key, text in wanted)]
 
 

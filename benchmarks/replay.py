@@ -30,12 +30,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from benchmark_command import whole
 from searches.drive import Outcome
 from searches.figures import Figures, figures
 from searches.methods import Method, all_methods, chosen_methods
 from searches.recorded import RecordedWorld, recorded_world
 from searches.simulated import SimulatedWorld, simulated_world
+from searches.world import Run
 from threadpoolctl import threadpool_limits
 
 from autosched.errors import AutoschedError
@@ -117,12 +119,22 @@ def document(order: WorldOrder, lines: Sequence[Figures], arguments: argparse.Na
         "horizon": order.horizon,
         "runs": len(world.runs),
         "target": world.target,
+        "rank_half_way": rank_half_way(world.runs, order.horizon),
         "seeds": arguments.seeds,
         "workers": arguments.workers,
         "results": [dataclasses.asdict(line) for line in lines],
         "left_out": [*getattr(world, "left_out", ()), *chosen_methods(arguments.methods)[1]],
         "versions": {"python": platform.python_version(), **versions()},
     }
+
+
+def rank_half_way(runs: Sequence[Run], horizon: int) -> int | None:
+    """Of the run that ends best, by its loss half-way, from 1; None where no runs are listed."""
+    if not runs:
+        return None
+    best = min(runs, key=lambda run: run.truth)
+    seen = [float(np.interp(horizon / 2, run.curve.steps, run.curve.losses)) for run in runs]
+    return 1 + sum(loss < seen[runs.index(best)] for loss in seen)
 
 
 def versions() -> dict[str, str]:
