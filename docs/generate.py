@@ -1,4 +1,4 @@
-"""What docs/reference says is what the code says: the parts of its pages between two comments are made here.
+"""What the pages say of the code is what it says itself: their parts between two comments are made here.
 
     python docs/generate.py --check    # exit code 1 and one line for each part that differs
     python docs/generate.py --write
@@ -11,6 +11,7 @@ watched while it reads ``search_spaces/wsd.yaml``.
 from __future__ import annotations
 
 import argparse
+import ast
 import inspect
 import re
 import sys
@@ -306,6 +307,22 @@ def parameters(value: Any) -> str:
     return f"({', '.join(words)})"
 
 
+def layers() -> str:
+    """Which packages there are, from the bottom up, as the test of imports has them."""
+    tree = ast.parse((ROOT / "tests" / "test_layers.py").read_text())
+    found = {
+        node.target.id if isinstance(node, ast.AnnAssign) else node.targets[0].id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and ast.unparse(node.value)[0] == "{"
+    }
+    by_level: dict[int, list[str]] = {}
+    for name, level in found["LAYERS"].items():
+        by_level.setdefault(level, []).append(f"`{name.removeprefix('autosched.')}`")
+    apart = found["SAME_LEVEL_IS_APART"]
+    rows = [(str(level), (" · " if level in apart else ", ").join(names)) for level, names in sorted(by_level.items())]
+    return table(("level", "packages"), rows)
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "commands": commands,
     "space-keys": space_keys,
@@ -318,6 +335,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "families": families_markdown,
     "laws": laws,
     "events": ledger_events,
+    "layers": layers,
     "python": lambda: names_of(autosched),
     "python-trainer": lambda: names_of(autosched.trainer),
     "python-schedule": lambda: members_of(autosched.Schedule),
@@ -326,7 +344,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
 
 def pages() -> list[Path]:
     """The pages with generated parts."""
-    return sorted((ROOT / "docs" / "reference").glob("*.md"))
+    return sorted(page for page in (ROOT / "docs").rglob("*.md") if PART.search(page.read_text()))
 
 
 def remade(text: str) -> str:
