@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autosched import curves, errors, ledger, schedules, space
+    from autosched import curves, errors, ledger, schedules, space, trainer
     from autosched.curves import Curve, read_curve, read_curves, read_lrs
     from autosched.errors import (
         AutoschedError,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         to_torch_source,
     )
     from autosched.space import Space, load_space
+    from autosched.study import Study, resume, tune
 
 __all__ = [
     "AutoschedError",
@@ -61,6 +62,7 @@ __all__ = [
     "ScheduleError",
     "Space",
     "SpaceError",
+    "Study",
     "StudyError",
     "StudyState",
     "TrackingError",
@@ -78,12 +80,15 @@ __all__ = [
     "read_curve",
     "read_curves",
     "read_lrs",
+    "resume",
     "schedules",
     "space",
     "to_csv",
     "to_function",
     "to_lambda_lr",
     "to_torch_source",
+    "trainer",
+    "tune",
 ]
 
 _HOMES = {
@@ -119,6 +124,7 @@ _HOMES = {
         "to_torch_source",
     ),
     "space": ("Space", "load_space"),
+    "study": ("Study", "resume", "tune"),
 }
 """Module of this package -> the public names that are there."""
 

@@ -25,8 +25,9 @@ import yaml
 from benchmark_command import ended, whole
 from stagewise import clock, contest, kept, pictures, quadratic, summary
 
-from autosched.cli.study import check_folder, versions
 from autosched.errors import UsageError
+from autosched.study.run import versions
+from autosched.study.start import check_folder
 from workers.registry import check_trainer
 
 TRAINERS = ("gpt", "vision", "quadratic", "simulated")

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from autosched.cli.study import terminable
 from autosched.errors import AutoschedError
+from autosched.study.run import terminable
 
 
 def whole(text: str) -> int:

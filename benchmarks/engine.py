@@ -25,7 +25,6 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from autosched.cli.study import RunOptions, make_backend
 from autosched.engine.assembly import make_loop
 from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal
@@ -45,6 +44,7 @@ from autosched.space import (
     TrainerSpec,
     space_to_json,
 )
+from autosched.study.run import RunOptions, make_backend
 from workers.registry import make_trainer
 
 SEGMENT = 10

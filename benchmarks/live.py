@@ -30,7 +30,6 @@ from typing import Any
 
 from benchmark_command import ended, whole
 
-from autosched.cli.study import CHECKS, RunOptions, make_backend, versions
 from autosched.compare.document import results_document
 from autosched.compare.method import Method, parse_methods
 from autosched.compare.outcome import Goal, results_of, write_results
@@ -41,6 +40,8 @@ from autosched.compare.table import aligned, plain_lines, runs_text
 from autosched.report.summary import json_safe
 from autosched.space import load_space
 from autosched.space.records import Space
+from autosched.study.run import RunOptions, make_backend, versions
+from autosched.study.start import CHECKS
 
 SPACE = Path(__file__).parents[1] / "search_spaces" / "wsd.yaml"
 METHODS = "law,tpe+none,gp+none,random+none,random+median,tpe+asha,tpe+hyperband"

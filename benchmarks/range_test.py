@@ -30,6 +30,7 @@ from autosched.engine.local_backend import LocalBackend
 from autosched.engine.range_test import run_sweep
 from autosched.ledger.events import StudyCreated
 from autosched.ledger.store import Ledger
+from autosched.report.canvas import png
 from autosched.report.range_test_plot import range_test_plot
 from autosched.schedules.registry import build
 from autosched.space import load_space, space_to_json
@@ -282,7 +283,8 @@ def main() -> None:
         figures = (f"{key} {value:.3g}" for key, value in case.items() if isinstance(value, float))
         print(f"{case['situation']:16}", "  ".join(figures))
     if arguments.plot:
-        arguments.plot.write_bytes(range_test_plot(cases[0][1], title="LR range test of the demo's GPT") or b"")
+        figure = range_test_plot(cases[0][1], title="LR range test of the demo's GPT")
+        arguments.plot.write_bytes(b"" if figure is None else png(figure))
     if arguments.json:
         arguments.json.write_text(json.dumps({"divergence": divergence, "bounds": bounds, "cases": listed}, indent=1))
 

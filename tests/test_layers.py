@@ -30,8 +30,9 @@ LAYERS: dict[str, int] = {
     "autosched.testing": 7,
     "autosched.integrations": 7,
     "workers": 8,
-    "autosched.cli": 9,
-    "autosched.__main__": 10,
+    "autosched.study": 9,
+    "autosched.cli": 10,
+    "autosched.__main__": 11,
 }
 SAME_LEVEL_IS_APART = {3, 6}
 """Packages of these levels do not know each other: laws and spaces, engine and tracking and report."""

@@ -85,6 +85,24 @@ def trainer_class(use: str) -> Any:
     return found
 
 
+def trainer_name(trainer: type) -> str:
+    """The name under which a class can be had in any process: a built-in one, or ``package.module:Class``.
+
+    Raises:
+        UsageError: no other process could import it: it was written in a script or a notebook, or inside of something.
+    """
+    module, name = trainer.__module__, trainer.__qualname__
+    if module == "__main__":
+        raise UsageError(
+            f"trainer {name} is written in the script or notebook itself, where workers and `autosched resume` "
+            "cannot find it: put it into a module, e.g. my_trainer.py, and import it from there."
+        )
+    if getattr(sys.modules.get(module), name, None) is not trainer:
+        raise UsageError(f"trainer {name} must stand at the top of its module {module}, where workers can import it.")
+    target = f"{module}:{name}"
+    return next((built_in for built_in, there in BUILT_IN.items() if there == target), target)
+
+
 def _search_also(folder: str) -> None:
     """Look for modules in `folder` too, after all other places, so that it hides nothing that is installed."""
     if folder not in sys.path:

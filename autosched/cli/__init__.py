@@ -1,4 +1,4 @@
-"""The command line. The only package that may import `workers`."""
+"""The command line."""
 
 from __future__ import annotations
 

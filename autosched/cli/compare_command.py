@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from autosched.cli.options import JsonOption, show
-from autosched.cli.study import CHECKS, RunOptions, check_folder, make_backend, terminable, versions
 from autosched.compare.document import results_document
 from autosched.compare.method import Method, parse_methods, refuse_reserved
 from autosched.compare.outcome import Goal, results_of, write_results
@@ -23,6 +22,8 @@ from autosched.compare.trace import Trace
 from autosched.errors import UsageError
 from autosched.space import load_space
 from autosched.space.records import Space
+from autosched.study.run import RunOptions, make_backend, terminable, versions
+from autosched.study.start import CHECKS, check_folder
 
 FULL_RUNS = 6.0
 MethodsOption = Annotated[

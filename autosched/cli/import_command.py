@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from autosched.cli.law_input import MLFLOW, FilterOption, TrackingOption, mlflow_source
+from autosched.cli.law_input import FilterOption, TrackingOption
 from autosched.cli.options import JsonOption, show, write_file
 from autosched.curves.logged_lrs import read_lrs, read_mlflow_lrs
 from autosched.schedules.schedule import Schedule
+from autosched.study.curve_sources import MLFLOW, mlflow_source
 
 
 def import_schedule(

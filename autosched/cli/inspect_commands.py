@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, ledger_url, show
-from autosched.cli.study import report_folder, space_of
-from autosched.errors import StudyError, UsageError
+from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, show
+from autosched.errors import UsageError
 from autosched.ledger.records import Decision
 from autosched.ledger.state import TrialState
 from autosched.ledger.store import Ledger, StudyRow
-from autosched.report.summary import summarise, winner
 from autosched.report.text import final_lines, status_lines, trial_lines
+from autosched.study.results import Study
+from autosched.study.start import ledger_url
 
 
 def status(
@@ -29,15 +29,12 @@ def status(
 
     Example: autosched status wsd-demo
     """
-    store = Ledger(ledger_url(ledger), create=False)
     if study is None:
-        rows = store.studies()
+        rows = Ledger(ledger_url(ledger), create=False).studies()
         show(as_json, [_row(row) for row in rows], _table(rows))
         return
-    state = store.state(study)
-    space = space_of(state)
-    running = store.lease(study).is_held()
-    show(as_json, summarise(state, space, running=running), status_lines(state, space))
+    found = Study(study, ledger=ledger)
+    show(as_json, found.summary, status_lines(found.summary, found.state, found.space))
 
 
 def explain(
@@ -50,10 +47,10 @@ def explain(
 
     Example: autosched show wsd-demo 7
     """
-    state = Ledger(ledger_url(ledger), create=False).state(study)
-    if not 0 <= trial < len(state.trials):
-        raise UsageError(f"TRIAL must be 0 to {len(state.trials) - 1} for the study {study!r}, but got {trial}.")
-    show(as_json, trial_document(state.trials[trial]), trial_lines(state, space_of(state), trial))
+    found = Study(study, ledger=ledger)
+    if not 0 <= trial < len(found.trials):
+        raise UsageError(f"TRIAL must be 0 to {len(found.trials) - 1} for the study {study!r}, but got {trial}.")
+    show(as_json, trial_document(found.trials[trial]), trial_lines(found.state, found.space, trial))
 
 
 def best(study: StudyArgument, ledger: LedgerOption = None, as_json: JsonOption = False) -> None:
@@ -61,16 +58,9 @@ def best(study: StudyArgument, ledger: LedgerOption = None, as_json: JsonOption 
 
     Example: autosched best wsd-demo --json
     """
-    state = Ledger(ledger_url(ledger), create=False).state(study)
-    if winner(state) is None:
-        raise StudyError(f"the study {study!r} has no complete trial yet; see `autosched status {study}`.")
-    space = space_of(state)
-    folder = report_folder(space)
-    files = {"schedule": folder / "schedule.json", "report": folder / "report.html"}
-    there = {name: str(path) for name, path in files.items() if path.exists()}
-    tracking = {"uri": space.tracking.uri, "experiment": space.tracking.experiment, "run_id": None}
-    summary = summarise(state, space, artifacts=there, tracking=tracking)
-    show(as_json, summary, final_lines(summary))
+    found = Study(study, ledger=ledger)
+    found.schedule()  # raises when there is no winner yet
+    show(as_json, found.summary, final_lines(found.summary))
 
 
 def trial_document(trial: TrialState) -> dict[str, Any]:

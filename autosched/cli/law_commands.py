@@ -19,7 +19,7 @@ from autosched.cli.law_documents import (
     score_document,
     score_lines,
 )
-from autosched.cli.law_input import FilterOption, LawArgument, PathsArgument, TrackingOption, named_curves
+from autosched.cli.law_input import FilterOption, LawArgument, PathsArgument, TrackingOption
 from autosched.cli.options import JsonOption, show, write_file
 from autosched.cli.schedule_commands import load_schedule
 from autosched.curves.curve import Curve
@@ -36,6 +36,7 @@ from autosched.laws.scores import forecast, mean_score, score
 from autosched.laws.single import fit_single
 from autosched.report.schedule_plot import schedule_plot
 from autosched.report.terminal_plot import terminal_plot
+from autosched.study.curve_sources import named_curves
 
 CONTINUAL = "continual"
 FAMILIES = ("wsd",)

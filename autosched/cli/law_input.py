@@ -1,22 +1,11 @@
-"""What the law commands read: curves by path or from MLflow, fitted laws, schedules; and the options for them."""
+"""Options and arguments of the commands that read logged runs and laws."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from autosched.curves.csv_files import curve_files, read_curve
-from autosched.curves.curve import Curve
-from autosched.curves.mlflow_runs import MlflowSource, read_mlflow_curves
-from autosched.errors import CurveError, TrackingError
-from autosched.tracking.mlflow_store import SETTINGS, parse_address
-
-MLFLOW = "mlflow:"
 
 PathsArgument = Annotated[
     list[str],
@@ -36,80 +25,3 @@ TrackingOption = Annotated[
         metavar="URI",
     ),
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NamedCurve:
-    """A curve and what the caller calls it: its path as given, or its own name behind the folder's or experiment's."""
-
-    name: str
-    curve: Curve
-
-
-def named_curves(paths: Sequence[str], *, text: str = "", uri: str | None = None) -> list[NamedCurve]:
-    """All curves of the paths, in the order given.
-
-    Args:
-        text: MLflow's filter; empty for all runs.
-        uri: MLflow's address; None for the environment's or the default.
-
-    Raises:
-        CurveError: a path that does not exist, a file given twice, a folder or experiment without curves, or a fault
-            in a curve.
-        TrackingError: MLflow cannot be reached.
-    """
-    found: list[NamedCurve] = []
-    given: dict[Path, str] = {}
-    for path in paths:
-        if path.startswith(MLFLOW):
-            found += _mlflow_curves(path, mlflow_source(path, text=text, uri=uri))
-        elif Path(path).exists():
-            found += _file_curves(path, given)
-        else:
-            raise CurveError("no such file or folder.", file=path)
-    return found
-
-
-def _file_curves(path: str, given: dict[Path, str]) -> list[NamedCurve]:
-    """The curves of a file or folder; `given` are the files so far, by what they were called."""
-    found = []
-    for file in curve_files(Path(path)):
-        name = f"{path.rstrip('/')}/{file.name}" if Path(path).is_dir() else path
-        if file.resolve() in given:
-            raise CurveError(f"this file was given before, as {given[file.resolve()]}: a run counts once.", file=name)
-        given[file.resolve()] = name
-        found.append(NamedCurve(name=name, curve=read_curve(file)))
-    return found
-
-
-def mlflow_source(path: str, *, text: str = "", uri: str | None = None) -> MlflowSource:
-    """The runs that ``mlflow:EXPERIMENT`` means; see :func:`named_curves`.
-
-    Raises:
-        CurveError: no experiment's name, an address that is none, or a database file that is not there.
-    """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    experiment = path.removeprefix(MLFLOW)
-    if not experiment:
-        raise CurveError("an experiment's name must follow, as in mlflow:wsd-demo.", file=path)
-    try:
-        address = parse_address(uri)
-    except TrackingError as error:
-        raise CurveError(str(error), file=path) from None
-    database = Path(address.uri.removeprefix("sqlite:///"))
-    if address.uri.startswith("sqlite:") and not database.is_file():
-        raise CurveError(f"no MLflow database {database}: give --tracking-uri.", file=path)
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
-    return MlflowSource(uri=address.uri, experiment=experiment, filter=text)
-
-
-def _mlflow_curves(path: str, source: MlflowSource) -> list[NamedCurve]:
-    curves = read_mlflow_curves(source)
-    named: dict[str, Curve] = {}
-    for curve in curves:
-        name, number = f"{path}/{curve.name.rpartition('#')[2]}", 1
-        while (unique := name if number == 1 else f"{name} ({number})") in named:  # MLflow's run names may repeat
-            number += 1
-        named[unique] = curve
-    return [NamedCurve(name=name, curve=curve) for name, curve in named.items()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,11 +18,6 @@ LedgerOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; logs go to stderr.")]
 StudyArgument = Annotated[str, typer.Argument(help="Name of a study in the ledger.", metavar="STUDY")]
-
-
-def ledger_url(given: str | None, otherwise: str = "sqlite:///autosched.db") -> str:
-    """The ledger to use: the option, the environment, or the default."""
-    return given or os.environ.get("AUTOSCHED_LEDGER") or otherwise
 
 
 def show(as_json: bool, document: Any, lines: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from autosched.curves.range_test import RangeTest, RangeTestFailure, Sweep
 from autosched.engine.execute import SegmentRunner
 from autosched.engine.range_test import run_sweep
 from autosched.errors import WorkError
+from autosched.report.canvas import png
 from autosched.report.range_test_plot import range_test_plot
 from autosched.space.trainer_file import SweepTask, load_sweep_task
 from workers.registry import check_trainer, make_trainer
@@ -45,10 +46,10 @@ def range_test(
     with tempfile.TemporaryDirectory(prefix="autosched-") as folder:
         runner = SegmentRunner(with_threads(make_trainer, task.cpus))
         found = run_sweep(runner, task.trainer, seed=task.seed, sweep=task.sweep, save_uri=f"{folder}/swept")
-    picture = range_test_plot(found, title=f"LR range test of {task.trainer.use}, seed {task.seed}")
-    if out is not None and picture is not None:
-        write_file(out, picture)
-    written = str(out) if out is not None and picture is not None else None
+    figure = range_test_plot(found, title=f"LR range test of {task.trainer.use}, seed {task.seed}")
+    if out is not None and figure is not None:
+        write_file(out, png(figure))
+    written = str(out) if out is not None and figure is not None else None
     show(as_json, range_document(task, found, written), range_lines(found, written))
     if isinstance(found, RangeTestFailure):
         raise WorkError(f"the range test found no bounds: {found.reason}")

@@ -11,20 +11,18 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from autosched.cli.law_input import MLFLOW, FilterOption, TrackingOption, mlflow_source
-from autosched.cli.options import JsonOption, LedgerOption, ledger_url, show, write_file
-from autosched.cli.study import space_of
+from autosched.cli.law_input import FilterOption, TrackingOption
+from autosched.cli.options import JsonOption, LedgerOption, show, write_file
 from autosched.curves.csv_files import read_norms
 from autosched.curves.gradient_norms import GradientNorms
 from autosched.curves.mlflow_runs import read_mlflow_norms
 from autosched.errors import CurveError, StudyError, UsageError
 from autosched.laws.refinement import FILTER_SHARE, WEIGHT_POWERS, refined_shape
-from autosched.ledger.store import Ledger
-from autosched.report.curves import schedule_of
 from autosched.report.refinement_plot import refinement_plot
-from autosched.report.summary import winner
 from autosched.report.terminal_plot import terminal_plot
 from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.study.curve_sources import MLFLOW, mlflow_source
+from autosched.study.results import Study
 
 METRICS = {"adam": ("grad_norm_l1", "grad_norm"), "sgd": ("grad_norm",)}
 """By optimizer, what its norms are logged as; the first that is there is taken."""
@@ -95,12 +93,10 @@ def trial_norms(study: str, trial: int | None, metrics: Sequence[str], ledger: s
         StudyError: no such study or trial, none that is complete, or one whose trainer logs none of `metrics`.
         CurveError: what :class:`GradientNorms` refuses.
     """
-    state = Ledger(ledger_url(ledger), create=False).state(study)
-    if trial is not None and not 0 <= trial < len(state.trials):
-        raise StudyError(f"--trial must be 0 to {len(state.trials) - 1} for the study {study!r}, but got {trial}.")
-    chosen = winner(state) if trial is None else state.trials[trial]
-    if chosen is None:
-        raise StudyError(f"the study {study!r} has no complete trial yet; see `autosched status {study}`.")
+    found = Study(study, ledger=ledger)
+    if trial is not None and not 0 <= trial < len(found.trials):
+        raise StudyError(f"--trial must be 0 to {len(found.trials) - 1} for the study {study!r}, but got {trial}.")
+    chosen = found.trial(trial)
     name = f"trial {chosen.number} of {study}"
     trained = [point for point in chosen.points if point.step > 0]
     metric = next((known for known in metrics if any(known in point.metrics for point in trained)), None)
@@ -111,7 +107,7 @@ def trial_norms(study: str, trial: int | None, metrics: Sequence[str], ledger: s
     if missing is not None:
         raise StudyError(f"{name} logged no {metric!r} at update {missing}.")
     return GradientNorms(
-        schedule=schedule_of(chosen, space_of(state)),
+        schedule=found.schedule(trial),
         steps=np.array([point.step for point in trained], dtype=np.float64),
         norms=np.array([point.metrics[metric] for point in trained]),
         name=name,

@@ -7,15 +7,11 @@ from typing import Annotated
 
 import typer
 
-from autosched.cli.options import JsonOption, LedgerOption, ledger_url, show, write_file
-from autosched.cli.study import space_of
-from autosched.errors import CurveError, ScheduleError, StudyError, UsageError
-from autosched.ledger.store import Ledger
-from autosched.report.summary import winner
+from autosched.cli.options import JsonOption, LedgerOption, show, write_file
+from autosched.errors import CurveError, ScheduleError, UsageError
 from autosched.schedules.exports.targets import TARGETS, export_text
 from autosched.schedules.schedule import Schedule
-from autosched.space import build_schedule
-from autosched.space.records import ScheduleSpec
+from autosched.study.results import Study
 from autosched.text_files import read_document
 
 
@@ -30,19 +26,6 @@ def load_schedule(path: Path) -> Schedule:
         return Schedule.from_json(text)
     except ScheduleError as error:
         raise ScheduleError(f"{path}: {error}") from None
-
-
-def best_schedule(study: str, ledger: str | None) -> Schedule:
-    """The winner's schedule of a study.
-
-    Raises:
-        StudyError: no such study, or none of its trials is complete.
-    """
-    state = Ledger(ledger_url(ledger), create=False).state(study)
-    best = winner(state)
-    if best is None:
-        raise StudyError(f"the study {study!r} has no complete trial yet; see `autosched status {study}`.")
-    return build_schedule(space_of(state), ScheduleSpec(family=best.family, params=best.params))
 
 
 def export(
@@ -63,7 +46,8 @@ def export(
     if to not in TARGETS:
         raise UsageError(f"--to must be one of {', '.join(TARGETS)}, but got {to!r}.")
     path = Path(source)
-    schedule = load_schedule(path) if path.suffix == ".json" or path.is_file() else best_schedule(source, ledger)
+    whole = path.suffix == ".json" or path.is_file()
+    schedule = load_schedule(path) if whole else Study(source, ledger=ledger).schedule()
     text = export_text(schedule, to)
     if out is not None:
         write_file(out, text.encode())

@@ -14,11 +14,13 @@ from typing import Annotated
 
 import typer
 
-from autosched.cli.options import JsonOption, LedgerOption, ledger_url, show
-from autosched.cli.study import space_of, versions
+from autosched.cli.options import JsonOption, LedgerOption, show
 from autosched.errors import AutoschedError, StudyError, TrackingError, UsageError
 from autosched.ledger.store import Ledger
 from autosched.space.records import Tracking
+from autosched.study.results import Study
+from autosched.study.run import versions
+from autosched.study.start import ledger_url
 from autosched.tracking.mlflow_store import parse_address
 
 LOW_DISK_GIB = 2.0
@@ -62,7 +64,7 @@ def _tracking_of(study: str | None, ledger: str | None) -> str:
     names = [row.name for row in store.studies()]
     if study is None and not names:
         raise StudyError("the ledger has no study yet; run `autosched tune`, or name a store with --tracking.")
-    uri = space_of(store.state(study or names[0])).tracking.uri
+    uri = Study(study or names[0], ledger=ledger).space.tracking.uri
     if uri == "none":
         raise StudyError(f"the study {study or names[0]!r} is not tracked (tracking: none).")
     return uri

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, ledger_url, show
-from autosched.cli.progress import make_progress
-from autosched.cli.study import CHECKS, RunOptions, create_study, preflight, run_study, space_of
-from autosched.cli.warm_start import with_old_runs
-from autosched.ledger.store import Ledger
+from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, show
+from autosched.errors import UsageError
 from autosched.report.text import final_lines
 from autosched.space import load_space, space_to_json
 from autosched.space.auto_bounds import has_auto_bounds
 from autosched.space.records import Space
+from autosched.study.progress import make_progress
+from autosched.study.run import RunOptions, run_study, space_of
+from autosched.study.start import CHECKS, Settings, Started, reopen, start
 
 AddressOption = Annotated[
     str | None, typer.Option("--address", help="Ray cluster to use, e.g. ray://head:10001 or auto.", metavar="ADDRESS")
@@ -66,21 +65,20 @@ def tune(
 
     Example: autosched tune --space search_spaces/wsd.yaml --workers 2
     """
-    options = RunOptions(backend=backend, address=address, reuse=not fresh)
-    overrides = _overrides(override, name=name, workers=workers, seed=seed, ledger=ledger)
-    loaded = load_space(space, [*overrides, *_warm(warm_start, warm_start_other)], CHECKS)
-    preflight(loaded)
-    store = Ledger(loaded.storage.ledger)
-    existing = {row.name for row in store.studies()} if resume else set()
-    if loaded.study in existing:
-        return _run(store, loaded.study, options, as_json)
-    loaded, notes = with_old_runs(loaded, store)
-    created = create_study(store, loaded)
-    for note in notes:
+    options = _options(backend=backend, address=address, fresh=fresh)
+    settings = Settings(
+        overrides=override or [],
+        name=name,
+        seed=seed,
+        workers=workers,
+        ledger=ledger,
+        warm_start=warm_start or [],
+        warm_start_other=warm_start_other or [],
+    )
+    started = start(space, settings, resume=resume)
+    for note in started.notes:
         print(f"autosched: {note}", file=sys.stderr)
-    if created.study != loaded.study:
-        print(f"autosched: the study {loaded.study!r} is finished; this one is {created.study!r}.", file=sys.stderr)
-    return _run(store, created.study, options, as_json)
+    return _run(started, options, as_json)
 
 
 def resume(
@@ -95,37 +93,21 @@ def resume(
 
     Example: autosched resume wsd-demo
     """
-    store = Ledger(ledger_url(ledger), create=False)
-    state = store.state(study)
-    options = RunOptions(backend=backend or state.backend or "ray", address=address, reuse=not fresh)
-    preflight(space_of(state))
-    return _run(store, study, options, as_json)
+    started = reopen(study, ledger)
+    options = _options(backend=backend or started.backend or "ray", address=address, fresh=fresh)
+    return _run(started, options, as_json)
 
 
-def _overrides(
-    given: list[str] | None, *, name: str | None, workers: int | None, seed: int | None, ledger: str | None
-) -> list[str]:
-    """Flags are short forms of `--set`, so that they pass the same checks and are kept in the ledger."""
-    flags = {
-        "study": name,
-        "resources.workers": workers,
-        "seed": seed,
-        "storage.ledger": ledger_url(ledger, "") or None,
-    }
-    quoted = (f"{path}={json.dumps(value)}" for path, value in flags.items() if value is not None)
-    return [*(given or []), *quoted]
+def _options(*, backend: str, address: str | None, fresh: bool) -> RunOptions:
+    try:
+        return RunOptions(backend=backend, address=address, reuse=not fresh)
+    except UsageError as error:
+        raise UsageError(f"--{error}") from None
 
 
-def _warm(same: list[str] | None, other: list[str] | None) -> list[str]:
-    """The flags of a warm start as an override; they stand instead of the file's key."""
-    sources = [{"from": source, "model": "same"} for source in same or []]
-    sources += [{"from": source, "model": "other"} for source in other or []]
-    return [f"warm_start={json.dumps(sources)}"] if sources else []
-
-
-def _run(store: Ledger, study: str, options: RunOptions, as_json: bool) -> int:
-    space = space_of(store.state(study))
-    progress = make_progress(space, quiet_stdout=as_json)
+def _run(started: Started, options: RunOptions, as_json: bool) -> int:
+    store, study = started.ledger, started.study
+    progress = make_progress(space_of(store.state(study)), sys.stderr if as_json else sys.stdout)
     try:
         outcome = run_study(store, study, options, progress)
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from autosched.ledger.state import StudyState
-from autosched.report import plots
+from autosched.report import canvas, plots
 from autosched.report.html_sections import (
     audit_section,
     cost_section,
@@ -58,8 +58,8 @@ def write_report(state: StudyState, space: Space, summary: Mapping[str, Any], fo
     for name, draw in FIGURES.items():
         drawn = draw(state, space)
         if drawn is not None:
-            figures[name] = drawn
-            (folder / f"{name}.png").write_bytes(drawn)
+            figures[name] = canvas.png(drawn)
+            (folder / f"{name}.png").write_bytes(figures[name])
     document = space_yaml(space)
     (folder / "space.yaml").write_text(document, encoding="utf-8")
     path = folder / "report.html"

@@ -17,12 +17,13 @@ from autosched.space.records import Choice, Domain, Fixed, Range, Space
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLUMNS, MAX_PANELS = 3, 12
 
 
-def parameter_plot(state: StudyState, space: Space) -> bytes | None:
-    """A PNG with one panel per searched number or choice (at most 12), each within its bounds.
+def parameter_plot(state: StudyState, space: Space) -> Figure | None:
+    """One panel per searched number or choice (at most 12), each within its bounds.
 
     Dots are complete trials, the star is the winner; hollow triangles are trials that ended early, at the loss that
     was forecast for them last. A default outside a domain is not in its panel. None when no trial has a loss or nothing
@@ -52,7 +53,7 @@ def parameter_plot(state: StudyState, space: Space) -> bytes | None:
             axes.set_visible(False)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=3, frameon=False, fontsize=8.5)
-    return canvas.png(figure)
+    return figure
 
 
 def _panels(state: StudyState, space: Space) -> list[tuple[str, str, Domain]]:

@@ -1,4 +1,4 @@
-"""Figures of a study as PNG bytes; each function returns None when there is nothing to draw yet.
+"""Figures of a study; each function returns None when there is nothing to draw yet.
 
 Losses are in nats, LRs per update, steps are optimizer updates. Confirming runs repeat a schedule that is drawn
 already and appear only where the winner meets the default.
@@ -40,7 +40,7 @@ __all__ = [
 LOSS = "validation loss (nats)"
 
 
-def lr_curves(state: StudyState, space: Space) -> bytes | None:
+def lr_curves(state: StudyState, space: Space) -> Figure | None:
     """LR of every schedule tried: coloured by final loss, the winner bold, what was not finished faint."""
     trials = drawn(state)
     if not trials:
@@ -51,10 +51,10 @@ def lr_curves(state: StudyState, space: Space) -> bytes | None:
     scale_lr_axis(axes, [lrs for _, lrs in curves.values()])
     axes.set_xlim(0, space.horizon_steps)
     _draw_trials(figure, axes, state, curves)
-    return canvas.png(figure)
+    return figure
 
 
-def loss_curves(state: StudyState, space: Space) -> bytes | None:
+def loss_curves(state: StudyState, space: Space) -> Figure | None:
     """Loss of every trial against updates, in the colours of :func:`lr_curves`; a cross where a run diverged."""
     trials = [trial for trial in drawn(state) if trial.points]
     if not trials:
@@ -72,10 +72,10 @@ def loss_curves(state: StudyState, space: Space) -> bytes | None:
         if at:
             axes.plot(*zip(*at, strict=True), marker, color=canvas.MUTED, ms=4, label=label, clip_on=False)
     canvas.legend_below(axes)  # again, with the markers
-    return canvas.png(figure)
+    return figure
 
 
-def forecasts(state: StudyState, space: Space) -> bytes | None:
+def forecasts(state: StudyState, space: Space) -> Figure | None:
     """Forecasts of complete trials against what was seen: value against value, and error against what was known."""
     made = [
         (trial.value, step / space.horizon_steps, decision.forecast)
@@ -117,10 +117,10 @@ def forecasts(state: StudyState, space: Space) -> bytes | None:
         va="top",
         fontsize=8,
     )
-    return canvas.png(figure)
+    return figure
 
 
-def winner_and_default(state: StudyState, space: Space) -> bytes | None:
+def winner_and_default(state: StudyState, space: Space) -> Figure | None:
     """The winner against the user's own schedule: LR above, loss below; fresh seeds thin."""
     pairs = [
         (trial, name, colour)
@@ -153,10 +153,10 @@ def winner_and_default(state: StudyState, space: Space) -> bytes | None:
     if fresh:
         below.plot([], [], color=canvas.MUTED, lw=0.8, label="same schedules, fresh seeds")
     _legend_on_top(figure, above, below)
-    return canvas.png(figure)
+    return figure
 
 
-def costs(state: StudyState, space: Space) -> bytes | None:
+def costs(state: StudyState, space: Space) -> Figure | None:
     """What each trial cost, in full runs: computed, taken from a shared prefix, and not done.
 
     Updates trained again after a lost checkpoint belong to no trial's horizon and stand in the legend only.
@@ -191,7 +191,7 @@ def costs(state: StudyState, space: Space) -> bytes | None:
     bottom.grid(False, axis="x")
     _mark_trials(bottom, state)
     _legend_on_top(figure, top)
-    return canvas.png(figure)
+    return figure
 
 
 def _beside_each_other(places: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""An LR range test as a PNG: losses, the smoothed curve, the valley, the divergence, the suggested bounds."""
+"""An LR range test as a figure: losses, the smoothed curve, the valley, the divergence, the suggested bounds."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from autosched.space.records import Space
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
-def range_test_plot(found: RangeTest | RangeTestFailure, *, title: str = "") -> bytes | None:
+def range_test_plot(found: RangeTest | RangeTestFailure, *, title: str = "") -> Figure | None:
     """The sweep against the LR, on a log axis; of a failed test the losses alone, None when there are none.
 
     The loss axis ends a little above the start, beyond which an exploding loss says no more.
@@ -37,10 +38,10 @@ def range_test_plot(found: RangeTest | RangeTestFailure, *, title: str = "") -> 
     axes.set_ylim(bottom - pad, top + 6 * pad)
     axes.set_xlim(found.lrs[0], found.lrs[-1] * 1.1)
     canvas.legend_below(axes, columns=3)
-    return canvas.png(figure)
+    return figure
 
 
-def study_range_test(state: StudyState, space: Space) -> bytes | None:
+def study_range_test(state: StudyState, space: Space) -> Figure | None:
     """The plot of a study's range test; None when there was none."""
     seen = None if state.range_test is None else state.observations.get(state.range_test.segment)
     return None if seen is None else range_test_plot(read_sweep(space.range_test, seen))

@@ -10,7 +10,6 @@ from autosched.ledger.records import Decision, Forecast
 from autosched.ledger.state import StudyState, TrialState
 from autosched.report.curves import schedule_of
 from autosched.report.lr_section import range_test_text, sensitivity_text
-from autosched.report.summary import summarise
 from autosched.report.terminal_plot import terminal_plot
 from autosched.space.records import Space
 
@@ -30,9 +29,8 @@ def final_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def status_lines(state: StudyState, space: Space) -> list[str]:
+def status_lines(summary: Mapping[str, Any], state: StudyState, space: Space) -> list[str]:
     """How far a study is: counts, the best so far, the cost, and the trials that ended last."""
-    summary = summarise(state, space)
     lines = [*_headline(summary), f"trials      {_counts(summary['trials'])}"]
     best = summary["best"]
     if best is not None:

@@ -60,7 +60,14 @@ def load_space(path: str | Path, overrides: Sequence[str] = (), checks: Mapping[
         >>> load_space("search_spaces/wsd.yaml", ["seed=7"]).seed
         7
     """
-    document = read_document(path).with_overrides(overrides)
+    return checked_space(read_document(path), overrides, checks)
+
+
+def checked_space(
+    document: Document, overrides: Sequence[str] = (), checks: Mapping[str, Check] | None = None
+) -> Space:
+    """Turn a document into a space, see :func:`load_space`."""
+    document = document.with_overrides(overrides)
     space = read_space(document)
     for key, check in (checks or {}).items():
         run_check(document, key, partial(check, space))

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from autosched.cli.app import run
-from autosched.cli.progress import PlainProgress
-from autosched.cli.study import RunOptions, create_study, run_study
 from autosched.ledger.events import Stamped
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.space import load_space
+from autosched.study.progress import PlainProgress
+from autosched.study.run import RunOptions, run_study
+from autosched.study.start import create_study
 
 SPACE = """\
 study: s

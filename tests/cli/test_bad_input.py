@@ -116,7 +116,7 @@ def test_a_folder_instead_of_a_space_file(folder: Path, capsys: Capture) -> None
         ((*TUNE, "more"), "unexpected extra argument"),
         (("tnue",), "No such command 'tnue'"),
         ((*TUNE, "--backend", "slurm"), "--backend must be one of ray, local, but got 'slurm'."),
-        ((*TUNE, "--address", "auto"), "--address belongs to --backend ray, but the backend is local."),
+        ((*TUNE, "--address", "auto"), "--address belongs to backend ray, but the backend is local."),
         ((*TUNE, "--workers", "0"), "'--workers': Input should be greater than or equal to 1, but got '0'."),
         (
             (*TUNE, "--workers", "two"),
@@ -177,7 +177,7 @@ def test_no_command_prints_the_help(folder: Path, capsys: Capture) -> None:
         ),
         (("export", "s", "--out", "."), "cannot write .: Is a directory."),
         (("resume", "s", "--backend", "slurm"), "--backend must be one of ray, local, but got 'slurm'."),
-        (("resume", "s", "--address", "auto"), "--address belongs to --backend ray, but the backend is local."),
+        (("resume", "s", "--address", "auto"), "--address belongs to backend ray, but the backend is local."),
         (("ui",), "the study 's' is not tracked (tracking: none)."),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

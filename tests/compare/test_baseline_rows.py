@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from autosched.cli.study import CHECKS, RunOptions, make_backend
 from autosched.compare.method import parse_methods
 from autosched.compare.plan import equal_updates, plan
 from autosched.compare.run import Means, run_jobs
 from autosched.errors import UsageError
 from autosched.space import load_space
 from autosched.space.records import Space
+from autosched.study.run import RunOptions, make_backend
+from autosched.study.start import CHECKS
 
 SPACES = Path(__file__).parents[2] / "search_spaces"
 MEANS = Means(make_backend=partial(make_backend, options=RunOptions(backend="local")), quiet=True)

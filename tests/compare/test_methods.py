@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from autosched.cli.study import CHECKS
 from autosched.compare.method import Method, parse_method, parse_methods
 from autosched.compare.plan import algoperf_terms, equal_updates, plan
 from autosched.errors import UsageError
 from autosched.space import load_space
 from autosched.space.names import CONTROLLERS, PRUNERS
 from autosched.space.records import Budget, Component, Confirm, Space
+from autosched.study.start import CHECKS
 
 SPACE = Path(__file__).parents[2] / "search_spaces" / "wsd.yaml"
 

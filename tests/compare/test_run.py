@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from autosched.cli.study import CHECKS, RunOptions, make_backend
 from autosched.compare.method import parse_methods
 from autosched.compare.plan import Job, Terms, algoperf_terms, equal_updates, plan
 from autosched.compare.run import Means, read_trace, run_job, run_jobs
@@ -18,6 +17,8 @@ from autosched.ledger.events import TrialEnded
 from autosched.ledger.store import Ledger
 from autosched.space import load_space
 from autosched.space.records import Space
+from autosched.study.run import RunOptions, make_backend
+from autosched.study.start import CHECKS
 
 SPACE = Path(__file__).parents[2] / "search_spaces" / "wsd.yaml"
 MEANS = Means(make_backend=partial(make_backend, options=RunOptions(backend="local")), quiet=True)

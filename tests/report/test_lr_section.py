@@ -12,6 +12,7 @@ from example_study import HORIZON, SPACE, Study, example_study, losses_of, wsd
 from autosched.curves.range_test import Sweep, analyse
 from autosched.ledger.events import RangeTested, SegmentFinished
 from autosched.ledger.records import Observation, Point
+from autosched.report.canvas import png
 from autosched.report.cost import study_cost
 from autosched.report.html import write_report
 from autosched.report.lr_section import range_test_text
@@ -47,7 +48,7 @@ def test_the_range_test_is_in_the_summary_the_lines_and_on_the_page(tmp_path) ->
     assert summary["range_test"] == {"low": 2e-3, "high": 0.2, "divergence_lr": 0.3, "steps": 100, "reason": ""}
     line = "range test  peak_lr from 0.002 to 0.2; training diverges at 0.3 (100 updates)"
     assert line in final_lines(summary)
-    assert line in status_lines(study.state, SWEPT)
+    assert line in status_lines(summarise(study.state, SWEPT), study.state, SWEPT)
     page = write_report(study.state, SWEPT, summary, tmp_path).read_text()
     assert "Range test: peak_lr from 0.002 to 0.2" in page
     assert 'href="#lr"' in page
@@ -78,7 +79,7 @@ def test_a_study_without_a_range_test_has_no_picture_of_one() -> None:
 def test_a_sweep_is_drawn_whether_or_not_it_says_anything(bend: float) -> None:
     drawn = range_test_plot(analyse(SWEEP.schedule().lrs, bend * np.array(losses_of_sweep())))
     assert drawn is not None
-    assert drawn.startswith(b"\x89PNG")
+    assert png(drawn).startswith(b"\x89PNG")
 
 
 def test_the_sensitivity_is_the_excess_over_the_range_of_the_complete_trials() -> None:

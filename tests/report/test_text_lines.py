@@ -54,7 +54,7 @@ def test_a_study_that_found_nothing_says_so() -> None:
 def test_the_status_names_what_ended_last_and_what_runs() -> None:
     study = search_of_fourteen()
     study.train(study.propose(wsd(0.013, 0.3)))
-    lines = status_lines(study.state, SPACE)
+    lines = status_lines(summarise(study.state, SPACE), study.state, SPACE)
     assert line(lines, "study") == "study       wsd-demo, interrupted"
     assert line(lines, "trials").startswith("trials      15 proposed, 7 complete, 3 pruned")
     assert any(text.startswith("  trial 12 complete at update 600: loss 1.") for text in lines)

@@ -1,14 +1,15 @@
-"""What a person sees while a study runs: bars on a terminal, plain lines elsewhere."""
+"""What a person sees while a study runs: bars on a terminal or in a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 import time
-from typing import TextIO
+from importlib.util import find_spec
+from typing import Protocol, TextIO
 
+from rich import progress as bars
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from autosched.engine.confirm import confirmations
 from autosched.ledger.events import RangeTested, SegmentFailed, Stamped, TrialEnded
@@ -27,6 +28,26 @@ def ended_line(state: StudyState, trial: TrialState, seconds: float) -> str:
     )
     mark = " *best so far*" if state.best == trial.number and trial.status == "complete" else ""
     return f"[{seconds:5.0f}s] {outcome_line(trial)}{mark}  [{trial.family}: {params}]"
+
+
+class Progress(Protocol):
+    """What a running study tells of itself."""
+
+    def seen(self, state: StudyState, stamped: Stamped) -> None:
+        """Tell of an event; the state has it already."""
+
+    def close(self) -> None:
+        """Put away what was opened; may be called twice."""
+
+
+class NoProgress:
+    """Tells nothing."""
+
+    def seen(self, state: StudyState, stamped: Stamped) -> None:
+        """Nothing is told."""
+
+    def close(self) -> None:
+        """Nothing to put away."""
 
 
 class PlainProgress:
@@ -54,15 +75,15 @@ class BarProgress:
 
     def __init__(self, console: Console, space: Space) -> None:
         self._space, self._started = space, time.monotonic()
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[news]}"),
-            TimeElapsedColumn(),
+        self._bars = bars.Progress(
+            bars.TextColumn("{task.description}"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TextColumn("{task.fields[news]}"),
+            bars.TimeElapsedColumn(),
             console=console,
         )
-        self._updates: TaskID = self._bars.add_task("updates", total=None, news="")
+        self._updates: bars.TaskID = self._bars.add_task("updates", total=None, news="")
         self._bars.start()
 
     def note(self, line: str) -> None:
@@ -84,11 +105,13 @@ class BarProgress:
         self._bars.stop()
 
 
-def make_progress(space: Space, *, quiet_stdout: bool) -> PlainProgress | BarProgress:
-    """Bars when the stream for people is a terminal, else lines; never on stdout when that carries JSON."""
-    stream = sys.stderr if quiet_stdout else sys.stdout
+def make_progress(space: Space, stream: TextIO) -> Progress:
+    """Bars when the stream is a terminal, or a notebook that has the widgets for them; else lines."""
     if stream.isatty():
         return BarProgress(Console(file=stream), space)
+    notebook = Console()
+    if stream is sys.stdout and notebook.is_jupyter and find_spec("ipywidgets") is not None:
+        return BarProgress(notebook, space)
     return PlainProgress(stream)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from autosched.cli.law_input import MLFLOW, named_curves
-from autosched.cli.study import space_of
 from autosched.curves.curve import Curve
 from autosched.errors import CurveError, UsageError
 from autosched.ledger.store import Ledger
@@ -14,6 +12,8 @@ from autosched.search.old_runs import MOST_RUNS, chosen
 from autosched.search.surrogate import Surrogate
 from autosched.space.records import Space
 from autosched.space.warm_start import WarmStart
+from autosched.study.curve_sources import MLFLOW, named_curves
+from autosched.study.run import space_of
 
 
 def with_old_runs(space: Space, ledger: Ledger) -> tuple[Space, list[str]]:

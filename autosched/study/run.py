@@ -1,42 +1,39 @@
-"""Puts a study together from its parts, runs it, and leaves its results behind."""
+"""Runs a study of a ledger from where it is to its end, and leaves its results behind."""
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import platform
 import signal
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from autosched.cli.progress import BarProgress, PlainProgress
 from autosched.engine import assembly
 from autosched.engine.backend import Backend
-from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.journal import Journal, Listener
 from autosched.engine.local_backend import LocalBackend
-from autosched.errors import StudyError, UsageError
+from autosched.errors import UsageError
 from autosched.laws.files import SavedLaw
-from autosched.ledger.events import StudyCreated, TrialProposed
+from autosched.ledger.events import TrialProposed
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.report.html import write_report
 from autosched.report.law_fit import study_law
 from autosched.report.summary import summarise, winner
 from autosched.schedules.schedule import Schedule
-from autosched.search import select as search_select
-from autosched.space import build_schedule, space_from_json, space_to_json
+from autosched.space import build_schedule, space_from_json
 from autosched.space.auto_bounds import with_bounds
 from autosched.space.records import ScheduleSpec, Space
+from autosched.study.progress import Progress
 from autosched.tracking.mirror import Mirror
 from autosched.tracking.select import make_tracker
 from autosched.tracking.tracker import STUDY
-from workers.registry import check_trainer, make_trainer
+from workers.registry import make_trainer
 from workers.threads import with_threads
 
 PACKAGES = ("autosched", "torch", "optuna", "ray", "mlflow", "numpy", "scipy")
@@ -61,38 +58,15 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
-            raise UsageError(f"--backend must be one of {', '.join(BACKENDS)}, but got {self.backend!r}.")
+            raise UsageError(f"backend must be one of {', '.join(BACKENDS)}, but got {self.backend!r}.")
         if self.backend == "local" and self.address is not None:
-            raise UsageError("--address belongs to --backend ray, but the backend is local.")
+            raise UsageError("address belongs to backend ray, but the backend is local.")
 
 
 def versions() -> dict[str, str]:
     """Versions of what decides a study's numbers."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"python": platform.python_version(), **found}
-
-
-def create_study(ledger: Ledger, space: Space) -> Space:
-    """Enter a new study in the ledger; returns the space under the name it got.
-
-    A finished study keeps its name: the new one is numbered (``wsd-demo-2``) and reuses its work.
-
-    Raises:
-        StudyError: a study of this name is unfinished.
-    """
-    rows = {row.name: row for row in ledger.studies()}
-    if space.study in rows and not rows[space.study].finished:
-        raise StudyError(
-            f"the study {space.study!r} is unfinished: go on with `autosched resume {space.study}`, "
-            "or start another with --name."
-        )
-    name, number = space.study, 1
-    while name in rows:
-        number += 1
-        name = f"{space.study}-{number}"
-    named = dataclasses.replace(space, study=name)
-    ledger.append(name, 0, [StudyCreated(space=space_to_json(named), versions=versions())])
-    return named
 
 
 def space_of(state: StudyState) -> Space:
@@ -132,50 +106,11 @@ def make_mirror(space: Space) -> Mirror | None:
     return Mirror(tracker, space.study, schedule_of)
 
 
-CHECKS: Mapping[str, Callable[[Space], object]] = {
-    "trainer": lambda space: check_trainer(space.trainer.use, space.trainer.options),
-    **search_select.CHECKS,
-    "storage": lambda space: CheckpointStore(space.storage.checkpoints),
-}
-"""What a space file can name that only its owner can check, by the key of the space file; touches no file."""
-
-
-def preflight(space: Space) -> None:
-    """Find out before any work what would fail later: names, options, folders, the tracker.
-
-    Raises:
-        UsageError: the controller, the pruner or the trainer has a fault, or a folder cannot be written.
-        TrackingError: the tracking store is away or damaged.
-    """
-    for check in CHECKS.values():
-        check(space)
-    check_folder(Path(space.storage.reports), "storage.reports")
-    if "://" not in space.storage.checkpoints:
-        check_folder(Path(space.storage.checkpoints), "storage.checkpoints")
-    tracker = make_tracker(space.tracking)
-    if tracker is not None:
-        tracker.check()  # in the main thread: MLflow is loaded before the mirror's thread and Ray run side by side
-        tracker.close()
-
-
-def check_folder(folder: Path, what: str) -> None:
-    """Whether files can be made in a folder (it is made when missing).
-
-    Raises:
-        UsageError: they cannot.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError(f"cannot write into {what} {str(folder)!r}: {error.strerror}.") from None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run left behind: the summary for people and machines, and events the tracker has not got yet."""
+    """What a run left behind: the study, its summary for people and machines, events the tracker has not got yet."""
 
+    state: StudyState
     summary: dict[str, Any]
     untracked: int
     tracking_error: str | None
@@ -183,7 +118,10 @@ class Outcome:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that a job that is told to go leaves as cleanly."""
+    """Treat SIGTERM like Ctrl-C, so that a job that is told to go leaves as cleanly; the main thread alone can."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -195,7 +133,7 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def run_study(ledger: Ledger, name: str, options: RunOptions, progress: PlainProgress | BarProgress) -> Outcome:
+def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress) -> Outcome:
     """Run a study from where it is to its end; also brings the tracker and the report up to date.
 
     Raises:
@@ -252,9 +190,9 @@ def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
     summary = summarise(state, space, artifacts=artifacts, tracking=tracking)
     write_report(state, space, summary, folder)
     if mirror is None:
-        return Outcome(summary=summary, untracked=0, tracking_error=None)
+        return Outcome(state=state, summary=summary, untracked=0, tracking_error=None)
     for path in sorted(folder.iterdir()):
         if path.suffix in {".html", ".png", ".json"}:
             mirror.put_artifact(STUDY, path.name, path.read_bytes())
     left = mirror.close(SYNC_SECONDS)
-    return Outcome(summary=summary, untracked=left, tracking_error=mirror.last_error)
+    return Outcome(state=state, summary=summary, untracked=left, tracking_error=mirror.last_error)

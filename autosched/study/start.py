@@ -1,0 +1,195 @@
+"""From what a person gives (a space and options) to a study in a ledger that can be run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autosched.engine.checkpoint_store import CheckpointStore
+from autosched.errors import StudyError, UsageError
+from autosched.ledger.events import StudyCreated
+from autosched.ledger.store import Ledger
+from autosched.search import select as search_select
+from autosched.space import space_to_json
+from autosched.space.records import Space, Storage
+from autosched.space.yaml_file import checked_space
+from autosched.study.run import space_of, versions
+from autosched.study.sources import SpaceSource, override_texts, read_source
+from autosched.study.warm_start import with_old_runs
+from autosched.tracking.select import make_tracker
+from workers.registry import check_trainer
+
+CHECKS: Mapping[str, Callable[[Space], object]] = {
+    "trainer": lambda space: check_trainer(space.trainer.use, space.trainer.options),
+    **search_select.CHECKS,
+    "storage": lambda space: CheckpointStore(space.storage.checkpoints),
+}
+"""What a space file can name that only its owner can check, by the key of the space file; touches no file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a person wants otherwise than the space says; what is None or empty stays as it is.
+
+    Attributes:
+        overrides: ``key.path=value`` texts, or a mapping from dotted keys to values.
+        name, seed, workers: of the study; segments trained at the same time.
+        ledger: URL; the environment's AUTOSCHED_LEDGER stands where it is None.
+        warm_start, warm_start_other: sources of old runs, of the same model and of another.
+    """
+
+    overrides: Sequence[str] | Mapping[str, Any] = ()
+    name: str | None = None
+    seed: int | None = None
+    workers: int | None = None
+    ledger: str | None = None
+    warm_start: Sequence[str] = ()
+    warm_start_other: Sequence[str] = ()
+
+    def texts(self) -> list[str]:
+        """All as overrides, so that they pass the checks of a file and are kept in the ledger."""
+        sources = [{"from": source, "model": "same"} for source in self.warm_start]
+        sources += [{"from": source, "model": "other"} for source in self.warm_start_other]
+        given = {
+            "study": self.name,
+            "resources.workers": self.workers,
+            "seed": self.seed,
+            "storage.ledger": chosen_ledger(self.ledger),
+            "warm_start": sources or None,
+        }
+        said = (f"{path}={json.dumps(value)}" for path, value in given.items() if value is not None)
+        return [*override_texts(self.overrides), *said]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A study that can be run.
+
+    Attributes:
+        ledger: open; whoever runs the study closes it.
+        notes: lines for a person: what a warm start took, that the study got another name.
+        backend: what it ran on last; empty when it never ran.
+    """
+
+    ledger: Ledger
+    study: str
+    notes: tuple[str, ...] = ()
+    backend: str = ""
+
+
+def start(source: SpaceSource, settings: Settings, *, resume: bool = False) -> Started:
+    """Check everything that can be checked before work, and enter the study in its ledger.
+
+    Args:
+        resume: take the study that is there under this name, finished or not.
+
+    Raises:
+        UsageError: the space has a fault (SpaceError), a folder cannot be written, the study is unfinished
+            (StudyError), or a source of a warm start is none.
+        WorkError: the ledger or the tracker cannot be reached.
+    """
+    space = checked_space(read_source(source), settings.texts(), CHECKS)
+    preflight(space)
+    ledger = Ledger(space.storage.ledger)
+    try:
+        if resume and space.study in {row.name for row in ledger.studies()}:
+            return Started(ledger=ledger, study=space.study)
+        warm, notes = with_old_runs(space, ledger)
+        created = create_study(ledger, warm).study
+    except BaseException:
+        ledger.close()
+        raise
+    if created != space.study:
+        notes.append(f"the study {space.study!r} is finished; this one is {created!r}.")
+    return Started(ledger=ledger, study=created, notes=tuple(notes))
+
+
+def reopen(study: str, ledger: str | None) -> Started:
+    """A study that is there, after the checks of what it needs.
+
+    Args:
+        ledger: URL; None for the environment's, or the default.
+
+    Raises:
+        UsageError: there is no such ledger or study, or a folder or module that it needs has gone.
+        WorkError: the ledger or the tracker cannot be reached.
+    """
+    store = Ledger(ledger_url(ledger), create=False)
+    try:
+        state = store.state(study)
+        preflight(space_of(state))
+    except BaseException:
+        store.close()
+        raise
+    return Started(ledger=store, study=study, backend=state.backend)
+
+
+def create_study(ledger: Ledger, space: Space) -> Space:
+    """Enter a new study in the ledger; returns the space under the name it got.
+
+    A finished study keeps its name: the new one is numbered (``wsd-demo-2``) and reuses its work.
+
+    Raises:
+        StudyError: a study of this name is unfinished.
+    """
+    rows = {row.name: row for row in ledger.studies()}
+    if space.study in rows and not rows[space.study].finished:
+        raise StudyError(
+            f"the study {space.study!r} is unfinished: go on with `autosched resume {space.study}`, "
+            "or start another with --name."
+        )
+    name, number = space.study, 1
+    while name in rows:
+        number += 1
+        name = f"{space.study}-{number}"
+    named = dataclasses.replace(space, study=name)
+    ledger.append(name, 0, [StudyCreated(space=space_to_json(named), versions=versions())])
+    return named
+
+
+def preflight(space: Space) -> None:
+    """Find out before any work what would fail later: names, options, folders, the tracker.
+
+    Raises:
+        UsageError: the controller, the pruner or the trainer has a fault, or a folder cannot be written.
+        TrackingError: the tracking store is away or damaged.
+    """
+    for check in CHECKS.values():
+        check(space)
+    check_folder(Path(space.storage.reports), "storage.reports")
+    if "://" not in space.storage.checkpoints:
+        check_folder(Path(space.storage.checkpoints), "storage.checkpoints")
+    tracker = make_tracker(space.tracking)
+    if tracker is not None:
+        tracker.check()  # in the main thread: MLflow is loaded before the mirror's thread and Ray run side by side
+        tracker.close()
+
+
+def check_folder(folder: Path, what: str) -> None:
+    """Whether files can be made in a folder (it is made when missing).
+
+    Raises:
+        UsageError: they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write into {what} {str(folder)!r}: {error.strerror}.") from None
+
+
+def chosen_ledger(given: str | None) -> str | None:
+    """The ledger that was named, by an argument or by the environment's AUTOSCHED_LEDGER; None when none was."""
+    return given or os.environ.get("AUTOSCHED_LEDGER") or None
+
+
+def ledger_url(given: str | None) -> str:
+    """The ledger to look into: the one that was named, or the default."""
+    return chosen_ledger(given) or Storage().ledger

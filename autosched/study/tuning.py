@@ -1,0 +1,137 @@
+"""`tune` and `resume`: what the commands of these names do, as functions that return a :class:`Study`."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autosched.study.progress import NoProgress, make_progress
+from autosched.study.results import Study
+from autosched.study.run import RunOptions, run_study, space_of
+from autosched.study.sources import SpaceSource
+from autosched.study.start import Settings, Started, reopen, start
+
+
+def tune(
+    space: SpaceSource,
+    *,
+    overrides: Sequence[str] | Mapping[str, Any] = (),
+    name: str | None = None,
+    backend: str = "ray",
+    workers: int | None = None,
+    seed: int | None = None,
+    address: str | None = None,
+    ledger: str | None = None,
+    warm_start: Sequence[str] = (),
+    warm_start_other: Sequence[str] = (),
+    resume: bool = False,
+    fresh: bool = False,
+    progress: bool = True,
+) -> Study:
+    """Find the best schedule of a space: propose, train, prune, confirm, report.
+
+    Args:
+        space: path of a space file, a mapping with its keys, or a `Space`. In a mapping, ``trainer: {use: …}`` may be a
+            class that stands at the top of a module.
+        overrides: ``key.path=value`` texts, or a mapping from dotted keys to values, e.g. ``{"budget.trials": 8}``.
+        name: the study's name; default: the space's. A finished study keeps its name, and a new one is numbered.
+        backend: ``ray``, or ``local``: everything in this process.
+        workers: segments trained at the same time.
+        seed: of the study.
+        address: a Ray cluster to use, e.g. ``ray://head:10001`` or ``auto``; default: a Ray of its own.
+        ledger: URL, e.g. ``sqlite:///autosched.db``; default: AUTOSCHED_LEDGER, else the space's.
+        warm_start: old runs of the same model and data: studies, CSV curves, folders of them. Needs controller law.
+        warm_start_other: old runs of another model or other data: only their best peak LR is carried over.
+        resume: go on with the study of this name if it exists.
+        fresh: train everything anew: take nothing from other studies of the ledger.
+        progress: print a line for each trial; bars on a terminal, and in a notebook that has ipywidgets.
+
+    Returns:
+        The study. Its report, schedule and law are in ``reports/NAME`` (the space's ``storage.reports``).
+
+    Raises:
+        UsageError: bad input, one line; nothing was changed. SpaceError and StudyError are such.
+        WorkError: the ledger, the checkpoints or the workers failed; `resume` goes on when that is mended.
+        KeyboardInterrupt: interrupted, by Ctrl-C or SIGTERM; everything is put away, and `resume` goes on.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> space = {
+        ...     "study": "first",
+        ...     "trainer": {"use": "simulated"},
+        ...     "horizon_steps": 60,
+        ...     "schedule": {"wsd": {"peak_lr": {"low": 1e-3, "high": 0.1, "scale": "log"}, "warmup_steps": 6}},
+        ...     "controller": "random",
+        ...     "pruner": "none",
+        ...     "budget": {"trials": 4},
+        ...     "storage": {"checkpoints": folder, "reports": folder},
+        ...     "tracking": "none",
+        ... }
+        >>> study = tune(space, backend="local", ledger=f"sqlite:///{folder}/autosched.db", progress=False)
+        >>> study.status, len(study.trials), study.schedule().family
+        ('finished', 4, 'wsd')
+    """
+    options = RunOptions(backend=backend, address=address, reuse=not fresh)
+    settings = Settings(
+        overrides=overrides,
+        name=name,
+        seed=seed,
+        workers=workers,
+        ledger=ledger,
+        warm_start=warm_start,
+        warm_start_other=warm_start_other,
+    )
+    return _run(start(space, settings, resume=resume), options, progress=progress)
+
+
+def resume(
+    name: str,
+    *,
+    ledger: str | None = None,
+    backend: str | None = None,
+    address: str | None = None,
+    fresh: bool = False,
+    progress: bool = True,
+) -> Study:
+    """Go on with a study that was interrupted; bring a finished one's tracker and report up to date.
+
+    Args:
+        name: a study of the ledger.
+        backend: ``ray`` or ``local``; default: as before.
+        ledger, address, fresh, progress: see :func:`tune`.
+
+    Raises:
+        UsageError: no such study or ledger, or bad options.
+        WorkError, KeyboardInterrupt: see :func:`tune`.
+    """
+    started = reopen(name, ledger)
+    options = RunOptions(backend=backend or started.backend or "ray", address=address, reuse=not fresh)
+    return _run(started, options, progress=progress)
+
+
+def _run(started: Started, options: RunOptions, *, progress: bool) -> Study:
+    name, store = started.study, started.ledger
+    try:
+        space = space_of(store.state(name))
+        shown = make_progress(space, sys.stdout) if progress else NoProgress()
+        for note in started.notes if progress else ():
+            print(f"autosched: {note}", file=sys.stderr)
+        try:
+            outcome = run_study(store, name, options, shown)
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(f"the study {name!r} can go on: autosched.resume({name!r})")
+            raise
+        finally:
+            shown.close()
+    finally:
+        store.close()
+    if outcome.untracked:
+        text = (
+            f"the study is finished, but {outcome.untracked} events are not in the tracker "
+            f"({outcome.tracking_error}); autosched.resume({name!r}) brings them there."
+        )
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
+    return Study.of(outcome.state, summary=outcome.summary)
