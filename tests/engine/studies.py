@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,17 @@ from autosched.engine.assembly import run_study
 from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
-from autosched.ledger.events import Stamped, StudyCreated, kind_of
+from autosched.ledger.events import (
+    Event,
+    SegmentFailed,
+    SegmentFinished,
+    SessionStarted,
+    Stamped,
+    StudyCreated,
+    StudyFinished,
+    TrialEnded,
+    kind_of,
+)
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.space import Space, space_to_json
@@ -93,14 +105,14 @@ class Study:
     reuse: bool = True
     now: Callable[[], float] | None = None
 
-    def run(self, *, die_after: int | None = None) -> StudyState:
-        """Run to the end, or die right after the event with number `die_after` was committed."""
+    def run(self, *, die_after: int | None = None, dies: Callable[[Stamped], bool] | None = None) -> StudyState:
+        """Run to the end, or die right after the event with number `die_after`, or one that `dies` chooses."""
         ledger = Ledger(self.space.storage.ledger)
         if all(row.name != self.space.study for row in ledger.studies()):
             ledger.append(self.space.study, 0, [StudyCreated(space=space_to_json(self.space), versions={})])
 
         def dying(_state: StudyState, stamped: Stamped) -> None:
-            if stamped.number == die_after:
+            if stamped.number == die_after or (dies is not None and dies(stamped)):
                 raise Interruption(f"after event {stamped.number}, {kind_of(stamped.event)}")
 
         journal = Journal(ledger, self.space.study, [dying])
@@ -113,11 +125,47 @@ class Study:
             ledger.close()
         return journal.state
 
-    def events(self) -> list[Stamped]:
+    def events(self, start: int = 0) -> list[Stamped]:
         ledger = Ledger(self.space.storage.ledger)
-        found = list(ledger.read(self.space.study))
+        found = list(ledger.read(self.space.study, start))
         ledger.close()
         return found
+
+
+def decided_twice(study: Study, *, every: int) -> Iterator[tuple[list[Event], list[Event]]]:
+    """What a finished study decided after a prefix of its log, and what a fresh driver decides on that prefix.
+
+    Prefixes get shorter, `every` decisions at a time; the ledger of the study is cut off as they do.
+    """
+    log = [stamped for stamped in study.events() if _is_decision(stamped)]
+    made = [stamped.number for stamped in log if not isinstance(stamped.event, TrialEnded)]  # committed with another
+    for number in made[::-every]:
+        cut_off(study, number)
+        with suppress(Interruption):
+            study.run(dies=_is_decision)
+        again = [_essence(stamped) for stamped in study.events(number) if _is_decision(stamped)]
+        logged = [_essence(stamped) for stamped in log if stamped.number >= number]
+        yield logged[: len(again)], again
+
+
+def cut_off(study: Study, number: int) -> None:
+    """Leave the events before `number`, and nothing that another study could have left behind."""
+    path = study.space.storage.ledger.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM autosched_events WHERE number >= ?", (number,))
+        connection.execute("DELETE FROM autosched_segments")
+
+
+def _is_decision(stamped: Stamped) -> bool:
+    """Whether an event is written in virtual time; the first one comes from the test."""
+    physical = (StudyCreated, SessionStarted, SegmentFinished, SegmentFailed)
+    return not isinstance(stamped.event, physical)
+
+
+def _essence(stamped: Stamped) -> Event:
+    """Without the seconds that a study took."""
+    event = stamped.event
+    return replace(event, stats={}) if isinstance(event, StudyFinished) else event
 
 
 def picture(state: StudyState) -> list[tuple[Any, ...]]:

@@ -138,11 +138,7 @@ def test_workers_probe_side_by_side(tmp_path: Path) -> None:
     assert whole == {1: 2128, 2: 1568, 10: STEPS}
 
 
-@pytest.mark.parametrize(
-    ("workers", "forecast"),
-    [(3, "decayed"), pytest.param(3, "exponential", marks=pytest.mark.slow)]
-    + [pytest.param(1, forecast, marks=pytest.mark.slow) for forecast in ("decayed", "exponential")],
-)
+@pytest.mark.parametrize(("workers", "forecast"), [(3, "decayed"), (1, "exponential")])
 def test_a_driver_that_dies_after_any_event_changes_nothing(tmp_path: Path, workers: int, forecast: str) -> None:
     changes: dict[str, Any] = {"workers": workers, "cooldown": 0.2, "warmup": 20, "probes": 3, "forecast": forecast}
     expected = Study(autolrs_space(tmp_path / "whole", **changes)).run()
@@ -152,10 +148,10 @@ def test_a_driver_that_dies_after_any_event_changes_nothing(tmp_path: Path, work
             state = cut.run(die_after=after)
         except Interruption:
             deaths += 1
-            after = cut.events()[-1].number + 7
+            after = cut.events()[-1].number + 23
             continue
         break
-    assert deaths >= 10
+    assert deaths >= 4
     assert picture(state) == picture(expected)
     assert state.stages == expected.stages
     assert trained_twice(cut.events()) == []
