@@ -87,7 +87,8 @@ class TorchRun:
 
         Args:
             loss_of: the training loss of update i, a function of (seed, i).
-            seed: of the dropout, which is drawn anew for each update, so no random state needs to be stored.
+            seed: of the dropout and of what an optimizer draws, anew for each update, so no random state needs to be
+                stored.
 
         Returns:
             Means over these updates: ``train_loss``, and before clipping ``grad_norm`` (l2) and ``grad_norm_l1``, which
@@ -103,14 +104,14 @@ class TorchRun:
             for lr in lrs:
                 with self._seeded(seed):
                     loss = loss_of(self.step)
-                updates.optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-                sums += nn.utils.get_total_norm(gradients, norm_type=1.0)
-                norm = nn.utils.clip_grad_norm_(model.parameters(), self._clip or torch.inf)
-                seen, length = loss.item(), norm.item()
-                self._watch.observe(self.step + 1, seen, length)
-                updates.update(float(lr), seen)
+                    updates.optimizer.zero_grad(set_to_none=True)
+                    loss.backward()
+                    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+                    sums += nn.utils.get_total_norm(gradients, norm_type=1.0)
+                    norm = nn.utils.clip_grad_norm_(model.parameters(), self._clip or torch.inf)
+                    seen, length = loss.item(), norm.item()
+                    self._watch.observe(self.step + 1, seen, length)
+                    updates.update(float(lr), seen)
                 self.step += 1
                 losses, norms = losses + seen, norms + length
         count = max(1, len(lrs))

@@ -30,6 +30,7 @@ from autosched.trainer.options import (
     positive,
     read_options,
     read_record,
+    several,
     text,
     whole,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "read_checkpoint",
     "read_options",
     "read_record",
+    "several",
     "text",
     "whole",
     "write_checkpoint",

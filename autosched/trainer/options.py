@@ -20,6 +20,7 @@ from typing import Any, TypeVar, get_type_hints
 from autosched.errors import UsageError
 
 Record = TypeVar("Record")
+COUNTS = {1: "one", 2: "two", 3: "three"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,16 @@ class Rule:
     read: Callable[[Any], Any]
 
 
-def whole(low: int) -> Rule:
+def whole(low: float = -math.inf) -> Rule:
     """A whole number of at least `low`."""
-    return Rule(f"a whole number >= {low}", lambda value: value if _is_whole(value) and value >= low else None)
+    text = "a whole number" if low == -math.inf else f"a whole number >= {low}"
+    return Rule(text, lambda value: value if _is_whole(value) and value >= low else None)
 
 
-def number(low: float, below: float = math.inf) -> Rule:
-    """A number of at least `low` and less than `below`."""
+def number(low: float = -math.inf, below: float = math.inf) -> Rule:
+    """A finite number of at least `low` and less than `below`."""
     text = f"a finite number >= {low:g}" if below == math.inf else f"a number in [{low:g}, {below:g})"
+    text = "a finite number" if low == -below == -math.inf else text
     return Rule(text, lambda value: float(value) if _is_number(value) and low <= value < below else None)
 
 
@@ -54,14 +57,19 @@ def positive() -> Rule:
 
 def pair(each: Rule) -> Rule:
     """A list of two values that both follow `each`; read as a tuple."""
+    return several(2, each)
 
-    def read(value: Any) -> tuple[Any, Any] | None:
-        if not isinstance(value, list | tuple) or len(value) != 2:
+
+def several(count: int, each: Rule) -> Rule:
+    """A list of `count` values that all follow `each`; read as a tuple."""
+
+    def read(value: Any) -> tuple[Any, ...] | None:
+        if not isinstance(value, list | tuple) or len(value) != count:
             return None
-        first, second = each.read(value[0]), each.read(value[1])
-        return None if first is None or second is None else (first, second)
+        found = tuple(each.read(item) for item in value)
+        return None if None in found else found
 
-    return Rule(f"a list of two, each {each.text}", read)
+    return Rule(f"a list of {COUNTS.get(count, count)}, each {each.text}", read)
 
 
 def one_of(*names: str) -> Rule:

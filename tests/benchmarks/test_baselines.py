@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from baselines import ENTRIES, Entry, Runs, as_markdown, summary
 
-from workers.optimizers.registry import METHODS
+from workers.optimizers.registry import METHODS, PACKAGED
 
 TINY = {"width": 4, "batch": 8, "device": "cpu"}
 
 
-def test_every_optimizer_is_measured() -> None:
-    assert {entry.optimizer for entry in ENTRIES} == METHODS.keys() - {"sgd"}
+def test_every_optimizer_of_ours_is_measured_and_three_of_the_packages() -> None:
+    named = {*METHODS, *PACKAGED} - {"sgd", "adafactor"}
+    assert {entry.optimizer for entry in ENTRIES} == named | {"muon", "soap", "lion"}
 
 
 def test_a_method_is_run_at_each_lr_once(tmp_path: Path) -> None:

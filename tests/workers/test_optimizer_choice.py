@@ -8,26 +8,28 @@ import math
 import numpy as np
 import pytest
 import torch
+from pytorch_optimizer import get_supported_optimizers
 from torch import nn
 
 from autosched.errors import CheckpointError, UsageError
 from autosched.testing.trainer_contract import saved
 from workers.gpt import GptTrainer
 from workers.optimizers.method import Method
-from workers.optimizers.registry import METHODS, read_choice
+from workers.optimizers.registry import METHODS, PACKAGED, REFUSED, packaged_names, read_choice
 from workers.optimizers.updates import Usual
 from workers.registry import check_trainer, make_trainer
 from workers.vision import VisionTrainer
 
 SMALL = {"width": 4, "batch": 8, "device": "cpu"}
+NAMES = [*METHODS, *PACKAGED, "muon", "soap"]
 LR = {"prodigy": 1.0, "dadaptation": 1.0, "dog": 1.0, "ldog": 1.0, "polyak": 1.0, "sgd": 0.1, "schedulefree": 0.1}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_optimizer_goes_down_a_quadratic(name):
     model = nn.ParameterList([torch.tensor([1.0, -2.0]), torch.tensor([[0.5]])])
     curvatures = [torch.tensor([1.0, 0.1]), torch.tensor([[3.0]])]
-    options = {"adamod": {"beta3": 0.9}, "hypergradient": {"rate": 1e-4}}.get(name, {})
+    options = {"adamod": {"beta3": 0.9}, "hypergradient": {"rate": 1e-4}, "muon": {"adamw_lr_ratio": 1}}.get(name, {})
     updates = read_choice({"use": name, "with": options}).make(model, Usual(weight_decay=0.0))
 
     def loss_now() -> torch.Tensor:
@@ -44,7 +46,7 @@ def test_every_optimizer_goes_down_a_quadratic(name):
 
 
 @pytest.mark.parametrize("use", ["gpt", "vision"])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", NAMES)
 def test_one_line_chooses_an_optimizer_on_both_trainers(use, name):
     check_trainer(use, {"optimizer": name})
     check_trainer(use, {"optimizer": {"use": name, "with": {}}})
@@ -53,7 +55,7 @@ def test_one_line_chooses_an_optimizer_on_both_trainers(use, name):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("lion", "gpt trainer: optimizer must be one of adamw, sgd, radam, .*, but got 'lion'"),
+        ("no_such", "gpt trainer: optimizer must be one of adamw, sgd, radam, .*, but got 'no_such'"),
         (3, "gpt trainer: optimizer must be one of .*, but got 3"),
         ({"with": {}}, "gpt trainer: optimizer must be one of"),
         ({"use": "prodigy", "d_coef": 1}, "gpt trainer: optimizer must be one of"),
@@ -61,8 +63,18 @@ def test_one_line_chooses_an_optimizer_on_both_trainers(use, name):
         ({"use": ["prodigy"]}, "gpt trainer: optimizer must be one of"),
         ({"use": "prodigy", "with": {"d_coef": 0}}, "optimizer prodigy: d_coef must be a finite number > 0, but got 0"),
         ({"use": "prodigy", "with": {"lr": 1}}, "optimizer prodigy: unknown option 'lr'; allowed are betas, beta3"),
+        (
+            {"use": "soap", "with": {"betas": [0.9]}},
+            "optimizer soap: betas must be a list of two, each a finite number",
+        ),
+        ({"use": "soap", "with": {"betas": [0.9, 2]}}, "optimizer soap: beta2 must be in the range"),
+        ({"use": "soap", "with": {"data_format": "x"}}, "optimizer soap: data_format must be one of channels_first"),
+        ({"use": "muon", "with": {"adamw_lr": 1}}, "optimizer muon: unknown option 'adamw_lr'; allowed are momentum"),
+        ({"use": "muon", "with": {"adamw_lr_ratio": 0}}, "optimizer muon: adamw_lr_ratio must be a finite number > 0"),
+        ("lbfgs", "optimizer must be one of"),
+        ("alig", "optimizer alig: not offered, because it evaluates the loss anew within an update"),
         ({"use": "adamw", "with": {"betas": [0, 0]}}, "optimizer adamw: unknown option 'betas'; allowed are none"),
-        ({"use": "schedulefree", "with": {"betas": [0.0, 0.9]}}, "optimizer schedulefree: the first of betas must be"),
+        ({"use": "schedulefree", "with": {"betas": [0.0, 0.9]}}, "optimizer schedulefree: beta1 must be in the range"),
         ({"use": "fedhyper", "with": {"bounds": [0.5, 4]}}, r"optimizer fedhyper: bounds must have 0 between them"),
         ({"use": "volsched", "with": {"window": 1}}, "optimizer volsched: window must be a whole number >= 2"),
         ({"use": "hypergradient", "with": {"base": "lion"}}, "optimizer hypergradient: base must be one of adam, sgd"),
@@ -75,9 +87,16 @@ def test_a_faulty_choice_is_refused_in_one_line(value, message):
 
 
 def test_a_package_that_is_not_there_is_named(monkeypatch):
-    monkeypatch.setitem(METHODS, "prodigy", Method(make=METHODS["prodigy"].make, package="no_such_package"))
+    monkeypatch.setitem(METHODS, "prodigy", Method(make=METHODS["adamw"].make, package="no_such_package"))
     with pytest.raises(UsageError, match=r"the package no_such_package is not installed; pip install 'autosched\[base"):
         VisionTrainer.check_options({"optimizer": "prodigy"})
+
+
+def test_all_that_the_package_has_is_offered_or_refused_with_a_reason():
+    found = set(get_supported_optimizers())
+    assert found >= REFUSED.keys()
+    torchs = {"adam", "adamw", "lbfgs", "nadam", "rmsprop", "sgd"}
+    assert found - {*packaged_names(), *REFUSED, *METHODS} == torchs - METHODS.keys()
 
 
 def test_options_of_an_optimizer_change_what_is_learned():
@@ -128,7 +147,7 @@ def strange(value: object) -> list[object]:
     return [other for other in others if type(other) is not type(value) or repr(other) != repr(value)]
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("adamw", "sgd")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("adamw", "sgd")])
 def test_a_file_that_does_not_fit_the_optimizer_is_refused_and_changes_nothing(name):
     trainer = make_trainer("vision", {**SMALL, "optimizer": name}, 0, 3)
     trainer.start()

@@ -1,10 +1,20 @@
 """Every optimizer keeps the trainer contract on both torch trainers."""
 
+import io
+
 import numpy as np
 import pytest
 
-from autosched.testing.trainer_contract import TrainerCase, TrainerContract
-from workers.optimizers.registry import METHODS
+from autosched.testing.trainer_contract import (
+    TrainerCase,
+    TrainerContract,
+    disturb_random_streams,
+    losses_of,
+    random_streams,
+    saved,
+)
+from workers.optimizers.packaged import Packaged
+from workers.optimizers.registry import METHODS, PACKAGED, packaged_names
 from workers.registry import make_trainer
 
 SMALL = {
@@ -23,7 +33,9 @@ SOONER = {
     "tempbalance": {"every": 2},
 }
 """Options with which a method does within six updates what it otherwise does in hundreds."""
-BASELINES = [name for name in METHODS if name not in ("adamw", "sgd")]
+BASELINES = [*(name for name in METHODS if name not in ("adamw", "sgd")), *PACKAGED, "muon", "soap"]
+IDLE = {"soap": 1}
+"""Updates that move nothing as published: SOAP's first gradient only says what its bases are."""
 
 
 class TestOptimizers(TrainerContract):
@@ -61,3 +73,35 @@ class TestOptimizers(TrainerContract):
             ],
             lrs=np.geomspace(1.0, 0.5, 6) if name in FREE else np.geomspace(1e-2, 5e-3, 6),
         )
+
+    def test_the_lr_matters_from_the_first_update_on(self, case: TrainerCase) -> None:
+        finals = []
+        for factor in (1.0, 0.5):
+            trainer = case.started()
+            trainer.train(case.lrs[: 1 + IDLE.get(case.options["optimizer"]["use"], 0)] * factor)
+            finals.append(trainer.evaluate())
+        assert finals[0] != finals[1]
+
+
+@pytest.mark.parametrize("use", SMALL)
+@pytest.mark.parametrize("name", [name for name in packaged_names() if name not in BASELINES])
+def test_every_optimizer_of_the_package_goes_on_from_its_checkpoint_and_rests_at_an_lr_of_zero(use: str, name: str):
+    options = {"d0": 1e-3} if name.startswith("dadapt") else {}
+
+    def made():
+        return make_trainer(use, {**SMALL[use], "device": "cpu", "optimizer": {"use": name, "with": options}}, 0, 6)
+
+    trainer, lrs = made(), Packaged(name=name).lr * np.geomspace(1.0, 0.5, 6)
+    trainer.start()
+    begun = trainer.evaluate()
+    trainer.train(np.zeros(2))
+    assert trainer.evaluate() == begun
+    trainer.train(lrs[:2])
+    disturb_random_streams()
+    streams = random_streams()
+    file, expected = io.BytesIO(saved(trainer)), losses_of(trainer, lrs[2:])
+    assert random_streams() == streams
+    assert expected[-1] != begun
+    fresh = made()
+    fresh.load(file)
+    assert losses_of(fresh, lrs[2:]) == expected

@@ -172,7 +172,7 @@ def test_prodigy_is_its_published_recursion():
         # as packaged: the new d only where eps is, the old one in the step
         w = w * (1 - USUAL.weight_decay * used * lr) - used * lr * m / (np.sqrt(v) + d * 1e-8)
         np.testing.assert_allclose(seen, w, rtol=1e-6)
-    assert updates.memory()["d"] == pytest.approx(d, rel=1e-6)
+    assert updates.optimizer.param_groups[0]["d"] == pytest.approx(d, rel=1e-6)
     assert d > 1e-2
 
 
@@ -189,6 +189,54 @@ def test_d_adaptation_is_its_published_recursion():
         w = w * (1 - USUAL.weight_decay * used) - m / (np.sqrt(v) + 1e-8)
         np.testing.assert_allclose(seen, w, rtol=1e-6)
     assert d > 1e-2
+
+
+def orthogonal(matrix: np.ndarray) -> np.ndarray:
+    """Muon's quintic Newton-Schulz iteration, which brings all singular values near 1."""
+    x = matrix / np.linalg.norm(matrix)
+    for _ in range(5):
+        gram = x @ x.T
+        x = 3.4445 * x + (-4.775 * gram + 2.0315 * gram @ gram) @ x
+    return x
+
+
+def test_muon_turns_matrices_orthogonally_and_leaves_the_rest_to_adamw():
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"inner": nn.Linear(4, 3), "head": nn.Linear(3, 2, bias=False)})
+    updates = read_choice({"use": "muon", "with": {"adamw_lr_ratio": 0.1}}).make(model, USUAL)
+    before = {name: weight.detach().numpy().astype(float) for name, weight in model.named_parameters()}
+    gradients = {name: np.random.default_rng(1).normal(size=w.shape) for name, w in before.items()}
+    for name, weight in model.named_parameters():
+        weight.grad = torch.tensor(gradients[name], dtype=torch.float32)
+    updates.update(0.2, 1.0)
+    after = {name: weight.detach().numpy() for name, weight in model.named_parameters()}
+    decay = 1 - 0.2 * USUAL.weight_decay
+    g = gradients["inner.weight"]
+    moved = decay * before["inner.weight"] - 0.2 * orthogonal(0.05 * g + 0.95 * (0.05 * g))
+    np.testing.assert_allclose(after["inner.weight"], moved, atol=0.02)  # the package multiplies in bf16
+    for name in ("inner.bias", "head.weight"):  # Adam's first step is the sign
+        moved = (1 - 0.02 * USUAL.weight_decay) * before[name] - 0.02 * np.sign(gradients[name])
+        np.testing.assert_allclose(after[name], moved, atol=1e-5)
+
+
+def test_soap_is_adam_in_the_eigenbasis_of_the_gradients():
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2, bias=False)
+    options = {"betas": [0.9, 0.99], "shampoo_beta": 0.5, "precondition_frequency": 1000, "weight_decay": 0.0}
+    updates = read_choice({"use": "soap", "with": options}).make(model, USUAL)
+    w = model.weight.detach().numpy().astype(float)
+    rng, m, v = np.random.default_rng(1), np.zeros((2, 3)), np.zeros((2, 3))
+    for t in range(4):
+        g = rng.normal(size=(2, 3))
+        model.weight.grad = torch.tensor(g, dtype=torch.float32)
+        updates.update(0.1, 1.0)
+        if t == 0:  # the first gradient gives the bases, and moves nothing
+            left, right = np.linalg.eigh(g @ g.T)[1], np.linalg.eigh(g.T @ g)[1]
+        else:
+            m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * (left.T @ g @ right) ** 2
+            step = (left.T @ m @ right) / (np.sqrt(v) + 1e-8) * math.sqrt(1 - 0.99**t) / (1 - 0.9**t)
+            w = w - 0.1 * left @ step @ right.T
+        np.testing.assert_allclose(model.weight.detach().numpy(), w, atol=1e-4)
 
 
 def test_polyaks_step_is_the_loss_over_the_squared_direction():

@@ -14,9 +14,7 @@ class Kind(enum.Enum):
     """What an optimizer keeps for one weight under one name."""
 
     LIKE_WEIGHT = "a tensor of the weight's shape, or None"
-    FLAT = "a tensor with as many elements as the weight in one row, or a single one"
     COUNT = "a tensor of one element without a shape"
-    NUMBER = "a whole number >= 0"
 
 
 ADAM: Mapping[str, Kind] = {"step": Kind.COUNT, "exp_avg": Kind.LIKE_WEIGHT, "exp_avg_sq": Kind.LIKE_WEIGHT}
@@ -41,16 +39,10 @@ def check_moments(found: Any, weights: Sequence[Tensor], kinds: Mapping[str, Kin
 
 
 def _fits(moment: Any, weight: Tensor, kind: Kind) -> bool:
-    if kind is Kind.NUMBER:
-        return is_count(moment)
     if moment is None:
         return kind is Kind.LIKE_WEIGHT
-    shapes = {
-        Kind.LIKE_WEIGHT: (weight.shape,),
-        Kind.FLAT: (torch.Size([weight.numel()]), torch.Size()),
-        Kind.COUNT: (torch.Size(),),
-    }
-    return isinstance(moment, Tensor) and moment.shape in shapes[kind]
+    shape = weight.shape if kind is Kind.LIKE_WEIGHT else torch.Size()
+    return isinstance(moment, Tensor) and moment.shape == shape
 
 
 def is_count(value: Any) -> bool:
