@@ -57,12 +57,13 @@ REFUSED: Mapping[str, str] = {
         "it needs second derivatives": "adahessian sophiah",
         "it updates weights while gradients are still computed": "lomo adalomo",
         "it chooses its LRs by itself, and the schedule would do nothing": "a2grad ranger21",
-        "it moves weights, or divides by 0, at an LR of 0": "adago apollodqn asgd ftrl gravity nero",
+        "it moves weights, or divides by 0, at an LR of 0": "adago apollodqn asgd ftrl gravity nero splus srmm",
         "it is AdamW until it is told which weights it should project": "apollo fira galore",
         "it is for some kinds of weights only": "alice lorarite spectralsphere",
         "it is for training in several processes": "demo distributedmuon",
         "it draws from the process's own random numbers": "kron sara",
         "it keeps objects, which no checkpoint that is read safely can hold": "adashift conda scalableshampoo",
+        "it counts updates where its state dict does not say so": "spam stablespam",
         "it is a wrapper of other optimizers": "magma",
     }.items()
     for name in names.split()
