@@ -64,6 +64,7 @@ REFUSED: Mapping[str, str] = {
         "it draws from the process's own random numbers": "kron sara",
         "it keeps objects, which no checkpoint that is read safely can hold": "adashift conda scalableshampoo",
         "it counts updates where its state dict does not say so": "spam stablespam",
+        "what it keeps changes its kind during a run": "dadaptadan",
         "it is a wrapper of other optimizers": "magma",
     }.items()
     for name in names.split()
