@@ -38,7 +38,7 @@ class GptOptions:
         batch: sequences per update.
         data: ``stdlib``, a text file, a ``.bin`` file of uint16 tokens, or a folder with train.bin and val.bin.
         vocabulary: tokens are below this; default: 256 for bytes, 50304 for ``.bin``.
-        optimizer: ``adamw``, another name of :mod:`workers.optimizers.registry`, or ``{use: NAME, with: {…}}``.
+        optimizer: ``adamw``, another name, or ``{use: NAME, with: {…}}``.
         weight_decay, betas, clip: AdamW and the largest gradient norm (0: no clipping).
         dropout: share of the MLP's and attention's outputs that is dropped.
         eval_batches: validation batches, always the same ones.

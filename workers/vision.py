@@ -28,7 +28,7 @@ class VisionOptions:
     Attributes:
         width: channels of the first layer; the second has twice as many.
         batch: images per update.
-        optimizer: ``adamw``, ``sgd`` with momentum, another name of :mod:`workers.optimizers.registry`, or
+        optimizer: ``adamw``, ``sgd`` with momentum, another name, or
             ``{use: NAME, with: {…}}``.
         weight_decay, momentum, clip: as their optimizers use them; `clip` 0 means no clipping.
         dropout: share of the last features that is dropped.
