@@ -29,11 +29,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_command import ended, whole
+from peers import Duel, Gap, duel_of, strongest_peer
 
 from autosched.compare.document import results_document
 from autosched.compare.method import Method, parse_methods
 from autosched.compare.outcome import Goal, results_of, write_results
-from autosched.compare.peers import Duel, Gap, duel_of, strongest_peer
 from autosched.compare.plan import equal_updates, plan
 from autosched.compare.run import Means, run_jobs
 from autosched.compare.table import aligned, plain_lines, runs_text

@@ -21,8 +21,8 @@ class PeakPrior:
 
     Example:
         >>> prior = PeakPrior(mean=math.log(0.01), sd=0.5)
-        >>> round(prior.median, 6), round(prior.quantile_factor(2.0), 3)
-        (0.01, 2.718)
+        >>> round(prior.median, 6)
+        0.01
     """
 
     mean: float
@@ -36,10 +36,6 @@ class PeakPrior:
     def median(self) -> float:
         """The peak LR that is as likely too low as too high."""
         return math.exp(self.mean)
-
-    def quantile_factor(self, deviations: float) -> float:
-        """How many times the median the peak LR is that lies so many standard deviations above it."""
-        return math.exp(deviations * self.sd)
 
     def quantile(self, share: float) -> float:
         """The natural log of the peak LR below which the best one lies with probability `share`, in (0, 1)."""
