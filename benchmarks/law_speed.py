@@ -15,12 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from autosched.laws.auto import AutoLaw, fit_auto
 from autosched.laws.fit import LawFit, fit_law
-from autosched.laws.functional import FunctionalForm, Units
-from autosched.laws.multi_power import MultiPowerForm
+from autosched.laws.forecaster import Forecaster
+from autosched.laws.forecaster_fit import fit_forecaster
+from autosched.laws.functional import FunctionalFamily, Units
+from autosched.laws.multi_power import PUBLISHED, MultiPowerFamily
 from autosched.laws.optimum import NoOptimum, OptimumTask, optimal_schedule
-from autosched.laws.published import PUBLISHED
 from autosched.schedules.registry import build
 from autosched.testing.published_curves import published_curve
 
@@ -41,11 +41,11 @@ def measure() -> dict[str, float]:
     """Seconds by what was done."""
     curves = [published_curve(f"gpt25m/{name}") for name in ("cosine_24000", "constant_24000", "wsdcon_9", "wsdcon_3")]
     seconds: dict[str, float] = {}
-    seconds["fit auto"], law = timed(lambda: fit_auto(curves[:3]))
-    assert isinstance(law, AutoLaw)
-    seconds["refit auto"], _ = timed(lambda: fit_auto(curves, warm=law))
-    functional = FunctionalForm(units=Units.of([curve.schedule for curve in curves]))
-    seconds["fit multi_power"], multi_power = timed(lambda: fit_law(MultiPowerForm(), curves[:3]))
+    seconds["fit auto"], law = timed(lambda: fit_forecaster(curves[:3]))
+    assert isinstance(law, Forecaster)
+    seconds["refit auto"], _ = timed(lambda: fit_forecaster(curves, warm=law))
+    functional = FunctionalFamily(units=Units.of([curve.schedule for curve in curves]))
+    seconds["fit multi_power"], multi_power = timed(lambda: fit_law(MultiPowerFamily(), curves[:3]))
     seconds["fit functional"], intrinsic = timed(lambda: fit_law(functional, curves[:3]))
     assert isinstance(multi_power, LawFit)
     assert isinstance(intrinsic, LawFit)

@@ -24,11 +24,10 @@ import scipy
 from scipy.stats import spearmanr
 
 from autosched.curves.curve import Curve
-from autosched.laws.annealing import AnnealingForm
-from autosched.laws.auto import AutoLaw, fit_auto
 from autosched.laws.fit import FitFailure, FitOptions, LawFit, fit_law
-from autosched.laws.functional import FunctionalForm, Units
-from autosched.laws.multi_power import MultiPowerForm
+from autosched.laws.forecaster import Forecaster
+from autosched.laws.forecaster_fit import fit_forecaster
+from autosched.laws.registry import family_for
 from autosched.testing.published_curves import published_curve, published_group
 
 FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
@@ -69,22 +68,18 @@ Predictor = Callable[[Curve, np.ndarray, int | None], Predicted]
 def fitted(law: str, curves: Sequence[Curve]) -> Predictor | FitFailure:
     """A function that predicts curves; its last argument is the curve's number when it was fitted in part."""
     if law == "auto":
-        found = fit_auto(curves)
+        found = fit_forecaster(curves)
         if isinstance(found, FitFailure):
             return found
         return lambda curve, steps, run: _with_interval(found, curve, steps, run)
-    units = Units.of([curve.schedule for curve in curves])
-    form = {"multi_power": MultiPowerForm(), "functional": FunctionalForm(units=units), "annealing": AnnealingForm()}[
-        law
-    ]
-    fit = fit_law(form, curves, FitOptions(worst_sd=1.0))
+    fit = fit_law(family_for(law, curves), curves, FitOptions(worst_sd=1.0))
     if not isinstance(fit, LawFit):
         return fit
     return lambda curve, steps, run: Predicted(curve=curve, steps=steps, mean=fit.law.predict_at(curve.schedule, steps))
 
 
-def _with_interval(law: AutoLaw, curve: Curve, steps: np.ndarray, run: int | None) -> Predicted:
-    found = law.forecast(curve.schedule, steps, run=run)
+def _with_interval(law: Forecaster, curve: Curve, steps: np.ndarray, run: int | None) -> Predicted:
+    found = law.along(curve.schedule, steps, run=run)
     low, high = found.interval(0.9)
     return Predicted(curve=curve, steps=steps, mean=found.mean, low=float(low[-1]), high=float(high[-1]))
 

@@ -17,7 +17,9 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from autosched.curves.curve import Curve
-from autosched.laws.auto import AutoLaw, fit_auto
+from autosched.laws.forecast import Query
+from autosched.laws.forecaster import Forecaster
+from autosched.laws.forecaster_fit import fit_forecaster
 from autosched.schedules.registry import build
 from workers.registry import make_trainer
 
@@ -54,13 +56,13 @@ def main() -> None:
     arguments.runs.mkdir(parents=True, exist_ok=True)
     grid = [(peak, cooldown) for peak in PEAKS for cooldown in COOLDOWNS]
     runs = {horizon: [run(arguments.runs, horizon, *point) for point in grid] for horizon in HORIZONS}
-    law = fit_auto(runs[300])
-    if not isinstance(law, AutoLaw):
+    law = fit_forecaster(runs[300])
+    if not isinstance(law, Forecaster):
         raise SystemExit(law.reason)
     short = np.array([curve.losses[-1] for curve in runs[300]])
     scores = []
     for horizon in HORIZONS[1:]:
-        ends = [law.forecast(curve.schedule, curve.steps[-1:]) for curve in runs[horizon]]
+        ends = [law.forecast(Query.of([(curve.schedule, curve.steps[-1:])])) for curve in runs[horizon]]
         predicted = np.array([end.mean[0] for end in ends])
         seen = np.array([curve.losses[-1] for curve in runs[horizon]])
         intervals = [end.interval(0.9) for end in ends]

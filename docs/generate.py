@@ -25,7 +25,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import autosched
 import autosched.trainer
 from autosched.cli.commands import COMMANDS, load_command
-from autosched.laws.registry import FORMS, LAWS
+from autosched.laws.registry import FAMILIES, LAWS
 from autosched.ledger import events, records
 from autosched.report.families import families_markdown
 from autosched.search.autolrs.settings import Settings
@@ -248,7 +248,7 @@ def laws() -> str:
         first, _, rest = text.partition("\n\n")
         formula = re.search(r"((?:^ {4}.*\n?|^\n)+)", rest, re.MULTILINE)
         block = f"```text\n{textwrap.dedent(formula[1]).strip()}\n```\n\n" if formula else ""
-        own = "" if name in FORMS else " It is not fitted by name alone: it needs to know where the data changes."
+        own = "" if name in FAMILIES else " It is not fitted by name alone: it needs to know where the data changes."
         parts.append(
             f"## {name}\n\n{plain(first)}{own}\n\n{block}Parameters: {', '.join(f'`{f.name}`' for f in fields(law))}.\n"
         )

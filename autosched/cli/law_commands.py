@@ -24,16 +24,15 @@ from autosched.cli.options import JsonOption, show, write_file
 from autosched.cli.schedule_commands import load_schedule
 from autosched.curves.curve import Curve
 from autosched.errors import UsageError, WorkError
-from autosched.laws.auto import AutoLaw, fit_auto
-from autosched.laws.continual import ContinualForm
+from autosched.laws.continual import ContinualFamily
 from autosched.laws.files import SavedLaw, read_law
 from autosched.laws.fit import FitFailure
-from autosched.laws.form import LawForm
-from autosched.laws.grid import telling_steps
+from autosched.laws.forecaster import AUTO, forecast_along
+from autosched.laws.forecaster_fit import FULL, alone, fit_forecaster
+from autosched.laws.law import LawFamily, telling_steps
 from autosched.laws.optimum import NoOptimum, Optimum, OptimumTask, best_wsd, optimal_schedule
-from autosched.laws.registry import form_for, form_names
-from autosched.laws.scores import forecast, mean_score, score
-from autosched.laws.single import fit_single
+from autosched.laws.registry import family_for, family_names
+from autosched.laws.scores import mean_score, score
 from autosched.report.schedule_plot import schedule_plot
 from autosched.report.terminal_plot import terminal_plot
 from autosched.study.curve_sources import named_curves
@@ -44,7 +43,7 @@ FAMILIES = ("wsd",)
 
 def fit(
     paths: PathsArgument,
-    law: Annotated[str, typer.Option("--law", help="auto (several stacked), or one kind of law.")] = AutoLaw.name,
+    law: Annotated[str, typer.Option("--law", help="auto (several stacked), or one kind of law.")] = AUTO,
     out: Annotated[Path | None, typer.Option("--out", help="Write the law to a file.", metavar="FILE")] = None,
     filter_text: FilterOption = "",
     tracking_uri: TrackingOption = None,
@@ -60,15 +59,13 @@ def fit(
 
     Example: autosched fit runs/ --law auto --out law.json
     """
-    if law not in (AutoLaw.name, CONTINUAL, *form_names()):
-        allowed = ", ".join((AutoLaw.name, *form_names(), CONTINUAL))
+    if law not in (AUTO, CONTINUAL, *family_names()):
+        allowed = ", ".join((AUTO, *family_names(), CONTINUAL))
         raise UsageError(f"--law must be one of {allowed}, but got {law!r}.")
     named = named_curves(paths, text=filter_text, uri=tracking_uri)
     curves = [item.curve for item in named]
     begun = time.perf_counter()
-    fitted = (
-        fit_auto(curves) if law == AutoLaw.name else fit_single(_form(law, curves, pretraining_steps, effect), curves)
-    )
+    fitted = fit_forecaster(curves, FULL if law == AUTO else alone(_law_family(law, curves, pretraining_steps, effect)))
     seconds = time.perf_counter() - begun
     if isinstance(fitted, FitFailure):
         raise WorkError(f"no law could be fitted: {fitted.reason}")
@@ -94,8 +91,8 @@ def predict(
     steps = telling_steps(planned)
     if every is not None:
         steps = np.unique(np.append(np.arange(every, planned.steps + 1, every), planned.steps)).astype(np.float64)
-    predicted = forecast(saved.law, planned, steps)
-    show(as_json, prediction_document(predicted), prediction_lines(predicted))
+    predicted = forecast_along(saved.law, planned, steps)
+    show(as_json, prediction_document(steps, predicted), prediction_lines(steps, predicted))
 
 
 def evaluate(
@@ -156,14 +153,14 @@ def optimize(
     show(as_json, optimum_document(found, saved.law), _optimum_lines(found, out, plot))
 
 
-def _form(law: str, curves: list[Curve], pretraining_steps: int | None, effect: str) -> LawForm[Any]:
+def _law_family(law: str, curves: list[Curve], pretraining_steps: int | None, effect: str) -> LawFamily[Any]:
     if law != CONTINUAL:
-        return form_for(law, curves)
+        return family_for(law, curves)
     if effect not in ("forgetting", "adaptation"):
         raise UsageError(f"--effect must be forgetting or adaptation, but got {effect!r}.")
     if pretraining_steps is None or pretraining_steps < 0:
         raise UsageError("--law continual needs --pretraining-steps >= 0, the updates before the data changed.")
-    return ContinualForm(
+    return ContinualFamily(
         effect="forgetting" if effect == "forgetting" else "adaptation", pretraining_steps=pretraining_steps
     )
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from autosched.laws.auto import AutoLaw, Prediction
-from autosched.laws.ends import EndForecast
-from autosched.laws.optimum import AnyLaw, Optimum
+from autosched.laws.forecast import Forecast, Interval
+from autosched.laws.forecaster import Forecaster
+from autosched.laws.law import LossLaw
+from autosched.laws.optimum import Optimum
 from autosched.laws.scores import Score
-from autosched.laws.single import SingleLaw
-from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
 
 
 def number(value: float) -> float | None:
@@ -21,17 +21,14 @@ def number(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def fit_document(law: AutoLaw | SingleLaw, names: list[str], seconds: float) -> dict[str, Any]:
+def fit_document(law: Forecaster, names: list[str], seconds: float) -> dict[str, Any]:
     """`fit`: parameters by law (all laws of a stack), leave-one-curve-out errors (relative, root mean square)."""
-    if isinstance(law, SingleLaw):
-        params: dict[str, Any] = dict(law.fit.params)
-        more: dict[str, Any] = {}
-        loo = {law.name: number(law.loo)}
-    else:
-        kinds = [form.name for form in law.forms]
-        params = {kind: dict(fit.params) for kind, fit in zip(kinds, law.fits, strict=True)}
-        more = {"weights": dict(zip(kinds, law.weights.tolist(), strict=True)), "inflation": law.inflation}
-        loo = {kind: number(error) for kind, error in zip(kinds, law.loo.tolist(), strict=True)}
+    kinds = [family.name for family in law.families]
+    params: dict[str, Any] = {kind: dict(fit.params) for kind, fit in zip(kinds, law.fits, strict=True)}
+    more = {"weights": dict(zip(kinds, law.weights.tolist(), strict=True)), "inflation": law.inflation}
+    if law.process is None:
+        params, more = dict(law.fits[0].params), {}
+    loo = {kind: number(error) for kind, error in zip(kinds, law.loo.tolist(), strict=True)}
     return {"law": law.name, "params": params, **more, "fit_seconds": seconds, "curves": names, "loo": loo}
 
 
@@ -70,25 +67,25 @@ def score_lines(scores: Mapping[str, Score], mean: Score) -> Iterator[str]:
         )
 
 
-def prediction_document(predicted: Prediction) -> dict[str, Any]:
-    """`predict`: updates done, mean loss and its standard deviation, nats."""
+def prediction_document(steps: FloatArray, predicted: Forecast) -> dict[str, Any]:
+    """`predict`: updates done, mean loss and its standard deviation, nats; None where the law is out of its regime."""
     return {
-        "steps": [int(step) for step in predicted.steps],
-        "mean": predicted.mean.tolist(),
-        "sd": (predicted.mean * predicted.sd).tolist(),
+        "steps": [int(step) for step in steps],
+        "mean": [number(loss) for loss in predicted.mean.tolist()],
+        "sd": [number(sd) for sd in (predicted.mean * predicted.sd).tolist()],
     }
 
 
-def prediction_lines(predicted: Prediction, rows: int = 20) -> Iterator[str]:
+def prediction_lines(steps: FloatArray, predicted: Forecast, rows: int = 20) -> Iterator[str]:
     """`predict` for a person: about so many rows, the last one always."""
-    low, high = predicted.interval(0.9)
+    (low, high), mean = predicted.interval(0.9), predicted.mean
     yield f"{'step':>8} {'loss':>8} {'90% interval':>19}"
-    last = predicted.steps.size - 1
+    last = steps.size - 1
     for i in sorted({round(last * j / max(rows - 1, 1)) for j in range(rows)}):
-        yield f"{int(predicted.steps[i]):8d} {predicted.mean[i]:8.4f} {low[i]:9.4f} {high[i]:9.4f}"
+        yield f"{int(steps[i]):8d} {mean[i]:8.4f} {low[i]:9.4f} {high[i]:9.4f}"
 
 
-def optimum_document(found: Optimum, law: AnyLaw) -> dict[str, Any]:
+def optimum_document(found: Optimum, law: LossLaw) -> dict[str, Any]:
     """`optimize`; a `difference` is the alternative's final loss minus the optimum's, nats."""
     return {
         "law": law.name,
@@ -128,6 +125,6 @@ def optimum_lines(found: Optimum) -> Iterator[str]:
             yield f"  {name:7} {worse}; {other.schedule.describe()}"
 
 
-def interval(value: EndForecast) -> str:
+def interval(value: Interval) -> str:
     """Mean and 90% interval; the mean alone for a law that was not fitted and does not know how sure it is."""
     return f"{value.mean:.4f}" + (f" ({value.low:.4f} to {value.high:.4f})" if value.sd > 0 else "")

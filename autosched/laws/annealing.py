@@ -19,18 +19,15 @@ from typing import ClassVar
 import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.laws.drops import DropTable, concatenated, drop_table
-from autosched.laws.form import Asked
-from autosched.laws.grid import on_every_step
+from autosched.laws.drops import DropTable, drop_table, drop_tables
+from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
+from autosched.laws.priors import ANNEALING_MEMORY, ANNEALING_MEMORY_SD, DROP_GAIN, LOOSE_SD
 from autosched.laws.robust import Prior
-from autosched.laws.scales import Scales, spread_starts
 from autosched.schedules.schedule import FloatArray, Schedule
-
-_FIELDS = ("floor", "scale", "exponent", "gain", "memory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnnealingLaw:
+class AnnealingLaw(ParametricLaw):
     """The annealing law; every field > 0.
 
     Attributes:
@@ -41,6 +38,7 @@ class AnnealingLaw:
     """
 
     name: ClassVar[str] = "annealing"
+    fields: ClassVar[tuple[str, ...]] = ("floor", "scale", "exponent", "gain", "memory")
 
     floor: float
     scale: float
@@ -48,19 +46,9 @@ class AnnealingLaw:
     gain: float
     memory: float
 
-    def __post_init__(self) -> None:
-        for field in _FIELDS:
-            if not (0 < getattr(self, field) < np.inf):
-                raise ValueError(f"{field} must be finite and > 0, but got {getattr(self, field)!r}.")
-
-    def predict(self, schedule: Schedule) -> FloatArray:
-        """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
-        return on_every_step(self, schedule)
-
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
-        logs = np.log([getattr(self, field) for field in _FIELDS])
-        return annealing_means(drop_table(schedule, steps), logs)
+        return annealing_means(drop_table(schedule, steps), self.logs())
 
 
 def annealing_means(table: DropTable, logs: FloatArray) -> FloatArray:
@@ -92,16 +80,20 @@ def annealing_losses(table: DropTable, logs: FloatArray) -> tuple[FloatArray, Fl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnnealingForm:
+class AnnealingFamily(LawFamily[DropTable]):
     """How the annealing law is fitted: weak priors scaled to the data, the memory near the paper's 1,000 of 24,000."""
 
-    name: str = AnnealingLaw.name
-    fields: tuple[str, ...] = _FIELDS
-    linear: tuple[int, ...] = (0, 1, 3)
+    law_type: ClassVar[type[ParametricLaw]] = AnnealingLaw
+    linear: ClassVar[tuple[int, ...]] = (0, 1, 3)
+
+    @property
+    def sees(self) -> str:
+        """Drops."""
+        return "drops"
 
     def prepare(self, asked: Asked) -> DropTable:
         """Areas and drops before the asked steps."""
-        return concatenated([drop_table(schedule, steps) for schedule, steps in asked])
+        return drop_tables(asked)
 
     def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the five logs, (n, 5)."""
@@ -111,17 +103,8 @@ class AnnealingForm:
         """Losses (n,) alone."""
         return annealing_means(prepared, x)
 
-    def belief(self, curves: Sequence[Curve]) -> Prior:
-        """Weak beliefs scaled to the curves' least loss, peak LR and area."""
+    def prior(self, curves: Sequence[Curve]) -> Prior:
+        """Weak priors scaled to the curves' least loss, peak LR and area."""
         scales = Scales.of(curves)
-        least, peak, area = scales.least, scales.peak_lr, scales.area
-        centre = np.log([0.9 * least, 0.1 * least * np.sqrt(area), 0.5, 0.03 * least / peak, 0.04])
-        return Prior(mean=centre, sd=np.array([0.3, 2.0, 0.5, 2.0, 0.5]))
-
-    def starts(self, belief: Prior) -> Sequence[FloatArray]:
-        """Three exponents."""
-        return spread_starts(belief, 2, (0.3, 0.5, 0.8))
-
-    def law(self, x: FloatArray) -> AnnealingLaw:
-        """The law behind its logs."""
-        return AnnealingLaw(**dict(zip(_FIELDS, np.exp(x).tolist(), strict=True)))
+        gain = DROP_GAIN * scales.least / scales.peak_lr
+        return scales.power_prior(scales.area, [gain, ANNEALING_MEMORY], [LOOSE_SD, ANNEALING_MEMORY_SD])

@@ -30,30 +30,26 @@ from numpy.typing import NDArray
 from autosched.curves.curve import Curve
 from autosched.errors import UsageError
 from autosched.laws.drops import DropTable, concatenated, drop_table
-from autosched.laws.form import Asked
-from autosched.laws.grid import on_every_step
+from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
+from autosched.laws.priors import (
+    CONTINUAL_MEMORY,
+    CONTINUAL_SD,
+    CONTINUAL_SHIFT,
+    CONTINUAL_SPEED,
+    CONTINUAL_STARTS,
+    DROP_GAIN,
+    EXPONENT_STARTS,
+    LOOSE_SD,
+)
 from autosched.laws.robust import Prior
-from autosched.laws.scales import Scales
 from autosched.schedules.schedule import FloatArray, Schedule
 
 Effect = Literal["forgetting", "adaptation"]
 """What the change of data does to the validation loss: it rises (old data), or falls (new data)."""
 
-_FIELDS = (
-    "floor",
-    "scale",
-    "exponent",
-    "pretraining_gain",
-    "continual_gain",
-    "shift",
-    "speed",
-    "saturation",
-    "memory",
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContinualLaw:
+class ContinualLaw(ParametricLaw):
     """The continual-pretraining law; every number > 0.
 
     Attributes:
@@ -69,6 +65,17 @@ class ContinualLaw:
     """
 
     name: ClassVar[str] = "continual"
+    fields: ClassVar[tuple[str, ...]] = (
+        "floor",
+        "scale",
+        "exponent",
+        "pretraining_gain",
+        "continual_gain",
+        "shift",
+        "speed",
+        "saturation",
+        "memory",
+    )
 
     floor: float
     scale: float
@@ -83,27 +90,12 @@ class ContinualLaw:
     pretraining_steps: int
 
     def __post_init__(self) -> None:
-        for field in _FIELDS:
-            if not (0 < getattr(self, field) < np.inf):
-                raise ValueError(f"{field} must be finite and > 0, but got {getattr(self, field)!r}.")
+        ParametricLaw.__post_init__(self)
         _checked(self.effect, self.pretraining_steps)
-
-    def predict(self, schedule: Schedule) -> FloatArray:
-        """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
-        return on_every_step(self, schedule)
 
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
         return continual_losses(self._path(schedule, steps), self.logs(), self.effect)[0]
-
-    def shift_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
-        """What the new data added to (or, negative, took from) the loss after each of `steps` updates, nats."""
-        area = self._path(schedule, steps).continual_area
-        return np.asarray(_sign(self.effect) * self.shift * (1 - (1 + self.speed * area) ** -self.saturation))
-
-    def logs(self) -> FloatArray:
-        """Natural logs of the nine fitted fields, in their order."""
-        return np.log([getattr(self, field) for field in _FIELDS])
 
     def _path(self, schedule: Schedule, steps: FloatArray) -> ContinualPath:
         return continual_path([(schedule, steps)], self.pretraining_steps)
@@ -168,28 +160,24 @@ def continual_losses(path: ContinualPath, logs: FloatArray, effect: Effect) -> t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContinualForm:
+class ContinualFamily(LawFamily[ContinualPath]):
     """How the continual-pretraining law is fitted to runs that all change their data after the same update.
 
     Attributes:
         effect: what the new data does to the validation loss that was logged.
         pretraining_steps: updates before the data changed.
-        memory: where the prior for the memory is centred, updates; the paper's 999.5.
+        memory: where the prior for the memory is centred, updates.
     """
+
+    law_type: ClassVar[type[ParametricLaw]] = ContinualLaw
+    linear: ClassVar[tuple[int, ...]] = (0, 1, 3, 4, 5)  # floor, scale, both gains and the shift
 
     effect: Effect
     pretraining_steps: int
-    memory: float = 999.5
-    name: str = ContinualLaw.name
-    fields: tuple[str, ...] = _FIELDS
+    memory: float = CONTINUAL_MEMORY
 
     def __post_init__(self) -> None:
         _checked(self.effect, self.pretraining_steps)
-
-    @property
-    def linear(self) -> tuple[int, ...]:
-        """Floor, scale, both gains and the shift."""
-        return (0, 1, 3, 4, 5)
 
     def prepare(self, asked: Asked) -> ContinualPath:
         """Areas and drops before the asked steps."""
@@ -199,29 +187,27 @@ class ContinualForm:
         """Losses (n,) and derivatives by the nine logs, (n, 9)."""
         return continual_losses(prepared, x, self.effect)
 
-    def means(self, prepared: ContinualPath, x: FloatArray) -> FloatArray:
-        """Losses (n,) alone."""
-        return self.losses(prepared, x)[0]
-
-    def belief(self, curves: Sequence[Curve]) -> Prior:
-        """Weak beliefs scaled to the curves' least loss, peak LR and areas; the memory near its centre."""
+    def prior(self, curves: Sequence[Curve]) -> Prior:
+        """Weak priors scaled to the curves' least loss, peak LR and areas; the memory near its centre."""
         scales = Scales.of(curves)
-        least, peak, area = scales.least, scales.peak_lr, scales.area
-        gain = 0.03 * least / peak
-        centre = [0.9 * least, 0.1 * least * np.sqrt(area), 0.5, gain, gain, 0.1 * least, 30 / area, 0.3, self.memory]
-        return Prior(mean=np.log(centre), sd=np.array([0.3, 2.0, 0.5, 2.0, 2.0, 2.0, 3.0, 1.0, 0.5]))
+        gain = DROP_GAIN * scales.least / scales.peak_lr
+        speed, saturation = CONTINUAL_SPEED[0] / scales.area, CONTINUAL_SPEED[1]
+        more = [gain, gain, CONTINUAL_SHIFT * scales.least, speed, saturation, self.memory]
+        return scales.power_prior(scales.area, more, [LOOSE_SD, LOOSE_SD, LOOSE_SD, *CONTINUAL_SD])
 
-    def starts(self, belief: Prior) -> Sequence[FloatArray]:
-        """Three exponents by two speeds of the shift."""
-        starts = np.repeat(belief.mean[None, :], 6, axis=0)
-        starts[:, 2] = np.log([0.3, 0.5, 0.8] * 2)
-        starts[3:, 6] += np.log(100.0)
-        return list(starts)
+    def starts(self, prior: Prior) -> list[FloatArray]:
+        """Each exponent with each speed of the shift."""
+        starts = []
+        for faster in CONTINUAL_STARTS:
+            for exponent in EXPONENT_STARTS:
+                start = prior.mean.copy()
+                start[2], start[6] = np.log(exponent), start[6] + np.log(faster)
+                starts.append(start)
+        return starts
 
     def law(self, x: FloatArray) -> ContinualLaw:
         """The law behind its logs."""
-        fields = dict(zip(_FIELDS, np.exp(x).tolist(), strict=True))
-        return ContinualLaw(**fields, effect=self.effect, pretraining_steps=self.pretraining_steps)
+        return ContinualLaw.from_logs(x, effect=self.effect, pretraining_steps=self.pretraining_steps)
 
 
 def _sign(effect: Effect) -> float:

@@ -85,27 +85,6 @@ def convex_bound(lrs: ArrayLike, *, grad_norms: ArrayLike = 1.0, distance: float
     )
 
 
-def convex_bound_gradient(lrs: ArrayLike, *, grad_norms: ArrayLike = 1.0, distance: float = 1.0) -> FloatArray:
-    """Derivatives of the bound's total by each LR, all > 0, shape (T,); O(T).
-
-    Raises:
-        ScheduleError: an LR of 0, where the bound has no derivative, or faults as in :func:`convex_bound`.
-    """
-    moved, norms = _moves(lrs, grad_norms)
-    if moved.size != np.size(lrs):
-        raise ScheduleError("lrs must be > 0 for a gradient of the bound, but one is 0: leave that update out.")
-    area = _tails(moved)
-    shrinking = np.concatenate(([0.0], np.cumsum((moved[:-1] * norms[:-1] / area[1:]) ** 2)))
-    own = np.append(moved[:-1] / area[1:], 0.5) * norms**2
-    return np.asarray(own - 0.5 * shrinking - distance**2 / (2 * area[0] ** 2), dtype=np.float64)
-
-
-def average_iterate_bound(lrs: ArrayLike, *, grad_norms: ArrayLike = 1.0, distance: float = 1.0) -> float:
-    """The standard rate of the averaged iterate, ``(D**2 + sum (lrs G)**2) / (2 sum lrs)``: T1 + T2."""
-    bound = convex_bound(lrs, grad_norms=grad_norms, distance=distance)
-    return bound.start + bound.average
-
-
 def optimal_base_lr(shape: ArrayLike, *, grad_norms: ArrayLike = 1.0, distance: float = 1.0) -> BaseLr:
     """The base LR that a shape should be multiplied by, in closed form.
 

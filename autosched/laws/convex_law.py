@@ -32,13 +32,11 @@ from numpy.typing import NDArray
 
 from autosched.curves.curve import Curve
 from autosched.laws.convex_bound import optimal_base_lr
-from autosched.laws.form import Asked
-from autosched.laws.grid import on_every_step
+from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
+from autosched.laws.priors import CONVEX_NOISE, FLOOR_SD, FLOOR_SHARE, LOOSE_SD, STILL_TO_GO_SHARE
 from autosched.laws.robust import Prior
-from autosched.laws.scales import Scales
 from autosched.schedules.schedule import FloatArray, Schedule
 
-_FIELDS = ("floor", "approach", "noise")
 _EXACT = 16  # last updates, whose terms are summed one by one
 _GROWTH = 7 / 6  # of the blocks before them
 _BEND = 0.25  # change of the LR's slope, as a share of peak / horizon, at which a block must end
@@ -48,7 +46,7 @@ _LEAST_AREA = 1e-3  # of one update at the peak LR: before the first update that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConvexLaw:
+class ConvexLaw(ParametricLaw):
     """The convex bound as a law; every field > 0.
 
     Attributes:
@@ -64,15 +62,12 @@ class ConvexLaw:
     """
 
     name: ClassVar[str] = "convex_bound"
+    fields: ClassVar[tuple[str, ...]] = ("floor", "approach", "noise")
+    knows_peak_lr: ClassVar[bool] = True
 
     floor: float
     approach: float
     noise: float
-
-    def __post_init__(self) -> None:
-        for field in _FIELDS:
-            if not (0 < getattr(self, field) < np.inf):
-                raise ValueError(f"{field} must be finite and > 0, but got {getattr(self, field)!r}.")
 
     @property
     def scale(self) -> float:
@@ -91,10 +86,6 @@ class ConvexLaw:
             ScheduleError: a schedule of zeros.
         """
         return self.lr_unit * optimal_base_lr(schedule.lrs).lr * schedule.peak_lr
-
-    def predict(self, schedule: Schedule) -> FloatArray:
-        """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
-        return on_every_step(self, schedule)
 
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
@@ -171,12 +162,11 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ConvexForm:
+class ConvexFamily(LawFamily[FloatArray]):
     """How the convex law is fitted: it is linear in its parameters, which have weak priors scaled to the data."""
 
-    name: str = ConvexLaw.name
-    fields: tuple[str, ...] = _FIELDS
-    linear: tuple[int, ...] = (0, 1, 2)
+    law_type: ClassVar[type[ParametricLaw]] = ConvexLaw
+    linear: ClassVar[tuple[int, ...]] = (0, 1, 2)
 
     def prepare(self, asked: Asked) -> FloatArray:
         """What each parameter multiplies, shape (n, 3)."""
@@ -188,20 +178,13 @@ class ConvexForm:
         parts = prepared * np.exp(x)
         return parts.sum(axis=1), parts
 
-    def means(self, prepared: FloatArray, x: FloatArray) -> FloatArray:
-        """Losses (n,) alone."""
-        return self.losses(prepared, x)[0]
-
-    def belief(self, curves: Sequence[Curve]) -> Prior:
-        """Weak beliefs scaled to the curves' least loss, peak LR and area."""
+    def prior(self, curves: Sequence[Curve]) -> Prior:
+        """Weak priors scaled to the curves' least loss, peak LR and area."""
         scales = Scales.of(curves)
-        least, peak, area = scales.least, scales.peak_lr, scales.area
-        return Prior(mean=np.log([0.9 * least, 0.1 * least * area, 0.01 * least / peak]), sd=np.array([0.3, 2.0, 2.0]))
+        least = scales.least
+        centre = [FLOOR_SHARE * least, STILL_TO_GO_SHARE * least * scales.area, CONVEX_NOISE * least / scales.peak_lr]
+        return Prior(mean=np.log(centre), sd=np.array([FLOOR_SD, LOOSE_SD, LOOSE_SD]))
 
-    def starts(self, belief: Prior) -> Sequence[FloatArray]:
+    def starts(self, prior: Prior) -> list[FloatArray]:
         """One: the law is linear."""
-        return [belief.mean.copy()]
-
-    def law(self, x: FloatArray) -> ConvexLaw:
-        """The law behind its logs."""
-        return ConvexLaw(**dict(zip(_FIELDS, np.exp(x).tolist(), strict=True)))
+        return [prior.mean.copy()]

@@ -4,32 +4,54 @@
 
     {"format": "autosched.law", "version": 1, "package": "0.1.0", "kind": "auto",
      "curves": [{"name": ..., "schedule": SHA-256, "points": SHA-256, "count": 170, "last_step": 24000}, ...],
-     "law": {"record": "AutoLaw", ...}, "fingerprint": SHA-256 of all the rest}
+     "law": {"record": "Forecaster", ...}, "fingerprint": SHA-256 of all the rest}
 
-The numbers read back to the same bits (:mod:`autosched.laws.plain`). The curves' fingerprints say what a law was fitted
-to, and let a longer log of the same run be recognised.
+The numbers read back to the same bits: floats as Python's shortest ``repr``, and nothing that can run code::
+
+    Python                      JSON
+    float that is not finite    {"float": "nan"}
+    array                       {"array": "float64", "shape": [2, 3], "values": [0.5, "nan", ...]}
+    tuple                       list
+    record                      {"record": "FunctionalLaw", "floor": ...}; fields at their defaults are left out
+
+Only the records listed at the bottom are read. A residual process is stored as its kernel and points; its matrices are
+computed again. The curves' fingerprints say what a law was fitted to, and let a longer log of the same run be
+recognised.
+
+Files of autosched before its forecaster have other names for some records (``AutoLaw``, ``SingleLaw``,
+``FunctionalForm``, …); they are read.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from autosched.curves.curve import Curve
 from autosched.errors import LawFileError
 from autosched.json_documents import JsonFault, read_json
-from autosched.laws.auto import AutoLaw
-from autosched.laws.optimum import AnyLaw
-from autosched.laws.plain import from_plain, to_plain
+from autosched.laws.annealing import AnnealingFamily
+from autosched.laws.baselines import ExponentialFamily, PowerFamily
+from autosched.laws.continual import ContinualFamily
+from autosched.laws.convex_law import ConvexFamily
+from autosched.laws.fit import LawFit
+from autosched.laws.forecaster import Forecaster
+from autosched.laws.functional import FunctionalFamily, Units
+from autosched.laws.law import LossLaw
+from autosched.laws.multi_power import MultiPowerFamily
 from autosched.laws.registry import LAWS
-from autosched.laws.single import SingleLaw
+from autosched.laws.residual import ResidualKernel, ResidualProcess, RunPoints
+from autosched.schedules.schedule import FloatArray
 from autosched.text_files import read_document
 
 FORMAT = "autosched.law"
@@ -74,12 +96,12 @@ class CurvePrint(BaseModel):
 class SavedLaw:
     """A law, the curves it was fitted to, and the version of the package that fitted it."""
 
-    law: AnyLaw
+    law: LossLaw
     curves: tuple[CurvePrint, ...]
     package: str
 
     @classmethod
-    def of(cls, law: AnyLaw, curves: Sequence[Curve]) -> SavedLaw:
+    def of(cls, law: LossLaw, curves: Sequence[Curve]) -> SavedLaw:
         """A law of this package, just fitted; `curves` in the order of the fit."""
         prints = tuple(CurvePrint.of(curve) for curve in curves)
         return cls(law=law, curves=prints, package=importlib.metadata.version("autosched"))
@@ -132,8 +154,8 @@ def read_law(path: Path) -> SavedLaw:
     return SavedLaw.from_json(read_document(path, "a law file", LawFileError), file=path)
 
 
-def _is_law(value: object) -> TypeGuard[AnyLaw]:
-    return isinstance(value, (AutoLaw, SingleLaw, *LAWS.values()))
+def _is_law(value: object) -> TypeGuard[LossLaw]:
+    return isinstance(value, (Forecaster, *LAWS.values()))
 
 
 class LawDocument(BaseModel):
@@ -168,3 +190,100 @@ def _fingerprint(document: Mapping[str, Any]) -> str:
 def _points(curve: Curve, count: int) -> str:
     data = curve.steps[:count].astype("<f8").tobytes() + curve.losses[:count].astype("<f8").tobytes()
     return hashlib.sha256(data).hexdigest()
+
+
+def to_plain(value: Any) -> Any:
+    """Values that ``json.dumps(..., allow_nan=False)`` takes.
+
+    Raises:
+        TypeError: something that is no part of a law.
+    """
+    match value:
+        case bool() | int() | str() | None:
+            return value
+        case float():
+            return float(value) if math.isfinite(value) else {"float": repr(float(value))}
+        case np.ndarray():
+            values = [item if math.isfinite(item) else repr(item) for item in value.ravel().tolist()]
+            return {"array": value.dtype.name, "shape": list(value.shape), "values": values}
+        case list() | tuple():
+            return [to_plain(item) for item in value]
+        case _ if type(value).__name__ in RECORDS:
+            return {"record": type(value).__name__, **_fields_of(value)}
+        case _:
+            raise TypeError(f"a {type(value).__name__} is no part of a law.")
+
+
+def from_plain(value: Any) -> Any:
+    """What :func:`to_plain` was given; lists come back as tuples, arrays read-write.
+
+    Raises:
+        KeyError, TypeError, ValueError: not the output of :func:`to_plain`, or of another version.
+    """
+    match value:
+        case {"record": str(name), **fields}:
+            return RECORDS[name](**{str(field): from_plain(item) for field, item in fields.items()})
+        case {"array": "float64" | "int64" as dtype, "shape": list(shape), "values": list(values)}:
+            numbers = [float(item) if isinstance(item, str) else item for item in values]
+            return np.array(numbers, dtype=dtype).reshape(shape)
+        case {"float": str(text)}:
+            return float(text)
+        case list():
+            return tuple(from_plain(item) for item in value)
+        case bool() | int() | float() | str() | None:
+            return value
+        case _:
+            raise ValueError(f"{str(value)[:60]!r} is no part of a law.")
+
+
+def _fields_of(record: Any) -> dict[str, Any]:
+    if isinstance(record, ResidualProcess):
+        return {name: to_plain(getattr(record, name)) for name in ("kernel", "points", "residuals")}
+    values = {field.name: (getattr(record, field.name), field.default) for field in dataclasses.fields(record)}
+    return {name: to_plain(value) for name, (value, default) in values.items() if not _same(value, default)}
+
+
+def _same(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and not isinstance(value, np.ndarray) and bool(value == default)
+
+
+def _process(*, kernel: ResidualKernel, points: RunPoints, residuals: FloatArray) -> ResidualProcess:
+    return ResidualProcess.of(points, residuals, kernel)
+
+
+def _single(*, form: Any, fit: LawFit, loo: float, names: tuple[str, ...]) -> Forecaster:
+    """A law alone, as it was stored before."""
+    return Forecaster(
+        name=form.name,
+        families=(form,),
+        fits=(fit,),
+        weights=np.ones(1),
+        loo=np.array([loo]),
+        process=None,
+        inflation=1.0,
+        names=names,
+    )
+
+
+def _stacked(*, forms: Any, **fields: Any) -> Forecaster:
+    """The default law, as it was stored before."""
+    return Forecaster(families=forms, **fields)
+
+
+_FAMILIES: tuple[type, ...] = (
+    FunctionalFamily,
+    MultiPowerFamily,
+    AnnealingFamily,
+    ConvexFamily,
+    ExponentialFamily,
+    PowerFamily,
+    ContinualFamily,
+)
+_PARTS: tuple[type, ...] = (*LAWS.values(), *_FAMILIES, Units, LawFit, Forecaster, ResidualKernel, RunPoints)
+RECORDS: Mapping[str, Callable[..., Any]] = {
+    **{part.__name__: part for part in _PARTS},
+    ResidualProcess.__name__: _process,
+    "AutoLaw": _stacked,
+    "SingleLaw": _single,
+    **{family.__name__.replace("Family", "Form"): family for family in _FAMILIES},
+}

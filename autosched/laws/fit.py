@@ -1,25 +1,35 @@
 """Fit a loss law to curves: Huber on log residuals, a prior, several starts; failure is a value.
 
 The unregularised optimum of the Multi-Power Law predicts worse than the published, early-stopped fit, because some
-parameters are hardly identified by three curves. So every form brings a prior, and the fit is its posterior mode.
+parameters are hardly identified by three curves. So every family brings a prior, and the fit is its posterior mode.
+
+A law's misfit is |ln L_seen - ln L_law|. Within its regime it is about the same all along a run. Runs that are mostly
+transient miss the law more the earlier it is, like ``misfit ~ (step / last step)**-slope``; a fit that weighs points by
+the inverse of their variance then has weights ``(step / last step)**(2 * slope)``. Late weights let the start misfit
+more, so slope and fit are found in turn (:func:`late_power`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.optimize import nnls
 
 from autosched.curves.curve import Curve
 from autosched.laws.drops import warmup_steps
-from autosched.laws.form import LawForm, Prepared
-from autosched.laws.protocol import LossLaw
+from autosched.laws.law import LawFamily, LossLaw, Prepared
+from autosched.laws.priors import (
+    FEWEST_POINTS,
+    FIRST_SHARE,
+    LATE_POWER_ENOUGH,
+    LATE_POWER_ROUNDS,
+    LEAST_MISFIT,
+    WORST_MISFIT,
+)
 from autosched.laws.robust import Minimum, Prior, Residuals, Robustness, minimise
 from autosched.schedules.schedule import FloatArray
-
-_FEWEST_POINTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +42,17 @@ class FitOptions:
         worst_sd: residual standard deviation (log loss) above which the law does not describe the curves.
         late_power: a point's weight is (step / last step of its curve) to this power, 1 on average.
         iterations: most steps per start.
+        tolerance: relative gain of a step below which a descent has converged.
+        from_prior: descend from the prior's mean alone, instead of from the family's starts.
     """
 
     robustness: Robustness = field(default_factory=Robustness)
     first_share: float = 0.0
-    worst_sd: float = 0.05
+    worst_sd: float = WORST_MISFIT
     late_power: float = 0.0
     iterations: int = 60
+    tolerance: float = 1e-6
+    from_prior: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +93,7 @@ class FitFailure:
 
 
 def fit_law(
-    form: LawForm[Prepared],
+    family: LawFamily[Prepared],
     curves: Sequence[Curve],
     options: FitOptions | None = None,
     *,
@@ -88,7 +102,7 @@ def fit_law(
     """Fit one kind of law.
 
     Args:
-        form: the kind of law, e.g. ``MultiPowerForm()``.
+        family: the kind of law, e.g. ``MultiPowerFamily()``.
         curves: whole or partial runs.
         start: descend from here alone (a warm start: the `logs` of an earlier fit).
     """
@@ -96,34 +110,38 @@ def fit_law(
     used = [fitted_part(curve, options.first_share) for curve in curves]
     used = [curve for curve in used if curve.steps.size]
     points = sum(curve.steps.size for curve in used)
-    if points < _FEWEST_POINTS:
+    if points < FEWEST_POINTS:
         return FitFailure(reason=f"{points} points after warmup are too few to fit: log more often, or add curves.")
+    if any(np.any(curve.losses <= 0) for curve in used):
+        return FitFailure(reason="a loss law needs positive losses.")
     seen = np.log(np.concatenate([curve.losses for curve in used]))
-    prepared = form.prepare([(curve.schedule, curve.steps) for curve in used])
-    belief = form.belief(used)
-    starts = form.starts(belief) if start is None else [start]
-    starts = [_with_linear(form, prepared, x, np.exp(seen)) for x in starts] if start is None else starts
+    prepared = family.prepare([(curve.schedule, curve.steps) for curve in used])
+    prior = family.prior(used)
+    if start is None and not options.from_prior:
+        starts = [_with_linear(family, prepared, x, np.exp(seen)) for x in family.starts(prior)]
+    else:
+        starts = [prior.mean if start is None else start]
     weights = np.concatenate([_late_weights(curve, options.late_power) for curve in used])
 
     def residuals(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        losses, jacobian = form.losses(prepared, x)
+        losses, jacobian = family.losses(prepared, x)
         losses = np.where(losses > 0, losses, np.nan)
         return seen - np.log(losses), -jacobian / losses[:, None]
 
-    found = _best(residuals, starts, belief, weights, options)
+    found = _best(residuals, starts, prior, weights, options)
     if found is None:
         return FitFailure(reason="no start has a positive finite loss: check the curves' LRs and losses.")
     sd = float(np.sqrt(np.mean(found.residuals**2)))
     if sd > options.worst_sd:
         return FitFailure(
-            reason=f"{form.name} misses the curves by {sd:.1%} (root mean square, above {options.worst_sd:.0%}): "
+            reason=f"the {family.name} law misses the curves by {sd:.1%} (root mean square, above {options.worst_sd:.0%}): "
             "leave out the start-up, or curves of another model or batch size."
         )
     return LawFit(
-        law=form.law(found.x),
+        law=family.law(found.x),
         logs=found.x,
         covariance=found.covariance,
-        fields=form.fields,
+        fields=family.fields,
         residual_sd=sd,
         objective=found.objective,
         iterations=found.iterations,
@@ -138,15 +156,33 @@ def fitted_part(curve: Curve, first_share: float) -> Curve:
     return Curve(schedule=curve.schedule, steps=curve.steps[rows], losses=curve.losses[rows], name=curve.name)
 
 
+def spread(curve: Curve, most: int, first_share: float) -> Curve:
+    """At most `most` points of a curve after its warmup and a share of its horizon, even in log step, ends included."""
+    part = fitted_part(curve, first_share)
+    if part.steps.size <= most:
+        return part
+    asked = np.geomspace(part.steps[0], part.steps[-1], most)
+    rows = np.unique(np.clip(np.searchsorted(part.steps, asked), 0, part.steps.size - 1))
+    return Curve(schedule=part.schedule, steps=part.steps[rows], losses=part.losses[rows], name=part.name)
+
+
+def thinned(curve: Curve, *, most: int, first_share: float = FIRST_SHARE) -> Curve:
+    """At most `most` points of a curve after its start-up, evenly spread, the last one always."""
+    rows = np.flatnonzero(curve.steps >= max(first_share * curve.schedule.steps, 1.0))
+    if rows.size > most:
+        rows = rows[np.unique(np.round(np.linspace(0, rows.size - 1, most)).astype(np.intp))]
+    return Curve(schedule=curve.schedule, steps=curve.steps[rows], losses=curve.losses[rows], name=curve.name)
+
+
 def _late_weights(curve: Curve, power: float) -> FloatArray:
     weights = (curve.steps / curve.steps[-1]) ** power
     return np.asarray(weights / weights.mean(), dtype=np.float64)
 
 
-def _with_linear(form: LawForm[Prepared], prepared: Prepared, x: FloatArray, losses: FloatArray) -> FloatArray:
+def _with_linear(family: LawFamily[Prepared], prepared: Prepared, x: FloatArray, losses: FloatArray) -> FloatArray:
     """`x` with its linear parameters at their non-negative least squares."""
-    linear = list(form.linear)
-    basis = form.losses(prepared, x)[1][:, linear]
+    linear = list(family.linear)
+    basis = family.losses(prepared, x)[1][:, linear]
     factors, _ = nnls(basis / losses[:, None], np.ones(losses.size))
     started = x.copy()
     started[linear] += np.log(np.maximum(factors, 0.05))
@@ -154,13 +190,20 @@ def _with_linear(form: LawForm[Prepared], prepared: Prepared, x: FloatArray, los
 
 
 def _best(
-    residuals: Residuals, starts: Sequence[FloatArray], belief: Prior, weights: FloatArray, options: FitOptions
+    residuals: Residuals, starts: Sequence[FloatArray], prior: Prior, weights: FloatArray, options: FitOptions
 ) -> Minimum | None:
     """The lowest minimum over the starts; a few steps from each, then the best two to the end."""
 
     def descend(x: FloatArray, iterations: int) -> Minimum:
-        robustness = options.robustness
-        return minimise(residuals, x, prior=belief, robustness=robustness, weights=weights, iterations=iterations)
+        return minimise(
+            residuals,
+            x,
+            prior=prior,
+            robustness=options.robustness,
+            weights=weights,
+            iterations=iterations,
+            tolerance=options.tolerance,
+        )
 
     usable = [x for x in starts if np.all(np.isfinite(residuals(x)[0]))]
     if len(usable) > 1:
@@ -168,3 +211,40 @@ def _best(
         usable = [found.x for found in short[:2]]
     whole = [descend(x, options.iterations) for x in usable]
     return min(whole, key=lambda found: found.objective, default=None)
+
+
+def late_power(family: LawFamily[Prepared], curves: Sequence[Curve], options: FitOptions, most: float) -> float:
+    """The power of the late weights, from `options.late_power` (a law in its regime) to `most` (a transient).
+
+    Args:
+        family: the law whose misfit is looked at.
+        options: of the fit; its late power is the least.
+    """
+    power, start = options.late_power, None
+    for _ in range(LATE_POWER_ROUNDS):
+        fit = fit_law(family, curves, replace(options, late_power=power), start=start)
+        if not isinstance(fit, LawFit):
+            break
+        found = float(np.clip(2 * misfit_slope(family, fit, curves, options.first_share), options.late_power, most))
+        settled = abs(found - power) < LATE_POWER_ENOUGH
+        power, start = found, fit.logs
+        if settled:
+            break
+    return power
+
+
+def transient_options(options: FitOptions, power: float) -> FitOptions:
+    """The fit's options with this late power, and the prior as much weaker as a transient asks for."""
+    noise = options.robustness.noise * options.late_power / power
+    return replace(options, late_power=power, robustness=replace(options.robustness, noise=noise))
+
+
+def misfit_slope(family: LawFamily[Prepared], fit: LawFit, curves: Sequence[Curve], first_share: float) -> float:
+    """How steeply the misfit grows towards the start of the runs: slope of its log against ln(last step / step)."""
+    used = [curve for curve in (fitted_part(curve, first_share) for curve in curves) if curve.steps.size]
+    losses = family.means(family.prepare([(curve.schedule, curve.steps) for curve in used]), fit.logs)
+    misfit = np.abs(np.log(np.concatenate([curve.losses for curve in used]) / losses))
+    before = np.log(np.concatenate([curve.steps[-1] / curve.steps for curve in used]))
+    before = before - before.mean()
+    spread = float(before @ before)
+    return float(before @ np.log(misfit + LEAST_MISFIT)) / spread if spread > 0 else 0.0

@@ -1,132 +1,142 @@
-"""The loss at the horizon of a run that is under way, from its own start and from other runs.
-
-A functional law is fitted to all runs with a prior; what it leaves unexplained follows a Gaussian process over runs,
-which anchors the forecast at the run's own last losses; and the interval is widened or narrowed by what the same
-forecast would have said, at the same share of the horizon, about runs whose end is known (hindsight).
-"""
+"""Forecast losses: the one record that every fitted law answers with, and what it is asked."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from autosched.curves.curve import Curve
-from autosched.laws.functional import FunctionalForm, Units
-from autosched.laws.residual import RUNNING_TRIALS, ResidualKernel, ResidualProcess, run_points
-from autosched.laws.robust import Minimum, Robustness, minimise
+from autosched.laws.law import Asked
+from autosched.laws.residual import RunPoints, run_points
 from autosched.schedules.schedule import FloatArray, Schedule
-
-FIRST_SHARE = 0.1  # of the horizon: what lies before is start-up, which no law describes
-NOISE = 1e-2
-HINDSIGHT_PRIOR = 6.0
-MOST_HINDSIGHTS = 10
-INTERVALS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HorizonForecast:
-    """Loss at the end of a schedule, as a normal in log loss.
+class Interval:
+    """One loss (or a difference of two), nats: mean, standard deviation and the ends of the central 90%."""
+
+    mean: float
+    sd: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Forecast:
+    """Losses of n places together, as a joint normal in log loss.
+
+    What two schedules share (most of the laws' parameters, the residual of a like history) cancels in a difference,
+    which is therefore known better than either loss. What runs do not share, one run's own offset and scatter, stays.
 
     Attributes:
-        log_mean, log_sd: of the log loss after the last update.
-        law_sd: root mean square of what the law itself left unexplained, in log loss.
-        hindsight: root mean square of (error / sd) over runs whose end is known; 1 is calibrated.
-        hindsights: how many such runs there were.
-        degrees: degrees of freedom for the interval's tails.
+        log_mean: shape (n,); NaN where the law predicts a loss <= 0 and is out of its regime.
+        covariance: of the log losses, shape (n, n), or their variances alone, (n,), along a curve that nobody compares;
+            all 0 for a law without a fit, which does not know how sure it is.
+        degrees: of freedom of the tails (Student t); infinite for a normal.
     """
 
-    log_mean: float
-    log_sd: float
-    law_sd: float
-    hindsight: float
-    hindsights: int
-    degrees: float
+    log_mean: FloatArray
+    covariance: FloatArray
+    degrees: float = math.inf
 
     @property
-    def mean(self) -> float:
-        """Expected loss, nats."""
-        return math.exp(self.log_mean)
+    def mean(self) -> FloatArray:
+        """Expected losses, nats, shape (n,)."""
+        return np.exp(self.log_mean)
+
+    @property
+    def sd(self) -> FloatArray:
+        """Relative standard deviations, shape (n,)."""
+        return np.sqrt(np.maximum(self._variance, 0.0))
+
+    @property
+    def sound(self) -> NDArray[np.bool_]:
+        """Where there is a mean and a variance, shape (n,); a law of very few losses may overflow."""
+        return np.isfinite(self.log_mean) & np.isfinite(self._variance)
+
+    @property
+    def _variance(self) -> FloatArray:
+        return np.diag(self.covariance) if self.covariance.ndim == 2 else self.covariance
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> Forecast:
+        """The forecast of some places."""
+        covariance = self.covariance[np.ix_(rows, rows)]
+        return Forecast(log_mean=self.log_mean[rows], covariance=covariance, degrees=self.degrees)
+
+    def interval(self, probability: float = 0.9) -> tuple[FloatArray, FloatArray]:
+        """Low and high end of each loss's central interval, nats, each shape (n,)."""
+        half = self._deviations(probability) * self.sd
+        return np.exp(self.log_mean - half), np.exp(self.log_mean + half)
+
+    def chance_below(self, loss: float, *, loss_sd: float = 0.0) -> FloatArray:
+        """Probability of each to end below a loss (nats) that is known up to `loss_sd` (relative), shape (n,)."""
+        sd = np.hypot(self.sd, loss_sd)
+        gap = math.log(loss) - self.log_mean
+        with np.errstate(divide="ignore", invalid="ignore"):
+            away = np.where(sd > 0, gap / sd, np.copysign(np.inf, gap))
+        chance: FloatArray = ndtr(away) if math.isinf(self.degrees) else stdtr(self.degrees, away)
+        return chance
+
+    def loss(self, i: int) -> Interval:
+        """Loss i."""
+        low, high = self[np.array([i])].interval()
+        mean, sd = math.exp(self.log_mean[i]), float(self.sd[i])
+        return Interval(mean=mean, sd=mean * sd, low=float(low[0]), high=float(high[0]))
+
+    def difference(self, i: int, j: int) -> Interval:
+        """Loss i minus loss j, both being new runs."""
+        if i == j:
+            return Interval(mean=0.0, sd=0.0, low=0.0, high=0.0)
+        a, b = np.exp(self.log_mean[[i, j]]).tolist()
+        variance = self.covariance[i, i] + self.covariance[j, j] - 2 * self.covariance[i, j]
+        sd = math.sqrt(max(float(variance), 0.0) * a * b)
+        half = self._deviations(0.9) * sd
+        return Interval(mean=a - b, sd=sd, low=a - b - half, high=a - b + half)
+
+    def _deviations(self, probability: float) -> float:
+        share = 0.5 + probability / 2
+        return float(ndtri(share) if math.isinf(self.degrees) else stdtrit(self.degrees, share))
 
 
-def thinned(curve: Curve, *, most: int, first_share: float = FIRST_SHARE) -> Curve:
-    """At most `most` points of a curve after its start-up, evenly spread, the last one always."""
-    rows = np.flatnonzero(curve.steps >= max(first_share * curve.schedule.steps, 1.0))
-    if rows.size > most:
-        rows = rows[np.unique(np.round(np.linspace(0, rows.size - 1, most)).astype(np.intp))]
-    return Curve(schedule=curve.schedule, steps=curve.steps[rows], losses=curve.losses[rows], name=curve.name)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Query:
+    """Steps of some schedules, of which losses are asked; asking for the same again costs what laws see of them once.
+
+    Attributes:
+        asked: the schedules, each with its steps.
+        features: the histories up to these steps as the residual process sees them, shape (n, 5).
+        prepared: what was made of the schedules for the laws that were asked before, by :attr:`LawFamily.sees`.
+    """
+
+    asked: Asked
+    features: FloatArray
+    prepared: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, asked: Asked) -> Query:
+        """Of steps (updates done); nothing is prepared yet, that is done when a law is first asked."""
+        features = run_points(asked).features if asked else np.empty((0, 5))
+        return cls(asked=asked, features=features)
+
+    @classmethod
+    def ends(cls, schedules: Sequence[Schedule]) -> Query:
+        """Of the last steps of schedules."""
+        return cls.of([(schedule, np.array([float(schedule.steps)])) for schedule in schedules])
 
 
-def forecast_horizon(target: Curve, others: Sequence[Curve], *, sd_floor: float = 0.003) -> HorizonForecast:
-    """Forecast the end of `target` (all curves thinned; each with at least one point).
+def points_of(queries: Sequence[Query], runs: Sequence[int | None] | None) -> RunPoints:
+    """The asked places as the residual process sees them.
 
     Args:
-        target: the run so far; its schedule covers the whole horizon.
-        others: other runs, whole or partial, of any horizon.
-        sd_floor: smallest standard deviation, relative.
+        runs: for each schedule of all queries the fitted curve it belongs to; None for a run of its own that is new.
     """
-    curves = [target, *others]
-    form = FunctionalForm(units=Units.of([curve.schedule for curve in curves]), intervals=INTERVALS)
-    minimum = _fit(form, curves)
-    points = run_points([(curve.schedule, curve.steps) for curve in curves])
-    kernel = ResidualKernel.guess(points, minimum.residuals, RUNNING_TRIALS)
-    fitted = _Fitted(form, minimum, ResidualProcess.of(points, minimum.residuals, kernel))
-    share = target.steps[-1] / target.schedule.steps
-    whole = [i for i, curve in enumerate(others, 1) if curve.steps[-1] == curve.schedule.steps][:MOST_HINDSIGHTS]
-    errors = [fitted.hindsight(curves[run], run, share, sd_floor) for run in whole]
-    squares = float(np.sum(np.square(errors)))
-    inflation = math.sqrt((HINDSIGHT_PRIOR + squares) / (HINDSIGHT_PRIOR + len(errors)))
-    mean, sd = fitted.end(target.schedule, 0, np.ones(points.run.size, dtype=np.bool_))
-    return HorizonForecast(
-        log_mean=mean,
-        log_sd=max(sd * inflation, sd_floor),
-        law_sd=float(np.sqrt(np.mean(minimum.residuals**2))),
-        hindsight=math.sqrt(squares / len(errors)) if errors else math.nan,
-        hindsights=len(errors),
-        degrees=4.0 + len(errors),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Fitted:
-    """A law and the process of its residuals; run 0 is the one that is forecast."""
-
-    form: FunctionalForm
-    minimum: Minimum
-    process: ResidualProcess
-
-    def end(self, schedule: Schedule, run: int, known: NDArray[np.bool_]) -> tuple[float, float]:
-        """Mean and standard deviation of the log loss at the end of a run, from the known points."""
-        asked = [(schedule, np.array([float(schedule.steps)]))]
-        law = self.form.means(self.form.prepare(asked), self.minimum.x)
-        mean, sd = self.process.conditioned(known, run_points(asked, first_run=run))
-        return float(np.log(law[0]) + mean[0]), float(sd[0])
-
-    def hindsight(self, curve: Curve, run: int, share: float, sd_floor: float) -> float:
-        """Error over standard deviation had a whole run been forecast at this share of its horizon."""
-        points = self.process.points
-        early = np.exp(points.features[:, -1]) <= share * curve.schedule.steps + 0.5
-        mean, sd = self.end(curve.schedule, run, (points.run != 0) & ((points.run != run) | early))
-        return (math.log(curve.losses[-1]) - mean) / max(sd, sd_floor)
-
-
-def _fit(form: FunctionalForm, curves: Sequence[Curve]) -> Minimum:
-    seen = np.log(np.concatenate([curve.losses for curve in curves]))
-    prepared, belief = form.prepare([(curve.schedule, curve.steps) for curve in curves]), form.belief(curves)
-
-    def residuals(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        losses, jacobian = form.losses(prepared, x)
-        return seen - np.log(losses), -jacobian / losses[:, None]
-
-    return minimise(
-        residuals,
-        belief.mean,
-        prior=belief,
-        robustness=Robustness(delta=NOISE, noise=NOISE),
-        weights=np.ones(seen.size),
-        iterations=25,
-        tolerance=1e-4,
-    )
+    asked = [one for query in queries for one in query.asked]
+    known: Sequence[int | None] = [None] * len(asked) if runs is None else runs
+    numbers = [i - len(asked) if run is None else run for i, run in enumerate(known)]
+    run = np.repeat(np.array(numbers, dtype=np.intp), [steps.size for _, steps in asked])
+    return RunPoints(run=run, features=np.concatenate([query.features for query in queries]))

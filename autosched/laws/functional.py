@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from autosched.curves.curve import Curve
 from autosched.laws.drops import between, straight_knots, sum_by_row
-from autosched.laws.form import Asked
-from autosched.laws.grid import on_every_step
+from autosched.laws.law import Asked, LawFamily, ParametricLaw
+from autosched.laws.priors import FUNCTIONAL_CENTRE, FUNCTIONAL_SD, UNITS_PER_HORIZON
 from autosched.laws.robust import Prior
 from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
 
@@ -43,13 +43,12 @@ _FIELDS = (
     "speed",
     "saturation",
 )
+_TIED = {"noise_peak_power": "noise_power", "time_peak_power": "time_power"}
+_FREE = tuple(field for field in _FIELDS if field not in _TIED)
+_SPREAD: FloatArray = np.eye(len(_FREE))[[_FREE.index(_TIED.get(field, field)) for field in _FIELDS]]
+"""From the eight logs of the tied law to the ten."""
 _GAUSS = (0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3))
 _TINY = 1e-9
-
-
-#          floor scale exp. noise n_pow n_peak time t_peak speed saturation
-_CENTRE = (0.85, 0.25, 0.5, 0.04, 1.0, 1.0, 0.5, 0.5, 2.0, 0.6)
-_SPREAD = (0.3, 1.0, 0.4, 1.0, 0.4, 0.4, 0.4, 0.4, 1.0, 0.4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ class Units:
     def of(cls, schedules: Sequence[Schedule]) -> Units:
         """Geometric means over runs: of the peak LR, and of 1/25 of the horizon."""
         peaks = np.array([schedule.log_peak_lr for schedule in schedules])
-        horizons = np.log([schedule.steps / 25 for schedule in schedules])
+        horizons = np.log([schedule.steps / UNITS_PER_HORIZON for schedule in schedules])
         return cls(lr=float(np.exp(peaks.mean())), steps=float(np.exp(horizons.mean())))
 
 
@@ -150,7 +149,7 @@ def _one_path(schedule: Schedule, steps: FloatArray, intervals: int) -> Intrinsi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionalLaw:
+class FunctionalLaw(ParametricLaw):
     """The functional scaling law; every field > 0.
 
     Attributes:
@@ -164,6 +163,8 @@ class FunctionalLaw:
     """
 
     name: ClassVar[str] = "functional"
+    fields: ClassVar[tuple[str, ...]] = _FIELDS
+    knows_peak_lr: ClassVar[bool] = True
 
     floor: float
     scale: float
@@ -179,13 +180,10 @@ class FunctionalLaw:
     reference_steps: float = 1000.0
 
     def __post_init__(self) -> None:
-        for field in (*_FIELDS, "reference_lr", "reference_steps"):
-            if not (0 < getattr(self, field) < np.inf):
-                raise ValueError(f"{field} must be finite and > 0, but got {getattr(self, field)!r}.")
-
-    def predict(self, schedule: Schedule) -> FloatArray:
-        """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
-        return on_every_step(self, schedule)
+        ParametricLaw.__post_init__(self)
+        for unit in ("reference_lr", "reference_steps"):
+            if not (0 < getattr(self, unit) < np.inf):
+                raise ValueError(f"{unit} must be finite and > 0, but got {getattr(self, unit)!r}.")
 
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
@@ -196,16 +194,6 @@ class FunctionalLaw:
     def units(self) -> Units:
         """The reference LR and steps."""
         return Units(lr=self.reference_lr, steps=self.reference_steps)
-
-    def logs(self) -> FloatArray:
-        """Natural logs of the ten fitted fields, in their order."""
-        return np.log([getattr(self, field) for field in _FIELDS])
-
-    @classmethod
-    def from_logs(cls, logs: FloatArray, units: Units) -> FunctionalLaw:
-        """The law behind :meth:`logs`."""
-        fields = dict(zip(_FIELDS, np.exp(logs).tolist(), strict=True))
-        return cls(**fields, reference_lr=units.lr, reference_steps=units.steps)
 
 
 def functional_losses(path: IntrinsicPath, logs: FloatArray, units: Units) -> tuple[FloatArray, FloatArray]:
@@ -308,44 +296,58 @@ def _jumps(path: IntrinsicPath, power: float) -> tuple[FloatArray, FloatArray]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionalForm:
+class FunctionalFamily(LawFamily[IntrinsicPath]):
     """How the functional law is fitted.
 
     Attributes:
         units: see :meth:`Units.of`.
         intervals: pieces into which a schedule that changes all the time is cut.
+        tied: one LR power in time and one in noise, ``noise_peak_power = noise_power`` and ``time_peak_power =
+            time_power``, as in the paper: for runs whose LR is chosen stage by stage. There the peak is an accident of
+            one stage, and were it to change, so would the intrinsic time of all that lies before.
     """
+
+    law_type: ClassVar[type[ParametricLaw]] = FunctionalLaw
+    linear: ClassVar[tuple[int, ...]] = (0, 1, 3)
 
     units: Units
     intervals: int = 64
-    name: str = FunctionalLaw.name
-    fields: tuple[str, ...] = _FIELDS
-    linear: tuple[int, ...] = (0, 1, 3)
+    tied: bool = False
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the parameters; of the tied law those inside a run."""
+        return tuple(field for field in _FIELDS if not self.tied or field not in _TIED)
+
+    @property
+    def sees(self) -> str:
+        """Pieces."""
+        return f"{self.intervals} pieces"
 
     def prepare(self, asked: Asked) -> IntrinsicPath:
         """The schedules cut into pieces."""
         return intrinsic_path(asked, intervals=self.intervals)
 
     def losses(self, prepared: IntrinsicPath, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Losses (n,) and derivatives by the ten logs, (n, 10)."""
-        return functional_losses(prepared, x, self.units)
+        """Losses (n,) and derivatives by the ten logs (n, 10), or the eight of the tied law (n, 8)."""
+        losses, jacobian = functional_losses(prepared, self._ten(x), self.units)
+        return losses, jacobian @ _SPREAD if self.tied else jacobian
 
     def means(self, prepared: IntrinsicPath, x: FloatArray) -> FloatArray:
         """Losses (n,) alone."""
-        return functional_means(prepared, x, self.units)
+        return functional_means(prepared, self._ten(x), self.units)
 
-    def belief(self, curves: Sequence[Curve]) -> Prior:
+    def prior(self, curves: Sequence[Curve]) -> Prior:
         """Centred where byte models and 124M-parameter models agree; amounts of loss scale with the least loss seen."""
-        centre = np.log(_CENTRE)
+        centre = np.log(FUNCTIONAL_CENTRE)
         centre[[0, 1, 3]] += np.log(min(float(curve.losses.min()) for curve in curves))
-        return Prior(mean=centre, sd=np.array(_SPREAD))
-
-    def starts(self, belief: Prior) -> Sequence[FloatArray]:
-        """Three exponents."""
-        starts = np.repeat(belief.mean[None, :], 3, axis=0)
-        starts[:, 2] = np.log([0.3, 0.5, 0.8])
-        return list(starts)
+        kept = [_FIELDS.index(field) for field in self.fields]
+        return Prior(mean=centre[kept], sd=np.array(FUNCTIONAL_SD)[kept])
 
     def law(self, x: FloatArray) -> FunctionalLaw:
         """The law behind its logs."""
-        return FunctionalLaw.from_logs(x, self.units)
+        units = {"reference_lr": self.units.lr, "reference_steps": self.units.steps}
+        return FunctionalLaw.from_logs(self._ten(x), **units)
+
+    def _ten(self, x: FloatArray) -> FloatArray:
+        return _SPREAD @ x if self.tied else x

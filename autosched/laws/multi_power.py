@@ -11,25 +11,23 @@ shifts its L0; :meth:`MultiPowerLaw.predict_at` does not, so its published param
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.laws.drops import DropTable, concatenated, drop_table
-from autosched.laws.form import Asked
-from autosched.laws.grid import on_every_step
+from autosched.laws.drops import DropTable, drop_table, drop_tables
+from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
+from autosched.laws.priors import DROP_GAIN, LOOSE_SD, MULTI_POWER_SHAPE, MULTI_POWER_SHAPE_SD
 from autosched.laws.robust import Prior
-from autosched.laws.scales import Scales, spread_starts
 from autosched.schedules.schedule import FloatArray, Schedule
-
-_FIELDS = ("floor", "scale", "exponent", "drop", "speed", "saturation", "lr_power")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MultiPowerLaw:
+class MultiPowerLaw(ParametricLaw):
     """The Multi-Power Law; every field > 0.
 
     Attributes:
@@ -50,6 +48,7 @@ class MultiPowerLaw:
     """
 
     name: ClassVar[str] = "multi_power"
+    fields: ClassVar[tuple[str, ...]] = ("floor", "scale", "exponent", "drop", "speed", "saturation", "lr_power")
 
     floor: float
     scale: float
@@ -60,28 +59,10 @@ class MultiPowerLaw:
     lr_power: float
     warmup_drops: bool = False
 
-    def __post_init__(self) -> None:
-        for field in _FIELDS:
-            if not (0 < getattr(self, field) < np.inf):
-                raise ValueError(f"{field} must be finite and > 0, but got {getattr(self, field)!r}.")
-
-    def predict(self, schedule: Schedule) -> FloatArray:
-        """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
-        return on_every_step(self, schedule)
-
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
         table = drop_table(schedule, steps, warmup_drops=self.warmup_drops)
         return multi_power_means(table, self.logs())
-
-    def logs(self) -> FloatArray:
-        """Natural logs of the seven fields, in their order: what a fit moves."""
-        return np.log([getattr(self, field) for field in _FIELDS])
-
-    @classmethod
-    def from_logs(cls, logs: FloatArray) -> MultiPowerLaw:
-        """The law behind :meth:`logs`."""
-        return cls(**dict(zip(_FIELDS, np.exp(logs).tolist(), strict=True)))
 
 
 def multi_power_means(table: DropTable, logs: FloatArray) -> FloatArray:
@@ -117,7 +98,7 @@ def multi_power_losses(table: DropTable, logs: FloatArray) -> tuple[FloatArray, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MultiPowerForm:
+class MultiPowerFamily(LawFamily[DropTable]):
     """How the Multi-Power Law is fitted.
 
     ln speed, ln saturation and ln lr_power are hardly identified by a few curves; they are held near the published
@@ -127,14 +108,19 @@ class MultiPowerForm:
         tightness: standard deviation of those three logs.
     """
 
-    tightness: float = 0.3
-    name: str = MultiPowerLaw.name
-    fields: tuple[str, ...] = _FIELDS
-    linear: tuple[int, ...] = (0, 1, 3)
+    law_type: ClassVar[type[ParametricLaw]] = MultiPowerLaw
+    linear: ClassVar[tuple[int, ...]] = (0, 1, 3)
+
+    tightness: float = MULTI_POWER_SHAPE_SD
+
+    @property
+    def sees(self) -> str:
+        """Drops."""
+        return "drops"
 
     def prepare(self, asked: Asked) -> DropTable:
         """Areas and drops before the asked steps."""
-        return concatenated([drop_table(schedule, steps) for schedule, steps in asked])
+        return drop_tables(asked)
 
     def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the seven logs, (n, 7)."""
@@ -144,18 +130,49 @@ class MultiPowerForm:
         """Losses (n,) alone."""
         return multi_power_means(prepared, x)
 
-    def belief(self, curves: Sequence[Curve]) -> Prior:
-        """Weak beliefs scaled to the curves' least loss, peak LR and area."""
+    def prior(self, curves: Sequence[Curve]) -> Prior:
+        """Weak priors scaled to the curves' least loss, peak LR and area, and the three held ones."""
         scales = Scales.of(curves)
-        least, peak, area = scales.least, scales.peak_lr, scales.area
-        centre = np.log([0.9 * least, 0.1 * least * np.sqrt(area), 0.5, 0.03 * least / peak, 2.1, 0.59, 0.64])
-        loose = self.tightness
-        return Prior(mean=centre, sd=np.array([0.3, 2.0, 0.5, 2.0, loose, loose, loose]))
+        gain = DROP_GAIN * scales.least / scales.peak_lr
+        return scales.power_prior(scales.area, [gain, *MULTI_POWER_SHAPE], [LOOSE_SD, *3 * [self.tightness]])
 
-    def starts(self, belief: Prior) -> Sequence[FloatArray]:
-        """Three exponents."""
-        return spread_starts(belief, 2, (0.3, 0.5, 0.8))
 
-    def law(self, x: FloatArray) -> MultiPowerLaw:
-        """The law behind its logs."""
-        return MultiPowerLaw.from_logs(x)
+PUBLISHED: Mapping[str, MultiPowerLaw] = MappingProxyType(
+    {
+        "25M": MultiPowerLaw(
+            floor=3.04045,
+            scale=0.52469,
+            exponent=0.50787,
+            drop=363.788,
+            speed=2.06561,
+            saturation=0.58279,
+            lr_power=0.64142,
+            warmup_drops=True,
+        ),
+        "100M": MultiPowerLaw(
+            floor=2.65145,
+            scale=0.60115,
+            exponent=0.45296,
+            drop=437.946,
+            speed=2.13246,
+            saturation=0.59785,
+            lr_power=0.65524,
+            warmup_drops=True,
+        ),
+        "400M": MultiPowerLaw(
+            floor=2.37474,
+            scale=0.65421,
+            exponent=0.42879,
+            drop=523.425,
+            speed=2.02463,
+            saturation=0.59350,
+            lr_power=0.63472,
+            warmup_drops=True,
+        ),
+    }
+)
+"""Parameters as the authors published them (thu-yao-01-luo/MultiPowerLaw), by model size.
+
+GPT models, peak LR 3e-4, warmup 2,160 updates; losses in nats per token. The authors' code lets warmup take part in the
+sum of drops, so these have ``warmup_drops=True``; laws fitted here do not.
+"""

@@ -25,18 +25,14 @@ from scipy.optimize import minimize
 
 from autosched.errors import ScheduleError
 from autosched.laws.annealing import AnnealingLaw
-from autosched.laws.auto import AutoLaw
-from autosched.laws.convex_law import ConvexLaw
 from autosched.laws.end_loss import END_LOSSES, EndLoss, NodeGrid, weighted
-from autosched.laws.ends import EndForecast, predicted_ends
-from autosched.laws.functional import FunctionalLaw
-from autosched.laws.protocol import LossLaw
-from autosched.laws.single import SingleLaw
-from autosched.laws.stack import LEAST_WEIGHT
+from autosched.laws.forecast import Interval
+from autosched.laws.forecaster import Forecaster, forecast_ends
+from autosched.laws.law import LossLaw
+from autosched.laws.priors import LEAST_WEIGHT
+from autosched.laws.registry import LAWS
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
-
-AnyLaw = LossLaw | SingleLaw | AutoLaw
 
 LEVELS = (12, 24, 48, 96, 192)
 COARSE_LEVELS = (12, 24)
@@ -44,7 +40,7 @@ ITERATIONS = 80
 START_COOLDOWN = 0.2
 LEAST_RATIO = 1e-6  # of the peak: what "down to zero" means here, so that derivatives by the log of the LR stay finite
 PEAKS, ZOOM = 9, 4
-PEAK_LAWS = (FunctionalLaw.name, ConvexLaw.name)
+PEAK_LAWS = tuple(name for name, law in LAWS.items() if law.knows_peak_lr)
 """Laws in which the peak LR is a variable."""
 RESHAPE_FACTORS = ((0.5, 0.7, 1.0, 1.4, 2.0), (0.84, 1.0, 1.19), (0.92, 1.0, 1.09))
 FRACTIONS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
@@ -96,8 +92,8 @@ class Alternative:
     """A schedule the optimum is compared with; `worse_by` is its final loss minus the optimum's."""
 
     schedule: Schedule
-    predicted: EndForecast
-    worse_by: EndForecast
+    predicted: Interval
+    worse_by: Interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +109,7 @@ class Optimum:
     """
 
     schedule: Schedule
-    predicted: EndForecast
+    predicted: Interval
     alternatives: Mapping[str, Alternative]
     seconds: float
 
@@ -125,7 +121,7 @@ class NoOptimum:
     reason: str
 
 
-def optimal_schedule(law: AnyLaw, task: OptimumTask) -> Optimum | NoOptimum:
+def optimal_schedule(law: LossLaw, task: OptimumTask) -> Optimum | NoOptimum:
     """The schedule of free form that minimises the law's predicted final loss.
 
     Under the default law it minimises the mean of the stacked laws that have such an optimum. It is then compared with
@@ -141,12 +137,12 @@ def optimal_schedule(law: AnyLaw, task: OptimumTask) -> Optimum | NoOptimum:
 
     peak_lr = _best_peak(law, task, coarse).peak_lr
     free = _descend(end, task, peak_lr, LEVELS)
-    if isinstance(law, AutoLaw):
+    if isinstance(law, Forecaster) and law.process is not None:
         free = _reshaped(law, task, free)
     return _compared(law, {"free": free, **_alternatives(law, task)}, begun)
 
 
-def best_wsd(law: AnyLaw, task: OptimumTask) -> Optimum | NoOptimum:
+def best_wsd(law: LossLaw, task: OptimumTask) -> Optimum | NoOptimum:
     """The WSD schedule (cooldown fraction and shape, and peak LR within its bounds) of lowest predicted final loss."""
     begun = time.perf_counter()
     blind = _blind_to_peaks(law, task)
@@ -156,19 +152,14 @@ def best_wsd(law: AnyLaw, task: OptimumTask) -> Optimum | NoOptimum:
     return _compared(law, {"wsd": alternatives["wsd"], **alternatives}, begun, only="wsd")
 
 
-def _parts(law: AnyLaw) -> list[tuple[float, LossLaw]]:
+def _parts(law: LossLaw) -> list[tuple[float, LossLaw]]:
     """The laws of a stack with their weights, those of no weight left out; a law on its own."""
-    match law:
-        case AutoLaw():
-            parts = [(float(w), fit.law) for w, fit in zip(law.weights, law.fits, strict=True) if w > LEAST_WEIGHT]
-        case SingleLaw():
-            parts = [(1.0, law.fit.law)]
-        case _:
-            parts = [(1.0, law)]
-    return parts
+    if not isinstance(law, Forecaster):
+        return [(1.0, law)]
+    return [(float(w), fit.law) for w, fit in zip(law.weights, law.fits, strict=True) if w > LEAST_WEIGHT]
 
 
-def _blind_to_peaks(law: AnyLaw, task: OptimumTask) -> NoOptimum | None:
+def _blind_to_peaks(law: LossLaw, task: OptimumTask) -> NoOptimum | None:
     """A refusal when the peak LR is to be chosen by laws made for one peak LR."""
     low, high = task.peak_lr
     if low == high or any(part.name in PEAK_LAWS for _, part in _parts(law)):
@@ -177,7 +168,7 @@ def _blind_to_peaks(law: AnyLaw, task: OptimumTask) -> NoOptimum | None:
     return NoOptimum(reason=f"{law.name} is a law of one peak LR and cannot choose it: give it, or use auto or {laws}.")
 
 
-def _end_loss(law: AnyLaw) -> EndLoss | NoOptimum:
+def _end_loss(law: LossLaw) -> EndLoss | NoOptimum:
     """The law's loss from nodes; the mean over those of a stack that have one."""
     parts = _parts(law)
     usable = [(weight, part) for weight, part in parts if part.name in END_LOSSES]
@@ -234,7 +225,7 @@ def _minimised(end: EndLoss, grid: NodeGrid, peak_lr: float, start: FloatArray, 
     return spread(np.asarray(found.x, dtype=np.float64))
 
 
-def _reshaped(law: AutoLaw, task: OptimumTask, free: Schedule) -> Schedule:
+def _reshaped(law: Forecaster, task: OptimumTask, free: Schedule) -> Schedule:
     """The schedule with its fall made longer or shorter and deeper or shallower, as the whole law likes it best.
 
     The residual process and the laws without an end loss speak here; they look at a few averages of the LR only.
@@ -259,7 +250,7 @@ def _reshaped(law: AutoLaw, task: OptimumTask, free: Schedule) -> Schedule:
     return best
 
 
-def _alternatives(law: AnyLaw, task: OptimumTask) -> dict[str, Schedule]:
+def _alternatives(law: LossLaw, task: OptimumTask) -> dict[str, Schedule]:
     """The best cosine, linear and WSD schedules that end at the lowest LR allowed."""
 
     def made(family: str, peak_lr: float, **more: ParameterValue) -> Schedule:
@@ -285,7 +276,7 @@ def _around(best: float, grid: Sequence[float]) -> list[float]:
     return [float(point) for point in np.linspace(low, high, 2 * ZOOM + 1)[1:-1]]
 
 
-def _best_peak(law: AnyLaw, task: OptimumTask, made: Callable[[float], Schedule]) -> Schedule:
+def _best_peak(law: LossLaw, task: OptimumTask, made: Callable[[float], Schedule]) -> Schedule:
     """The best of a one-parameter family of schedules: log-spaced peak LRs, then twice closer around the best."""
     low, high = task.peak_lr
     if low == high:
@@ -300,29 +291,29 @@ def _best_peak(law: AnyLaw, task: OptimumTask, made: Callable[[float], Schedule]
     return best
 
 
-def _lowest(law: AnyLaw, schedules: Sequence[Schedule]) -> Schedule:
-    means = predicted_ends(law, schedules).log_mean
+def _lowest(law: LossLaw, schedules: Sequence[Schedule]) -> Schedule:
+    means = forecast_ends(law, schedules).log_mean
     return schedules[int(np.nanargmin(means))] if np.any(np.isfinite(means)) else schedules[0]
 
 
 def _compared(
-    law: AnyLaw, candidates: Mapping[str, Schedule], begun: float, *, only: str | None = None
+    law: LossLaw, candidates: Mapping[str, Schedule], begun: float, *, only: str | None = None
 ) -> Optimum | NoOptimum:
     """The best candidate (or the one that is asked for) beside the named families."""
     names = list(candidates)
-    ends = predicted_ends(law, list(candidates.values()))
+    ends = forecast_ends(law, list(candidates.values()))
     if not np.all(np.isfinite(ends.log_mean)):
         bad = names[int(np.flatnonzero(~np.isfinite(ends.log_mean))[0])]
         return NoOptimum(reason=f"the law predicts a loss that is not > 0 for {bad}: bounds lie outside what it knows.")
     best = int(np.argmin(ends.log_mean)) if only is None else names.index(only)
     alternatives = {
-        name: Alternative(schedule=candidates[name], predicted=ends.forecast(i), worse_by=ends.difference(i, best))
+        name: Alternative(schedule=candidates[name], predicted=ends.loss(i), worse_by=ends.difference(i, best))
         for i, name in enumerate(names)
         if name != "free" or i != best
     }
     return Optimum(
         schedule=candidates[names[best]],
-        predicted=ends.forecast(best),
+        predicted=ends.loss(best),
         alternatives=alternatives,
         seconds=time.perf_counter() - begun,
     )

@@ -29,14 +29,8 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_tri
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
+from autosched.laws.priors import KERNEL_SD, LASTING_EFOLDS, LEAST_RESIDUAL, NEAR_PEAK, RECENT_SHARE, KernelPrior
 from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
-
-RECENT_SHARE = 0.05
-#           shared near own scatter | the five lengths
-_PRIOR_SD = (1.0, 1.0, 1.0, 0.7, 0.7, 0.5, 0.5, 0.5, 0.2)
-NEAR_PEAK = 0.5
-LASTING = 5.0
-LEAST_SIZE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,29 +83,6 @@ def _sums_to(stops: NDArray[np.intp], values: FloatArray) -> FloatArray:
     return sums
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelBelief:
-    """Where a kernel starts.
-
-    Attributes:
-        shared, near, own: as multiples of the residuals' size, which a fit has made small.
-        lengths: per feature.
-    """
-
-    shared: float
-    near: float
-    own: float
-    lengths: tuple[float, float, float, float, float]
-
-
-WHOLE_RUNS = KernelBelief(shared=3.0, near=0.02, own=1.0, lengths=(1.0, 0.35, 0.35, 0.35, 2.5))
-"""For curves of little noise and many points: corrections are local, so that they fade where a law extrapolates."""
-TRANSIENT_RUNS = KernelBelief(shared=0.3, near=3.0, own=1.0, lengths=(1.0, 1.0, 1.0, 1.0, 4.0))
-"""For runs that are mostly transient: what a peak LR does to the law's error lasts, what a shape does to it fades."""
-RUNNING_TRIALS = KernelBelief(shared=3.5, near=2.5, own=1.2, lengths=(2.2, 1.0, 1.0, 1.0, 3.0))
-"""For the few noisy points of running trials, without learning: a trial borrows from all others."""
-
-
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ResidualKernel:
     """Amplitudes of the parts (relative loss) and the lengths of the shared one, all > 0.
@@ -127,15 +98,15 @@ class ResidualKernel:
     lengths: FloatArray
 
     @classmethod
-    def guess(cls, points: RunPoints, residuals: FloatArray, belief: KernelBelief) -> ResidualKernel:
+    def guess(cls, points: RunPoints, residuals: FloatArray, prior: KernelPrior) -> ResidualKernel:
         """From the residuals' size, and their scatter about the line through their neighbours in the same run."""
-        size = max(float(np.sqrt(np.mean(residuals**2))), LEAST_SIZE)
+        size = max(float(np.sqrt(np.mean(residuals**2))), LEAST_RESIDUAL)
         inner = (points.run[2:] == points.run[:-2]) if residuals.size > 2 else np.zeros(0, dtype=np.bool_)
         bends = (residuals[1:-1] - 0.5 * (residuals[2:] + residuals[:-2]))[inner]
         scatter = 1.21 * float(np.median(np.abs(bends))) if bends.size else 0.3 * size  # normal: sd / sqrt(1.5) x 1.48
-        scatter = min(max(scatter, 0.05 * size, LEAST_SIZE), size)
-        shared, near, own = belief.shared * size, belief.near * size, belief.own * size
-        return cls(shared=shared, near=near, own=own, scatter=scatter, lengths=np.array(belief.lengths))
+        scatter = min(max(scatter, 0.05 * size, LEAST_RESIDUAL), size)
+        shared, near, own = prior.shared * size, prior.near * size, prior.own * size
+        return cls(shared=shared, near=near, own=own, scatter=scatter, lengths=np.array(prior.lengths))
 
     @property
     def variance(self) -> float:
@@ -156,7 +127,7 @@ class ResidualKernel:
 def _parts(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """The shared, near and own covariance (n, m), and the squared scaled gaps (5, n, m)."""
     gaps = ((a.features.T[:, :, None] - b.features.T[:, None, :]) / kernel.lengths[:, None, None]) ** 2
-    time = np.abs(a.features[:, None, 4] - b.features[None, :, 4]) / LASTING
+    time = np.abs(a.features[:, None, 4] - b.features[None, :, 4]) / LASTING_EFOLDS
     lasting = np.exp(-time)
     near = np.exp(-0.5 * gaps[0] * (kernel.lengths[0] / NEAR_PEAK) ** 2) * lasting
     own = lasting * (a.run[:, None] == b.run[None, :])
@@ -168,7 +139,7 @@ def covariance(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> FloatArray
     shared = kernel.shared**2 * np.exp(
         -0.5 * cdist(a.features / kernel.lengths, b.features / kernel.lengths, "sqeuclidean")
     )
-    lasting = np.exp(-np.abs(a.features[:, None, 4] - b.features[None, :, 4]) / LASTING)
+    lasting = np.exp(-np.abs(a.features[:, None, 4] - b.features[None, :, 4]) / LASTING_EFOLDS)
     apart = (a.features[:, None, 0] - b.features[None, :, 0]) / NEAR_PEAK
     same = kernel.own**2 * (a.run[:, None] == b.run[None, :])
     whole: FloatArray = shared + lasting * (kernel.near**2 * np.exp(-0.5 * apart**2) + same)
@@ -176,14 +147,14 @@ def covariance(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> FloatArray
 
 
 def learned(
-    points: RunPoints, residuals: FloatArray, belief: KernelBelief, *, most: int = 240, iterations: int = 30
+    points: RunPoints, residuals: FloatArray, prior: KernelPrior, *, most: int = 240, iterations: int = 30
 ) -> ResidualKernel:
     """The kernel of highest marginal likelihood (with a prior around the guess), from at most `most` of the points."""
-    guess = ResidualKernel.guess(points, residuals, belief)
+    guess = ResidualKernel.guess(points, residuals, prior)
     if residuals.size > most:
         rows = np.unique(np.linspace(0, residuals.size - 1, most).round().astype(np.intp))
         points, residuals = points[rows], residuals[rows]
-    centre, spread = guess.logs(), np.array(_PRIOR_SD)
+    centre, spread = guess.logs(), np.array(KERNEL_SD)
 
     def cost(logs: FloatArray) -> tuple[float, FloatArray]:
         value, slope = evidence(ResidualKernel.from_logs(logs), points, residuals)
@@ -213,7 +184,7 @@ def evidence(kernel: ResidualKernel, points: RunPoints, residuals: FloatArray) -
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class ResidualProcess:
-    """The process given residuals; `conditioned` on any subset of them it forgets the rest.
+    """The process given residuals; its posterior may be that of any subset of them.
 
     Attributes:
         points, residuals: where and what the law left unexplained, shape (n,).
@@ -247,15 +218,15 @@ class ResidualProcess:
         """Mean of the residual at some points, given all, shape (m,)."""
         return covariance(self.kernel, at, self.points) @ self.solved
 
-    def conditioned(self, known: NDArray[np.bool_] | None, at: RunPoints) -> tuple[FloatArray, FloatArray]:
-        """Mean and standard deviation (scatter included) of the residual at some points, given the `known` ones.
+    def posterior(self, at: RunPoints, known: NDArray[np.bool_] | None = None) -> tuple[FloatArray, FloatArray]:
+        """Mean (m,) and covariance (m, m), scatter included, of the residual at m points together.
 
         Args:
             known: which residuals count, shape (n,); None for all.
-            at: m points; the result's shape is (m,) twice.
         """
         rows = np.arange(self.residuals.size) if known is None else np.flatnonzero(known)
         factor = self.factor if known is None else cholesky(self.matrix[np.ix_(rows, rows)], lower=True)
         cross = solve_triangular(factor, covariance(self.kernel, self.points[rows], at), lower=True)
         mean: FloatArray = cross.T @ solve_triangular(factor, self.residuals[rows], lower=True)
-        return mean, np.sqrt(np.maximum(self.kernel.variance - np.sum(cross**2, axis=0), 0.0))
+        prior = covariance(self.kernel, at, at) + self.kernel.scatter**2 * np.eye(at.run.size)
+        return mean, prior - cross.T @ cross

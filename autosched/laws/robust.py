@@ -22,7 +22,7 @@ Residuals = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prior:
-    """Independent normal beliefs about the parameters, each shape (p,); sd 0 fixes a parameter at its mean."""
+    """Independent normals on the parameters, each shape (p,); sd 0 fixes a parameter at its mean."""
 
     mean: FloatArray
     sd: FloatArray

@@ -9,11 +9,9 @@ import numpy as np
 
 from autosched.curves.curve import Curve
 from autosched.errors import CurveError
-from autosched.laws.auto import AutoLaw, Prediction
 from autosched.laws.fit import fitted_part
-from autosched.laws.optimum import AnyLaw
-from autosched.laws.single import SingleLaw
-from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.laws.forecaster import forecast_along
+from autosched.laws.law import LossLaw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +35,7 @@ class Score:
     coverage90: float
 
 
-def score(law: AnyLaw, curve: Curve, *, run: int | None = None) -> Score:
+def score(law: LossLaw, curve: Curve, *, run: int | None = None) -> Score:
     """Score a law on a curve.
 
     Args:
@@ -49,7 +47,7 @@ def score(law: AnyLaw, curve: Curve, *, run: int | None = None) -> Score:
     seen = fitted_part(curve, 0.0)
     if seen.steps.size == 0:
         raise CurveError(f"{curve.name}: no point after the warmup.")
-    predicted = forecast(law, seen.schedule, seen.steps, run=run)
+    predicted = forecast_along(law, seen.schedule, seen.steps, run=run)
     errors = predicted.mean - seen.losses
     relative = np.abs(errors) / seen.losses
     low, high = predicted.interval(0.9)
@@ -70,11 +68,3 @@ def mean_score(scores: Sequence[Score]) -> Score:
     table = {name: np.array([getattr(item, name) for item in scores]) for name in asdict(scores[0])}
     known = {name: values[~np.isnan(values)] for name, values in table.items()}
     return Score(**{name: float(values.mean()) if values.size else float("nan") for name, values in known.items()})
-
-
-def forecast(law: AnyLaw, schedule: Schedule, steps: FloatArray, *, run: int | None = None) -> Prediction:
-    """Mean and relative standard deviation after each of `steps` updates; sd 0 for a law that was not fitted."""
-    if isinstance(law, AutoLaw | SingleLaw):
-        return law.forecast(schedule, steps, run=run)
-    steps = np.asarray(steps, dtype=np.float64)
-    return Prediction(steps=steps, mean=law.predict_at(schedule, steps), sd=np.zeros(steps.shape))

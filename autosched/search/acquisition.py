@@ -17,19 +17,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from autosched.laws.ends import Ends
+from autosched.laws.forecast import Forecast
 from autosched.schedules.schedule import FloatArray
 
 _JITTER = 1e-10
 
 
-def sound(ends: Ends) -> NDArray[np.bool_]:
-    """For which candidates the law has a mean and a variance, shape (n,); a law of very few losses may overflow."""
-    return np.isfinite(ends.log_mean) & np.isfinite(np.diag(ends.covariance))
-
-
 def joint_draws(
-    ends: Ends, survival: FloatArray, weights: FloatArray, *, count: int, random: np.random.Generator
+    ends: Forecast, survival: FloatArray, weights: FloatArray, *, count: int, random: np.random.Generator
 ) -> FloatArray:
     """Draws of the log final losses, shape (count, n); infinite where a candidate does not compete.
 
@@ -40,7 +35,7 @@ def joint_draws(
         survival: probability of each not to diverge, shape (n,).
         weights: how likely the peak LR of each is, 1 for the likeliest, shape (n,).
     """
-    known = sound(ends)
+    known = ends.sound
     mean = np.where(known, ends.log_mean, np.inf)
     usable = known[:, None] & known[None, :] & np.isfinite(ends.covariance)
     draws = mean + _correlated(np.where(usable, ends.covariance, 0.0), random.standard_normal((count, mean.size)))

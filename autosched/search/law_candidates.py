@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from autosched.laws.ends import AskedEnds
+from autosched.laws.forecast import Query
 from autosched.laws.residual import history
 from autosched.ledger.state import THAWABLE, StudyState, TrialState
 from autosched.randomness import generator
@@ -65,7 +65,7 @@ class Candidates:
         self._space, self._near = space, near
         specs = space.candidates or _drawn(space, size)
         self.pool = self._distinct(specs, known=set())
-        self.asked = AskedEnds.of([candidate.schedule for candidate in self.pool])
+        self.asked = Query.ends([candidate.schedule for candidate in self.pool])
         self._trials: dict[int, Candidate] = {}
         self._spreads: dict[int, FloatArray] = {}  # of trials
         self._latest: tuple[Any, list[Candidate]] | None = None

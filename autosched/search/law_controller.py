@@ -27,16 +27,17 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from autosched.laws.auto import AutoLaw
-from autosched.laws.ends import AskedEnds, Ends, joint_ends
-from autosched.ledger.records import Decision, Forecast
+from autosched.laws.forecast import Forecast, Query
+from autosched.ledger.records import Decision
+from autosched.ledger.records import Forecast as Recorded
 from autosched.ledger.state import StudyState
 from autosched.randomness import generator
 from autosched.schedules.schedule import FloatArray
-from autosched.search.acquisition import chances, gains, joint_draws, sound
+from autosched.search.acquisition import chances, gains, joint_draws
 from autosched.search.divergence import boundary
 from autosched.search.law_candidates import Candidate, Candidates
 from autosched.search.law_options import LawOptions
+from autosched.search.law_rule import recorded
 from autosched.search.law_start import Start
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.peak_posterior import with_interior_best
@@ -46,7 +47,6 @@ from autosched.search.surrogate import Fitted, Surrogate
 from autosched.space.records import Component, Space
 
 MOST_STOPPED = 24
-INTERVAL = 0.9
 HOPELESS = 0.05
 ORIGINS = 6
 MOST_SEEN = 200
@@ -100,7 +100,7 @@ class LawController(Unstaged):
         self._candidates: Candidates | None = None
         self._start = Start(space, self._options, self._surrogate, self._pool)
         self._fallback: OptunaController | None = None
-        self._known_ends: tuple[Any, Ends] | None = None
+        self._known_ends: tuple[Any, Forecast] | None = None
         self._weighed: tuple[int, int | None, _Scores | None] | None = None
 
     def ask(self, state: StudyState) -> Proposal | Thaw | None:
@@ -123,18 +123,14 @@ class LawController(Unstaged):
             return Proposal(family=chosen.spec.family, params=chosen.spec.params)
         return Thaw(trial=chosen.trial, reason=f"its chance of being the best is {scores.chance[number]:.0%} again")
 
-    def forecast(self, state: StudyState, trial: int) -> Forecast | None:
+    def forecast(self, state: StudyState, trial: int) -> Recorded | None:
         """What the law says of a running trial's final loss; None while there is no law."""
         fitted = self._surrogate.at(state)
         if not isinstance(fitted, Fitted) or trial in self._start.short_trials(state):
             return None
         schedule = self._surrogate.schedule(state.trials[trial])
-        end = fitted.law.forecast(schedule, np.array([float(schedule.steps)]), run=fitted.runs.get(trial))
-        low, high = end.interval(INTERVAL)
-        if not (np.isfinite(high[0]) and low[0] > 0):
-            return None
-        step = state.trials[trial].step
-        return Forecast(mean=float(end.mean[0]), low=float(low[0]), high=float(high[0]), law=AutoLaw.name, step=step)
+        end = fitted.law.forecast(Query.ends([schedule]), [fitted.runs.get(trial)])
+        return recorded(end, law=fitted.law.name, step=state.trials[trial].step)
 
     def has_seen(self, state: StudyState, trial: int) -> bool:
         """Whether losses of this trial are among those the law is fitted to; its first ones are not."""
@@ -226,8 +222,8 @@ class LawController(Unstaged):
         rows = np.flatnonzero((free & new) | runs)
         candidates = [every[row] for row in rows]
         ends = self._ends(state, fitted, [*known, *fresh])
-        ends = Ends(log_mean=ends.log_mean[rows], covariance=ends.covariance[np.ix_(rows, rows)])
-        if candidates and not np.any(sound(ends)):
+        ends = ends[rows]
+        if candidates and not np.any(ends.sound):
             return None
         chance, gain = self._worth(state, fitted, candidates, ends, pending=(runs & ~free)[rows])
         needs = np.array([max(candidate.needs(state), self._space.eval_every) for candidate in candidates])
@@ -240,7 +236,7 @@ class LawController(Unstaged):
         state: StudyState,
         fitted: Fitted,
         candidates: list[Candidate],
-        ends: Ends,
+        ends: Forecast,
         pending: NDArray[np.bool_],
     ) -> tuple[FloatArray, FloatArray | None]:
         """Of each candidate the chance to be the best, and the expected improvement where that is what counts.
@@ -259,18 +255,18 @@ class LawController(Unstaged):
         gain = gains(draws, least, pending)
         return chance, gain if gain.max(initial=0.0) > 0 else None
 
-    def _ends(self, state: StudyState, fitted: Fitted, fresh: list[Candidate]) -> Ends:
+    def _ends(self, state: StudyState, fitted: Fitted, fresh: list[Candidate]) -> Forecast:
         """Joint final losses of the fresh candidates and then of the pool; the same until something new is seen."""
         asked_for = (self._surrogate.place(state), tuple((c.trial, c.schedule.fingerprint) for c in fresh))
         if self._known_ends is None or self._known_ends[0] != asked_for:
             self._known_ends = asked_for, self._joint_ends(state, fitted, fresh)
         return self._known_ends[1]
 
-    def _joint_ends(self, state: StudyState, fitted: Fitted, fresh: list[Candidate]) -> Ends:
-        asked = [AskedEnds.of([candidate.schedule for candidate in fresh]), self._pool().asked]
+    def _joint_ends(self, state: StudyState, fitted: Fitted, fresh: list[Candidate]) -> Forecast:
+        asked = [Query.ends([candidate.schedule for candidate in fresh]), self._pool().asked]
         runs = [None if c.trial is None else fitted.runs.get(c.trial) for c in fresh]
         runs += [None] * len(self._pool().pool)
-        ends = joint_ends(fitted.law, asked if fresh else asked[1:], runs, observation_noise=False)
+        ends = fitted.law.forecast(asked if fresh else asked[1:], runs, observation_noise=False)
         place = self._start.peak_posterior(state)
         if place is None:
             return ends

@@ -17,7 +17,7 @@ from scipy.special import ndtr, ndtri
 from autosched.ledger.records import KEEP, Decision, Forecast
 from autosched.ledger.state import StudyState
 from autosched.randomness import uniform
-from autosched.search.law_controller import INTERVAL, LawController
+from autosched.search.law_controller import LawController
 from autosched.search.law_pruner import LawPrunerOptions
 from autosched.search.protocols import Pruner
 from autosched.space.records import Space
@@ -62,7 +62,7 @@ class LawJudge:
 
 def chance_below(forecast: Forecast, loss: float) -> float:
     """Probability that a loss forecast as log-normal with this 90% interval ends below `loss`."""
-    sd = (math.log(forecast.high) - math.log(forecast.low)) / (2 * float(ndtri(0.5 + INTERVAL / 2)))
+    sd = (math.log(forecast.high) - math.log(forecast.low)) / (2 * float(ndtri(0.95)))
     gap = math.log(loss) - math.log(forecast.mean)
     return float(ndtr(gap / sd)) if sd > 0 else float(gap > 0)
 

@@ -16,17 +16,16 @@ import numpy as np
 
 from autosched.curves.curve import Curve
 from autosched.errors import SpaceError, UsageError
-from autosched.laws.forecast import HorizonForecast
-from autosched.ledger.records import Decision, Forecast
+from autosched.laws.forecaster_fit import FAST
+from autosched.ledger.records import Decision
 from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import uniform
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
-from autosched.search.law_rule import LawRule, OtherRun, interval_of
+from autosched.search.law_rule import LawRule, OtherRun, recorded
 from autosched.search.protocols import Thaw
 from autosched.space.records import Space
 
-LAW = "functional"
 _RECENT_TRIALS = 512
 _MOST_RECONSIDERED = 8
 _FAIR = 3.0  # times the threshold
@@ -94,7 +93,8 @@ class LawPruner:
         )
         if verdict.forecast is None:
             return Decision(action="keep", reason=verdict.reason)
-        forecast = self._record(verdict.forecast, judged)
+        interval = self._options.interval
+        forecast = recorded(verdict.forecast, law=FAST.name, step=judged.step, probability=interval)
         if verdict.stop and uniform(self._seed, trial, "audit") < self._options.audit_share:
             reason = f"{verdict.reason}, but the trial is kept as an audit"
             return Decision(action="keep", reason=reason, forecast=forecast, audit=True)
@@ -122,10 +122,6 @@ class LawPruner:
             fair = verdict.chance is not None and verdict.chance > _FAIR * self._options.rule.threshold
             self._looks[look] = verdict.reason if fair else None
         return self._looks[look]
-
-    def _record(self, found: HorizonForecast, judged: TrialState) -> Forecast:
-        low, high = interval_of(found, self._options.interval)
-        return Forecast(mean=found.mean, low=low, high=high, law=LAW, step=judged.step)
 
     def _others(self, state: StudyState, judged: TrialState) -> Iterator[OtherRun]:
         """The trials to learn from; confirming runs have other seeds, and of a lost model there is nothing to learn."""

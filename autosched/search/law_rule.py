@@ -2,7 +2,7 @@
 
 At-equal-step rules throw away the schedules that decay late, which are the best ones. This one forecasts what a run's
 loss will be at the end of its schedule, given its own future LRs and the curves of other runs
-(:mod:`autosched.laws.forecast`), as a Student t in log loss::
+(:func:`autosched.laws.forecaster_fit.forecast_run`), as a Student t in log loss::
 
     chance = P( ln end < ln best ) = T_degrees( (ln best - mean) / sd )
 
@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from scipy.special import stdtr, stdtrit
-
 from autosched.curves.curve import Curve
 from autosched.errors import UsageError
-from autosched.laws.forecast import HorizonForecast, forecast_horizon, thinned
+from autosched.laws.fit import FitFailure, thinned
+from autosched.laws.forecast import Forecast
+from autosched.laws.forecaster_fit import forecast_run
+from autosched.laws.priors import LEAST_SD, WORST_FORECAST_MISFIT
+from autosched.ledger.records import Forecast as Recorded
 from autosched.schedules.schedule import LEAST_PEAK_LR
 
 
@@ -57,7 +59,7 @@ class Verdict:
 
     stop: bool
     reason: str
-    forecast: HorizonForecast | None = None
+    forecast: Forecast | None = None
     chance: float | None = None
 
 
@@ -86,8 +88,8 @@ class LawRule:
     min_fraction: float = 0.25
     min_complete: int = 3
     min_points: int = 4
-    sd_floor: float = 0.003
-    worst_fit: float = 0.15
+    sd_floor: float = LEAST_SD
+    worst_fit: float = WORST_FORECAST_MISFIT
     max_curves: int = 20
     points_per_curve: int = 10
 
@@ -111,14 +113,13 @@ class LawRule:
         found = "no complete trial to compare with" if best is None else self.forecast(run, others)
         if isinstance(found, str) or best is None:
             return Verdict(stop=False, reason=str(found))
-        sd = math.hypot(found.log_sd, best_sd)
-        chance = float(stdtr(found.degrees, (math.log(best) - found.log_mean) / sd))
-        low, high = interval_of(found, self.interval)
+        chance = float(found.chance_below(best, loss_sd=best_sd)[0])
+        (low,), (high,) = found.interval(self.interval)
         stop = chance < self.threshold
         reason = f"forecast {low:.4f} to {high:.4f} {'cannot' if stop else 'may'} beat {best:.4f} (chance {chance:.1%})"
         return Verdict(stop=stop, reason=reason, forecast=found, chance=chance)
 
-    def forecast(self, run: Curve, others: Iterable[OtherRun]) -> HorizonForecast | str:
+    def forecast(self, run: Curve, others: Iterable[OtherRun]) -> Forecast | str:
         """Loss at the end of a run's schedule, or why there is no forecast that counts."""
         curve = thinned(run, most=self.points_per_curve)
         done, start = float(run.steps[-1]) if run.steps.size else 0.0, self.min_fraction * run.schedule.steps
@@ -130,10 +131,10 @@ class LawRule:
         complete = sum(other.steps[-1] == other.schedule.steps for other in teachers)
         if complete < self.min_complete:
             return f"only {complete} of {self.min_complete} complete trials to learn from"
-        found = forecast_horizon(curve, teachers, sd_floor=self.sd_floor)
-        if not (math.isfinite(found.log_mean) and found.law_sd <= self.worst_fit):
-            return f"the law misses the curves by {found.law_sd:.1%}, more than {self.worst_fit:.0%}"
-        return found
+        found = forecast_run(curve, teachers, least_sd=self.sd_floor, worst_misfit=self.worst_fit)
+        if isinstance(found, FitFailure):
+            return found.reason
+        return found if found.sound[0] else "the law has no finite forecast"
 
     def _teachers(self, run: Curve, others: Iterable[OtherRun]) -> list[Curve]:
         """Thinned curves of the other runs that tell most: complete ones first, then the nearest in peak LR."""
@@ -148,10 +149,18 @@ class LawRule:
         return [curve for curve in curves if curve.steps.size]
 
 
-def interval_of(forecast: HorizonForecast, probability: float) -> tuple[float, float]:
-    """Ends of a forecast's central interval, nats."""
-    half = forecast.log_sd * float(stdtrit(forecast.degrees, 0.5 + probability / 2))
-    return math.exp(forecast.log_mean - half), math.exp(forecast.log_mean + half)
+def recorded(forecast: Forecast, *, law: str, step: int, probability: float = 0.9) -> Recorded | None:
+    """A forecast of one loss as the ledger keeps it; None where it has no finite interval.
+
+    Args:
+        law: the law that made it.
+        step: updates of the trial that it knew.
+        probability: of the central interval.
+    """
+    (low,), (high,) = forecast.interval(probability)
+    if not (math.isfinite(high) and low > 0):
+        return None
+    return Recorded(mean=float(forecast.mean[0]), low=float(low), high=float(high), law=law, step=step)
 
 
 def _log(lr: float) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 
 from autosched.curves.curve import Curve
 from autosched.errors import SpaceError, UsageError
-from autosched.laws.forecast import thinned
+from autosched.laws.fit import thinned
 from autosched.schedules.schedule import Schedule
 from autosched.space.records import Space
 from autosched.space.warm_start import OldRun, WarmStart

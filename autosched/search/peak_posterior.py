@@ -22,7 +22,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
-from autosched.laws.ends import Ends
+from autosched.laws.forecast import Forecast
 from autosched.schedules.schedule import FloatArray
 
 BEND, BEND_SD = 0.012, 0.008
@@ -48,7 +48,7 @@ class PeakPosterior:
         return cls((low + high) / 2, SHARE_OF_RANGE * (high - low))
 
 
-def with_interior_best(ends: Ends, features: FloatArray, place: PeakPosterior) -> Ends:
+def with_interior_best(ends: Forecast, features: FloatArray, place: PeakPosterior) -> Forecast:
     """The ends, given also that the best peak LR lies inside.
 
     Args:
@@ -57,8 +57,7 @@ def with_interior_best(ends: Ends, features: FloatArray, place: PeakPosterior) -
     Returns:
         The posterior; ends that are not finite stay as they are, and so do all when there is but one peak LR.
     """
-    sound = np.isfinite(ends.log_mean) & np.isfinite(np.diag(ends.covariance))
-    rows = np.flatnonzero(sound)
+    rows = np.flatnonzero(ends.sound)
     if rows.size < 2 or place.sd <= 0:
         return ends
     mean, covariance = prior(features[rows], place)
@@ -73,7 +72,7 @@ def with_interior_best(ends: Ends, features: FloatArray, place: PeakPosterior) -
     log_mean[rows] = level + mean + gain @ (ends.log_mean[rows] - level - mean)
     posterior = gain @ noise
     found[np.ix_(rows, rows)] = (posterior + posterior.T) / 2
-    return Ends(log_mean=log_mean, covariance=found)
+    return Forecast(log_mean=log_mean, covariance=found)
 
 
 def prior(features: FloatArray, place: PeakPosterior) -> tuple[FloatArray, FloatArray]:

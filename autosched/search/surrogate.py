@@ -16,9 +16,10 @@ from functools import lru_cache
 import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.laws.auto import AutoLaw, AutoOptions, fit_auto
-from autosched.laws.fit import FitFailure
-from autosched.laws.forecast import thinned
+from autosched.laws.fit import FitFailure, thinned
+from autosched.laws.forecaster import Forecaster
+from autosched.laws.forecaster_fit import FULL, fit_forecaster
+from autosched.laws.priors import WORST_FORECAST_MISFIT
 from autosched.ledger.state import StudyState, TrialState
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
@@ -28,8 +29,6 @@ from autosched.space.records import Space
 GROWTH = 1.3
 MOST_CURVES = 24
 POINTS_PER_CURVE = 24
-WORST_FIT = 0.15
-"""Misfit (log loss) above which the law says nothing of the study: what it misses widens its forecasts up to there."""
 _MOST_SEGMENTS = 10**9
 
 
@@ -42,7 +41,7 @@ class Fitted:
             it shares them with.
     """
 
-    law: AutoLaw
+    law: Forecaster
     runs: dict[int, int]
 
 
@@ -71,7 +70,7 @@ class Surrogate:
         self._segments: list[int] = []  # the places in the log where a trial advanced
         self._diverged = 0
         self._cursor = 0
-        self._cold: tuple[int, AutoLaw | FitFailure] | None = None
+        self._cold: tuple[int, Forecaster | FitFailure] | None = None
         self._now: tuple[tuple[int, int], Fitted | FitFailure] | None = None
 
     def at(self, state: StudyState) -> Fitted | FitFailure:
@@ -114,8 +113,8 @@ class Surrogate:
             self._cold = milestone, _fitted(curves, None)
         cold = self._cold[1]
         curves, runs = self.curves(state, len(state.log))
-        law = _fitted(curves, cold if isinstance(cold, AutoLaw) else None)
-        return Fitted(law=law, runs=runs) if isinstance(law, AutoLaw) else law
+        law = _fitted(curves, cold if isinstance(cold, Forecaster) else None)
+        return Fitted(law=law, runs=runs) if isinstance(law, Forecaster) else law
 
     def curves(self, state: StudyState, length: int) -> tuple[list[Curve], dict[int, int]]:
         """The curves of the first `length` log entries, no update in two of them; and which trial has which.
@@ -168,14 +167,13 @@ class Surrogate:
         return sorted((reaches[n] for n in kept), key=lambda reach: (-reach.step, reach.trial.number))
 
 
-def _fitted(curves: list[Curve], warm: AutoLaw | None) -> AutoLaw | FitFailure:
-    options = AutoOptions()
-    options = replace(options, fit=replace(options.fit, worst_sd=WORST_FIT))
-    return (
-        fit_auto(curves, options, warm=warm)
-        if curves
-        else FitFailure(reason="nothing is evaluated after the start-up yet.")
-    )
+_PRESET = replace(FULL, fit=replace(FULL.fit, worst_sd=WORST_FORECAST_MISFIT))
+
+
+def _fitted(curves: list[Curve], warm: Forecaster | None) -> Forecaster | FitFailure:
+    if not curves:
+        return FitFailure(reason="nothing is evaluated after the start-up yet.")
+    return fit_forecaster(curves, _PRESET, warm=warm)
 
 
 def _end(reach: _Reach) -> tuple[float, int]:

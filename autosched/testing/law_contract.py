@@ -1,18 +1,18 @@
 """The suites every kind of loss law passes: what users of a law rely on, and that its fast form is the literal one.
 
-Subclass them in a test file and give them a form, bound to the units of short runs with a peak LR near 0.01, and for
-the second one the paper's formula, written as plainly as possible::
+Subclass them in a test file and give them a law family, bound to the units of short runs with a peak LR near 0.01, and
+for the second one the paper's formula, written as plainly as possible::
 
     class TestMyLaw(LawContract, LiteralContract):
         @pytest.fixture
-        def form(self):
-            return MyForm()
+        def family(self):
+            return MyFamily()
 
         @pytest.fixture
         def literal(self):
             return lambda law, lrs, t: law.floor + law.scale * sum(lrs[i] for i in range(t)) ** -law.exponent
 
-A law without a form of its own, such as a stack of several, passes :class:`PredictionContract`.
+A law without a family of its own, such as a stack of several, passes :class:`PredictionContract`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ import pytest
 
 from autosched.curves.curve import Curve
 from autosched.laws.fit import FitOptions, LawFit, fit_law
-from autosched.laws.form import LawForm
-from autosched.laws.protocol import LossLaw
+from autosched.laws.law import LawFamily, LossLaw
 from autosched.laws.robust import Robustness
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -42,16 +41,16 @@ def wsd(*, peak_lr: float = 0.01, cooldown: float = 0.4, final: float = 0.1, ste
     return build("wsd", params, steps=steps)
 
 
-def curves_of(form: LawForm[Any], x: FloatArray, schedules: list[Schedule]) -> list[Curve]:
+def curves_of(family: LawFamily[Any], x: FloatArray, schedules: list[Schedule]) -> list[Curve]:
     """Curves that obey the law exactly, a point every 20 updates."""
     steps = np.arange(40, STEPS + 1, 20, dtype=np.float64)
-    return [Curve(schedule=s, steps=steps, losses=form.law(x).predict_at(s, steps)) for s in schedules]
+    return [Curve(schedule=s, steps=steps, losses=family.law(x).predict_at(s, steps)) for s in schedules]
 
 
-def believed(form: LawForm[Any]) -> FloatArray:
-    """Sound log-parameters: the form's own belief about a curve from 4 to 3 nats."""
+def prior_mean(family: LawFamily[Any]) -> FloatArray:
+    """Sound log-parameters: the family's own prior for a curve from 4 to 3 nats."""
     steps = np.array([40.0, 600.0])
-    return form.belief([Curve(schedule=wsd(), steps=steps, losses=np.array([4.0, 3.0]))]).mean
+    return family.prior([Curve(schedule=wsd(), steps=steps, losses=np.array([4.0, 3.0]))]).mean
 
 
 class PredictionContract:
@@ -111,53 +110,53 @@ class PredictionContract:
 
 
 class LawContract(PredictionContract):
-    """What fitting, forecasting and optimising rely on; needs a `form`, from which the law comes."""
+    """What fitting, forecasting and optimising rely on; needs a `family`, from which the law comes."""
 
     @pytest.fixture
-    def x(self, form: LawForm[Any]) -> FloatArray:
-        return believed(form)
+    def x(self, family: LawFamily[Any]) -> FloatArray:
+        return prior_mean(family)
 
     @pytest.fixture
-    def law(self, form: LawForm[Any], x: FloatArray) -> LossLaw:
-        return form.law(x)
+    def law(self, family: LawFamily[Any], x: FloatArray) -> LossLaw:
+        return family.law(x)
 
-    def test_the_derivatives_are_those_of_the_losses(self, form: LawForm[Any], x: FloatArray) -> None:
+    def test_the_derivatives_are_those_of_the_losses(self, family: LawFamily[Any], x: FloatArray) -> None:
         steps = np.arange(40.0, 601.0, 40.0)
-        prepared = form.prepare([(wsd(), steps), (wsd(peak_lr=0.03, cooldown=1.0), steps)])
-        analytic = form.losses(prepared, x)[1]
+        prepared = family.prepare([(wsd(), steps), (wsd(peak_lr=0.03, cooldown=1.0), steps)])
+        analytic = family.losses(prepared, x)[1]
         for column, nudge in enumerate(np.eye(x.size) * 1e-5):
-            high, low = form.losses(prepared, x + nudge)[0], form.losses(prepared, x - nudge)[0]
+            high, low = family.losses(prepared, x + nudge)[0], family.losses(prepared, x - nudge)[0]
             np.testing.assert_allclose(analytic[:, column], (high - low) / 2e-5, rtol=1e-5, atol=1e-7)
 
-    def test_the_means_are_the_losses_without_their_derivatives(self, form: LawForm[Any], x: FloatArray) -> None:
+    def test_the_means_are_the_losses_without_their_derivatives(self, family: LawFamily[Any], x: FloatArray) -> None:
         steps = np.arange(1.0, 601.0, 7.0)
-        prepared = form.prepare([(wsd(), steps), (wsd(peak_lr=0.03, cooldown=1.0), steps)])
-        np.testing.assert_allclose(form.means(prepared, x), form.losses(prepared, x)[0], rtol=1e-12)
+        prepared = family.prepare([(wsd(), steps), (wsd(peak_lr=0.03, cooldown=1.0), steps)])
+        np.testing.assert_allclose(family.means(prepared, x), family.losses(prepared, x)[0], rtol=1e-12)
 
-    def test_a_fit_predicts_curves_that_obey_the_law(self, form: LawForm[Any], x: FloatArray) -> None:
+    def test_a_fit_predicts_curves_that_obey_the_law(self, family: LawFamily[Any], x: FloatArray) -> None:
         truth = x + 0.1 * np.cos(np.arange(x.size))
-        seen = curves_of(form, truth, [wsd(cooldown=0.2), wsd(cooldown=0.8), wsd(final=0.5), wsd(peak_lr=0.02)])
-        unseen = curves_of(form, truth, [wsd(cooldown=0.5, final=0.3)])[0]
+        seen = curves_of(family, truth, [wsd(cooldown=0.2), wsd(cooldown=0.8), wsd(final=0.5), wsd(peak_lr=0.02)])
+        unseen = curves_of(family, truth, [wsd(cooldown=0.5, final=0.3)])[0]
         options = FitOptions(robustness=Robustness(delta=1.0, noise=1e-5))
-        fit = fit_law(form, seen, options)
+        fit = fit_law(family, seen, options)
         assert isinstance(fit, LawFit)
         np.testing.assert_allclose(fit.law.predict_at(unseen.schedule, unseen.steps), unseen.losses, rtol=2e-4)
 
-    def test_the_fields_name_the_parameters(self, form: LawForm[Any], x: FloatArray) -> None:
-        law = form.law(x)
-        assert [getattr(law, field) for field in form.fields] == pytest.approx(np.exp(x).tolist())
+    def test_the_fields_name_the_parameters(self, family: LawFamily[Any], x: FloatArray) -> None:
+        law = family.law(x)
+        assert [getattr(law, field) for field in family.fields] == pytest.approx(np.exp(x).tolist())
 
-    def test_a_parameter_that_is_not_positive_is_refused_by_name(self, form: LawForm[Any], x: FloatArray) -> None:
-        law: Any = form.law(x)
-        for field in form.fields:
+    def test_a_parameter_that_is_not_positive_is_refused_by_name(self, family: LawFamily[Any], x: FloatArray) -> None:
+        law: Any = family.law(x)
+        for field in family.fields:
             for value in (0.0, -1.0, float("nan"), float("inf")):
                 with pytest.raises(ValueError, match=rf"{field} must be finite and > 0, but got {value}"):
                     replace(law, **{field: value})
 
-    def test_the_parameters_survive_json(self, form: LawForm[Any], x: FloatArray) -> None:
-        law = form.law(x)
-        written = json.dumps({field: getattr(law, field) for field in form.fields})
-        again = form.law(np.log(list(json.loads(written).values())))
+    def test_the_parameters_survive_json(self, family: LawFamily[Any], x: FloatArray) -> None:
+        law = family.law(x)
+        written = json.dumps({field: getattr(law, field) for field in family.fields})
+        again = family.law(np.log(list(json.loads(written).values())))
         np.testing.assert_allclose(again.predict(wsd()), law.predict(wsd()), rtol=1e-12)
 
 
@@ -177,9 +176,9 @@ class LiteralContract:
         "kind", ["constant", "wsd", "to_zero", "cosine", "two_stage", "cyclic", "zigzag", "stairs"]
     )
     def test_the_fast_evaluation_is_the_formula(
-        self, form: LawForm[Any], literal: Literal, error: float, kind: str
+        self, family: LawFamily[Any], literal: Literal, error: float, kind: str
     ) -> None:
-        law, schedule = form.law(believed(form)), schedule_of(kind)
+        law, schedule = family.law(prior_mean(family)), schedule_of(kind)
         steps = np.array([30.0, 31.0, 32.0, 100.0, 301.0, 302.0, 310.0, 450.0, 599.0, 600.0])
         slow = [literal(law, schedule.lrs, int(step)) for step in steps]
         np.testing.assert_allclose(law.predict_at(schedule, steps), slow, rtol=error)

@@ -26,9 +26,9 @@ import numpy as np
 from autosched.curves.curve import Curve
 from autosched.curves.recorded_runs import RecordedRun, read_runs
 from autosched.errors import CheckpointError, UsageError
-from autosched.laws.auto import AutoOptions
 from autosched.laws.fit import FitFailure, fit_law
-from autosched.laws.functional import FunctionalForm, FunctionalLaw, Units
+from autosched.laws.forecaster_fit import FULL
+from autosched.laws.functional import FunctionalFamily, FunctionalLaw, Units
 from autosched.randomness import generator
 from autosched.schedules import build
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -210,7 +210,7 @@ def simulated_world(folder: Path, group: str, horizon: int, *, seed: int = 0) ->
     recorded = read_runs(folder, group)
     curves = [run.curve for run in recorded if run.curve.steps[-1] >= 0.9 * run.horizon]
     units = Units.of([curve.schedule for curve in curves])
-    fit = fit_law(FunctionalForm(units=units), curves, AutoOptions().fit)
+    fit = fit_law(FunctionalFamily(units=units), curves, FULL.fit)
     if isinstance(fit, FitFailure):
         raise UsageError(f"no law can be fitted to group {group}: {fit.reason}")
     peaks = [run.schedule.peak_lr for run in recorded]

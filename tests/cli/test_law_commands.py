@@ -14,8 +14,7 @@ from command_line import refuse, run
 
 from autosched.laws.continual import ContinualLaw
 from autosched.laws.files import SavedLaw, read_law
-from autosched.laws.multi_power import MultiPowerForm
-from autosched.laws.published import PUBLISHED
+from autosched.laws.multi_power import PUBLISHED, MultiPowerFamily
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
 
@@ -336,4 +335,4 @@ def test_a_fault_in_a_curve_is_told_with_its_line(here: Path, capsys: Capture) -
 
 def test_the_fields_of_a_saved_law_are_named(here: Path) -> None:
     stored = json.loads(Path("multi_power.json").read_text())["law"]
-    assert set(MultiPowerForm().fields) < set(stored)
+    assert set(MultiPowerFamily().fields) < set(stored)

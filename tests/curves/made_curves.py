@@ -17,7 +17,7 @@ import numpy as np
 from autosched.curves.curve import Curve
 from autosched.curves.runs_table import RUNS_FILE, row_schedule
 from autosched.laws.functional import FunctionalLaw
-from autosched.laws.published import PUBLISHED
+from autosched.laws.multi_power import PUBLISHED
 from autosched.randomness import generator
 
 NOISE = 0.0005  # relative, of one logged loss, about as in the recorded runs

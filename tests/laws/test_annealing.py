@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_curves import made_curve
 
-from autosched.laws.annealing import AnnealingForm, AnnealingLaw
+from autosched.laws.annealing import AnnealingFamily, AnnealingLaw
 from autosched.laws.drops import warmup_steps
 from autosched.laws.fit import LawFit, fit_law
 from autosched.schedules.schedule import Schedule
@@ -27,8 +27,8 @@ def recursion(law: AnnealingLaw, lrs: np.ndarray) -> np.ndarray:
 
 class TestAnnealingContract(LawContract):
     @pytest.fixture
-    def form(self):
-        return AnnealingForm()
+    def family(self):
+        return AnnealingFamily()
 
 
 @pytest.mark.parametrize("name", ["wsd_20000_24000", "cosine_24000", "wsdcon_3"])
@@ -49,7 +49,7 @@ def test_a_single_drop_brings_its_closed_form():
 
 @pytest.mark.parametrize(("group", "error"), [("gpt25m", 0.00141), ("gpt100m", 0.00153)])
 def test_three_curves_predict_six_others_as_well_as_with_the_papers_memory(curve, group, error):
-    fit = fit_law(AnnealingForm(), [curve(f"{group}/{n}") for n in ("cosine_24000", "constant_24000", "wsdcon_9")])
+    fit = fit_law(AnnealingFamily(), [curve(f"{group}/{n}") for n in ("cosine_24000", "constant_24000", "wsdcon_9")])
     assert isinstance(fit, LawFit)
     names = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
     curves = [curve(f"{group}/{name}") for name in names]

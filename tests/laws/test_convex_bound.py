@@ -11,12 +11,10 @@ from scipy.stats import spearmanr
 from autosched.curves.curve import Curve
 from autosched.errors import ScheduleError
 from autosched.laws.convex_bound import (
-    average_iterate_bound,
     convex_bound,
-    convex_bound_gradient,
     optimal_base_lr,
 )
-from autosched.laws.convex_law import ConvexForm, ConvexLaw, bound_terms
+from autosched.laws.convex_law import ConvexFamily, ConvexLaw, bound_terms
 from autosched.laws.fit import FitOptions, LawFit, fit_law
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
@@ -118,26 +116,12 @@ def test_small_tails_of_long_decays_keep_their_digits():
 
 
 def test_the_free_minimiser_is_a_linear_decay():
-    def objective(logs):
-        lrs = np.exp(logs)
-        return convex_bound(lrs).total, convex_bound_gradient(lrs) * lrs
-
-    found = minimize(objective, np.full(100, np.log(0.05)), jac=True, method="L-BFGS-B")
+    options = {"maxfun": 100_000, "maxiter": 1_000, "ftol": 1e-12}
+    found = minimize(
+        lambda logs: convex_bound(np.exp(logs)).total, np.full(100, np.log(0.05)), method="L-BFGS-B", options=options
+    )
     assert found.fun <= 0.2002
     assert np.corrcoef(np.exp(found.x), 1 - np.arange(100) / 100)[0, 1] > 0.999
-
-
-def test_the_gradient_is_that_of_the_bound():
-    lrs, norms = np.random.default_rng(1).uniform(0.1, 1.0, 12), np.linspace(1, 2, 12)
-    gradient = convex_bound_gradient(lrs, grad_norms=norms, distance=2.0)
-    for update, nudge in enumerate(np.eye(12) * 1e-6):
-        high, low = (convex_bound(lrs + sign * nudge, grad_norms=norms, distance=2.0).total for sign in (1, -1))
-        assert gradient[update] == pytest.approx((high - low) / 2e-6, rel=1e-6, abs=1e-8)
-
-
-def test_the_last_iterate_is_bounded_worse_than_the_average():
-    bound = convex_bound(np.full(100, 0.1))
-    assert average_iterate_bound(np.full(100, 0.1)) == bound.start + bound.average < bound.total
 
 
 def test_updates_with_an_lr_of_zero_change_nothing():
@@ -155,11 +139,6 @@ def test_lrs_without_a_bound_are_refused(lrs):
 def test_gradient_norms_that_fit_no_schedule_are_refused(norms):
     with pytest.raises(ScheduleError, match="grad_norms must be one number >= 0 or 3 of them"):
         convex_bound([0.1, 0.1, 0.1], grad_norms=norms)
-
-
-def test_no_gradient_is_given_at_an_lr_of_zero():
-    with pytest.raises(ScheduleError, match="lrs must be > 0 for a gradient"):
-        convex_bound_gradient([0.1, 0.0])
 
 
 @pytest.mark.parametrize("name", ["gpt25m/wsdcon_3", "gpt25m/cosine_24000", "llama124m/wsd_lr0.002_T25000_cd0.2_sqrt"])
@@ -199,7 +178,7 @@ def test_two_noisy_curves_give_back_the_parameters():
         steps = np.arange(40.0, 601.0, 10.0)
         losses = LAW.predict_at(schedule, steps) * np.exp(0.002 * rng.standard_normal(steps.size))
         curves.append(Curve(schedule=schedule, steps=steps, losses=losses))
-    fit = fit_law(ConvexForm(), curves)
+    fit = fit_law(ConvexFamily(), curves)
     assert isinstance(fit, LawFit)
     assert fit.params == pytest.approx({"floor": 3.0, "approach": 2.0, "noise": 100.0}, rel=0.02)
 
@@ -208,7 +187,7 @@ def test_two_noisy_curves_give_back_the_parameters():
 def test_three_published_curves_predict_six_others_within_a_percent_and_roughly_in_order():
     """Two parameters miss the shape of real curves: no law to predict with alone."""
     fitted = [published_curve(f"gpt25m/{name}") for name in ("cosine_24000", "constant_24000", "wsdcon_9")]
-    fit = fit_law(ConvexForm(), fitted, FitOptions(first_share=0.1))
+    fit = fit_law(ConvexFamily(), fitted, FitOptions(first_share=0.1))
     assert isinstance(fit, LawFit)
     names = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
     curves = [published_curve(f"gpt25m/{name}") for name in names]

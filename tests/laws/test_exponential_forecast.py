@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import curve_fit
 
 from autosched.errors import UsageError
-from autosched.laws.exponential import ExponentialForm, ExponentialLaw
+from autosched.laws.baselines import ExponentialFamily, ExponentialLaw
 from autosched.laws.exponential_forecast import ProbeForecast, forecast_probe, smoothed
 from autosched.laws.fit import FitFailure, LawFit, fit_law
 from autosched.randomness import generator
@@ -201,7 +201,7 @@ def test_misuse_is_refused(steps, horizon, text):
 
 
 def test_the_law_of_the_same_form_is_fitted_to_whole_curves():
-    form = ExponentialForm()
+    form = ExponentialFamily()
     truth = ExponentialLaw(floor=2.9, drop=1.5, memory=120.0)
     fit = fit_law(form, curves_of(form, np.log([truth.floor, truth.drop, truth.memory]), [wsd(), wsd(cooldown=1.0)]))
     assert isinstance(fit, LawFit)

@@ -6,8 +6,8 @@ from made_curves import made_curve
 
 from autosched.curves.curve import Curve
 from autosched.laws.fit import FitFailure, FitOptions, LawFit, fit_law
-from autosched.laws.functional import FunctionalForm, Units
-from autosched.laws.multi_power import MultiPowerForm
+from autosched.laws.functional import FunctionalFamily, Units
+from autosched.laws.multi_power import MultiPowerFamily
 from autosched.laws.robust import Prior, Robustness, huber, minimise
 from autosched.testing.law_contract import wsd
 
@@ -25,8 +25,8 @@ def unseen_error(fit: LawFit, curve, group: str) -> float:
 @pytest.mark.parametrize("kind", ["multi_power", "functional"])
 def test_three_curves_predict_six_others_within_0_15_percent(curve, group, kind):
     curves = [curve(f"{group}/{name}") for name in FITTED]
-    functional = FunctionalForm(units=Units.of([curve.schedule for curve in curves]))
-    fit = fit_law(MultiPowerForm() if kind == "multi_power" else functional, curves)
+    functional = FunctionalFamily(units=Units.of([curve.schedule for curve in curves]))
+    fit = fit_law(MultiPowerFamily() if kind == "multi_power" else functional, curves)
     assert isinstance(fit, LawFit)
     assert unseen_error(fit, curve, group) < 0.0015
     assert fit.residual_sd < 0.0015
@@ -35,9 +35,9 @@ def test_three_curves_predict_six_others_within_0_15_percent(curve, group, kind)
 
 def test_a_warm_start_lands_where_the_cold_one_did():
     curves = [made_curve(f"gpt25m/{name}") for name in FITTED]
-    cold = fit_law(MultiPowerForm(), curves)
+    cold = fit_law(MultiPowerFamily(), curves)
     assert isinstance(cold, LawFit)
-    warm = fit_law(MultiPowerForm(), curves, start=cold.logs)
+    warm = fit_law(MultiPowerFamily(), curves, start=cold.logs)
     assert isinstance(warm, LawFit)
     np.testing.assert_allclose(warm.law.predict(wsd()), cold.law.predict(wsd()), rtol=1e-4)
     assert warm.objective <= cold.objective * (1 + 1e-6)
@@ -45,16 +45,16 @@ def test_a_warm_start_lands_where_the_cold_one_did():
 
 def test_too_few_points_are_a_failure_with_advice():
     curve = made_curve("gpt25m/cosine_24000").until(2_700)
-    failure = fit_law(MultiPowerForm(), [curve])
+    failure = fit_law(MultiPowerFamily(), [curve])
     assert failure == FitFailure(reason="5 points after warmup are too few to fit: log more often, or add curves.")
 
 
 def test_curves_that_no_law_describes_are_a_failure():
     steps = np.arange(40.0, 601.0, 20.0)
     curve = Curve(schedule=wsd(), steps=steps, losses=3 + np.sin(steps))
-    failure = fit_law(MultiPowerForm(), [curve])
+    failure = fit_law(MultiPowerFamily(), [curve])
     assert isinstance(failure, FitFailure)
-    assert "multi_power misses the curves by" in failure.reason
+    assert "the multi_power law misses the curves by" in failure.reason
 
 
 def test_single_outliers_hardly_move_a_fit():
@@ -62,7 +62,7 @@ def test_single_outliers_hardly_move_a_fit():
     spoilt = curves[0].losses.copy()
     spoilt[::20] += 0.5
     curves[0] = Curve(schedule=curves[0].schedule, steps=curves[0].steps, losses=spoilt)
-    fit = fit_law(MultiPowerForm(), curves, FitOptions())
+    fit = fit_law(MultiPowerFamily(), curves, FitOptions())
     assert isinstance(fit, LawFit)
     assert unseen_error(fit, made_curve, "gpt25m") < 0.002
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_curves import made_curve
 
-from autosched.laws.functional import FunctionalForm, FunctionalLaw, Units
+from autosched.laws.functional import FunctionalFamily, FunctionalLaw, Units
 from autosched.schedules.schedule import Schedule
 from autosched.testing.law_contract import LawContract, wsd
 
@@ -36,8 +36,8 @@ def literal(law: FunctionalLaw, lrs: np.ndarray, steps: np.ndarray) -> np.ndarra
 
 class TestFunctionalContract(LawContract):
     @pytest.fixture
-    def form(self):
-        return FunctionalForm(units=Units(lr=0.01, steps=24.0))
+    def family(self):
+        return FunctionalFamily(units=Units(lr=0.01, steps=24.0))
 
 
 @pytest.mark.parametrize("name", ["gpt25m/wsdcon_3", "gpt25m/cosine_24000", "llama124m/wsd_lr0.002_T25000_cd0.2_sqrt"])

@@ -8,45 +8,46 @@ from literal_laws import LITERAL
 
 from autosched.curves.curve import Curve
 from autosched.errors import UsageError
-from autosched.laws.auto import AutoLaw, fit_auto
-from autosched.laws.continual import ContinualForm
-from autosched.laws.power import PowerForm, PowerLaw
-from autosched.laws.registry import FORMS, LAWS, form_for, form_names
-from autosched.testing.law_contract import LawContract, LiteralContract, PredictionContract, believed, curves_of, wsd
+from autosched.laws.baselines import PowerFamily, PowerLaw
+from autosched.laws.continual import ContinualFamily
+from autosched.laws.forecaster import Forecaster
+from autosched.laws.forecaster_fit import fit_forecaster
+from autosched.laws.registry import FAMILIES, LAWS, family_for, family_names
+from autosched.testing.law_contract import LawContract, LiteralContract, PredictionContract, curves_of, prior_mean, wsd
 
 WHOLE = Curve(schedule=wsd(), steps=np.array([600.0]), losses=np.array([3.0]))
 BOUND = {
-    "forgetting": ContinualForm(effect="forgetting", pretraining_steps=270, memory=40.0),
-    "adaptation": ContinualForm(effect="adaptation", pretraining_steps=270, memory=40.0),
+    "forgetting": ContinualFamily(effect="forgetting", pretraining_steps=270, memory=40.0),
+    "adaptation": ContinualFamily(effect="adaptation", pretraining_steps=270, memory=40.0),
 }
 
 
-@pytest.fixture(params=[*FORMS, "forgetting", "adaptation"])
-def form(request):
-    return BOUND[request.param] if request.param in BOUND else form_for(request.param, [WHOLE])
+@pytest.fixture(params=[*FAMILIES, "forgetting", "adaptation"])
+def family(request):
+    return BOUND[request.param] if request.param in BOUND else family_for(request.param, [WHOLE])
 
 
 class TestEveryLaw(LawContract, LiteralContract):
     @pytest.fixture
-    def literal(self, form):
-        return LITERAL[form.name]
+    def literal(self, family):
+        return LITERAL[family.name]
 
     @pytest.fixture
-    def error(self, form):
+    def error(self, family):
         """The functional law counts time continuously: half an update, which shows in a run of 600."""
-        return 1e-3 if form.name == "functional" else 1e-4
+        return 1e-3 if family.name == "functional" else 1e-4
 
 
 @pytest.fixture(scope="module")
 def stacked_law():
     """Of noisy curves, so that every law has a weight and the residual process has something to say."""
     rng, curves = np.random.default_rng(0), []
-    form = form_for("functional", [WHOLE])
-    for curve in curves_of(form, believed(form), [wsd(cooldown=0.2), wsd(cooldown=0.8), wsd(final=0.5)]):
+    family = family_for("functional", [WHOLE])
+    for curve in curves_of(family, prior_mean(family), [wsd(cooldown=0.2), wsd(cooldown=0.8), wsd(final=0.5)]):
         losses = curve.losses * np.exp(0.003 * rng.standard_normal(curve.losses.size))
         curves.append(Curve(schedule=curve.schedule, steps=curve.steps, losses=losses))
-    fitted = fit_auto(curves)
-    assert isinstance(fitted, AutoLaw)
+    fitted = fit_forecaster(curves)
+    assert isinstance(fitted, Forecaster)
     return fitted
 
 
@@ -57,16 +58,16 @@ class TestStackedLaws(PredictionContract):
 
 
 def test_forms_are_named_as_their_laws():
-    assert set(LAWS) == {*FORMS, "continual"}
-    for name in form_names():
-        form = form_for(name, [WHOLE])
-        assert form.name == name
+    assert set(LAWS) == {*FAMILIES, "continual"}
+    for name in family_names():
+        family = family_for(name, [WHOLE])
+        assert family.name == name
         assert LAWS[name].name == name
 
 
 def test_an_unknown_law_is_refused_with_the_names_there_are():
     with pytest.raises(UsageError, match=r"law must be one of functional, .*power, but got 'cubic'\."):
-        form_for("cubic", [])
+        family_for("cubic", [])
 
 
 def looks_ahead(schedule, steps):
@@ -103,9 +104,9 @@ class BrokenLaw(PowerLaw):
         return super().predict_at(schedule, steps) + self.added(schedule, steps)
 
 
-class SteepForm(PowerForm):
+class SteepForm(PowerFamily):
     def losses(self, prepared, x):
-        losses, jacobian = PowerForm.losses(self, prepared, x)
+        losses, jacobian = PowerFamily.losses(self, prepared, x)
         return losses, 1.01 * jacobian
 
 
@@ -131,11 +132,11 @@ def test_a_law_that_breaks_a_promise_is_noticed(promise, fault):
 
 def test_wrong_derivatives_are_noticed():
     with pytest.raises(AssertionError):
-        CONTRACT.test_the_derivatives_are_those_of_the_losses(SteepForm(), believed(SteepForm()))
+        CONTRACT.test_the_derivatives_are_those_of_the_losses(SteepForm(), prior_mean(SteepForm()))
 
 
 def test_a_fast_form_that_is_not_the_formula_is_noticed():
     with pytest.raises(AssertionError):
         LiteralContract().test_the_fast_evaluation_is_the_formula(
-            PowerForm(), lambda law, lrs, t: 1.001 * LITERAL["power"](law, lrs, t), 1e-4, "wsd"
+            PowerFamily(), lambda law, lrs, t: 1.001 * LITERAL["power"](law, lrs, t), 1e-4, "wsd"
         )

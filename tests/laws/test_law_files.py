@@ -9,14 +9,13 @@ import pytest
 
 from autosched.curves.curve import Curve
 from autosched.errors import LawFileError
-from autosched.laws.auto import AutoLaw, fit_auto
 from autosched.laws.continual import ContinualLaw
-from autosched.laws.files import CurvePrint, SavedLaw, read_law
+from autosched.laws.files import RECORDS, CurvePrint, SavedLaw, from_plain, read_law, to_plain
 from autosched.laws.fit import LawFit
+from autosched.laws.forecaster import Forecaster
+from autosched.laws.forecaster_fit import fit_forecaster
 from autosched.laws.multi_power import MultiPowerLaw
-from autosched.laws.plain import RECORDS, from_plain, to_plain
-from autosched.laws.registry import LAWS, form_for, form_names
-from autosched.laws.single import SingleLaw
+from autosched.laws.registry import LAWS, family_for, family_names
 from autosched.schedules.schedule import Schedule
 from autosched.testing.law_contract import wsd
 
@@ -52,9 +51,9 @@ def curves() -> list[Curve]:
 
 
 @pytest.fixture(scope="module")
-def auto(curves) -> AutoLaw:
-    law = fit_auto(curves)
-    assert isinstance(law, AutoLaw)
+def auto(curves) -> Forecaster:
+    law = fit_forecaster(curves)
+    assert isinstance(law, Forecaster)
     return law
 
 
@@ -68,7 +67,7 @@ def test_the_default_law_reads_back_to_the_same_bits(auto, saved):
     again = SavedLaw.from_json(text)
     assert again.to_json() == text
     assert again.curves == saved.curves
-    assert isinstance(again.law, AutoLaw)
+    assert isinstance(again.law, Forecaster)
     for first, second in ((auto.weights, again.law.weights), (auto.loo, again.law.loo)):
         np.testing.assert_array_equal(first, second)
     for name in ("residuals", "matrix", "factor"):
@@ -76,34 +75,43 @@ def test_the_default_law_reads_back_to_the_same_bits(auto, saved):
     np.testing.assert_array_equal(auto.process.points.run, again.law.process.points.run)
     assert again.law.process.points.run.dtype == auto.process.points.run.dtype
     unseen = wsd(cooldown=0.5, peak_lr=0.015)
-    expected, found = auto.forecast(unseen, STEPS), again.law.forecast(unseen, STEPS)
+    expected, found = auto.along(unseen, STEPS), again.law.along(unseen, STEPS)
     np.testing.assert_array_equal(expected.mean, found.mean)
     np.testing.assert_array_equal(expected.sd, found.sd)
 
 
-@pytest.mark.parametrize("name", form_names())
+@pytest.mark.parametrize("name", family_names())
 def test_every_kind_of_law_reads_back_to_the_same_bits(name, curves):
-    form = form_for(name, curves)
-    logs = form.belief(curves).mean
+    family = family_for(name, curves)
+    logs = family.prior(curves).mean
     fit = LawFit(
-        law=form.law(logs),
+        law=family.law(logs),
         logs=logs,
         covariance=np.diag(np.linspace(0.01, 0.1, logs.size)),
-        fields=form.fields,
+        fields=family.fields,
         residual_sd=0.1 / 3,
         objective=1e-300,
         iterations=7,
         points=116,
     )
-    law = SingleLaw(form=form, fit=fit, loo=float("nan"), names=("a",))
+    law = Forecaster(
+        name=name,
+        families=(family,),
+        fits=(fit,),
+        weights=np.ones(1),
+        loo=np.array([np.nan]),
+        process=None,
+        inflation=1.0,
+        names=("a",),
+    )
     again = SavedLaw.from_json(SavedLaw.of(law, curves).to_json()).law
-    assert isinstance(again, SingleLaw)
-    assert again.form == form
-    assert again.fit.law == fit.law
-    assert (again.fit.fields, again.fit.objective, again.names) == (fit.fields, fit.objective, law.names)
-    assert np.isnan(again.loo)
+    assert isinstance(again, Forecaster)
+    assert (again.name, again.families, again.process) == (name, (family,), None)
+    assert again.fits[0].law == fit.law
+    assert (again.fits[0].fields, again.fits[0].objective, again.names) == (fit.fields, fit.objective, law.names)
+    assert np.isnan(again.loo[0])
     np.testing.assert_array_equal(again.predict(wsd()), law.predict(wsd()))
-    np.testing.assert_array_equal(again.forecast(wsd(), STEPS).sd, law.forecast(wsd(), STEPS).sd)
+    np.testing.assert_array_equal(again.along(wsd(), STEPS).sd, law.along(wsd(), STEPS).sd)
 
 
 @pytest.mark.parametrize("law", [MULTI_POWER, CONTINUAL], ids=["multi_power", "continual"])
@@ -111,6 +119,33 @@ def test_published_parameters_are_a_law_file_too(law):
     again = SavedLaw.from_json(SavedLaw.of(law, []).to_json())
     assert again.law == law
     assert again.curves == ()
+
+
+OLD = Path(__file__).parent / "old_laws"
+
+
+def test_the_default_law_of_the_last_version_is_read_and_forecasts_what_it_did():
+    """Both files and the figures are what the version before presets wrote and forecast."""
+    law = read_law(OLD / "auto.json").law
+    assert isinstance(law, Forecaster)
+    assert (law.name, law.names) == ("auto", ("a", "bb", "ccc", "dddd"))
+    unseen, steps = wsd(cooldown=0.5, peak_lr=0.015), np.array([100.0, 300.0, 600.0])
+    found = law.along(unseen, steps)
+    np.testing.assert_allclose(found.mean, [3.427291942637394, 3.2307866909830736, 3.072206760884344], rtol=1e-12)
+    np.testing.assert_allclose(found.sd, [0.007724112588118791, 0.0036868761223270946, 0.004340148898609153], rtol=1e-9)
+    known = law.along(wsd(cooldown=0.9), steps, run=1)
+    np.testing.assert_allclose(known.mean, [3.5397341492742638, 3.2911211862921603, 3.193129430722163], rtol=1e-12)
+    np.testing.assert_allclose(known.sd, [0.006447527320344751, 0.0025262364042967053, 0.004041827476674149], rtol=1e-9)
+
+
+def test_a_law_alone_of_the_last_version_is_read_and_forecasts_what_it_did():
+    saved = read_law(OLD / "functional.json")
+    assert isinstance(saved.law, Forecaster)
+    assert (saved.law.name, saved.law.process) == ("functional", None)
+    found = saved.law.along(wsd(cooldown=0.5, peak_lr=0.015), np.array([100.0, 300.0, 600.0]))
+    np.testing.assert_allclose(found.mean, [3.4276171625676075, 3.2336348596369087, 3.0788963907941542], rtol=1e-12)
+    np.testing.assert_allclose(found.sd, [0.020559182926313313, 0.02014871498451328, 0.020221573276103074], rtol=1e-9)
+    assert json.loads(saved.to_json())["law"]["record"] == "Forecaster"
 
 
 def test_every_law_of_the_registry_can_be_stored():

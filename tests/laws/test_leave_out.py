@@ -5,14 +5,16 @@ import pytest
 
 from autosched.curves.curve import Curve
 from autosched.laws.fit import FitOptions, LawFit, fit_law
-from autosched.laws.functional import FunctionalForm, FunctionalLaw, Units
+from autosched.laws.functional import FunctionalFamily, FunctionalLaw, Units
 from autosched.laws.leave_out import LeftOut, leave_out
 from autosched.laws.robust import Robustness
 from autosched.schedules.registry import build
 
 OPTIONS = FitOptions(robustness=Robustness(delta=1e-2, noise=1e-2), first_share=0.1, late_power=1.0)
 UNITS = Units(lr=1e-3, steps=40.0)
-LAW = FunctionalLaw.from_logs(np.log([2.4, 0.7, 0.5, 0.12, 1.0, 1.0, 0.5, 0.5, 2.0, 0.6]), UNITS)
+LAW = FunctionalLaw.from_logs(
+    np.log([2.4, 0.7, 0.5, 0.12, 1.0, 1.0, 0.5, 0.5, 2.0, 0.6]), reference_lr=UNITS.lr, reference_steps=UNITS.steps
+)
 SCATTER = 2e-3
 
 
@@ -25,7 +27,7 @@ def curve(peak: float, seen: int, *, seed: int = 0) -> Curve:
 
 
 def left_out(curves: list[Curve]) -> LeftOut:
-    form = FunctionalForm(units=UNITS)
+    form = FunctionalFamily(units=UNITS)
     whole = fit_law(form, curves, OPTIONS)
     assert isinstance(whole, LawFit)
     return leave_out([(form, whole)], curves, OPTIONS, most_folds=6)

@@ -5,8 +5,7 @@ import pytest
 from made_curves import made_curve
 
 from autosched.laws.drops import DEFAULT_INTERVALS, drop_table, warmup_steps
-from autosched.laws.multi_power import MultiPowerForm, MultiPowerLaw, multi_power_losses
-from autosched.laws.published import PUBLISHED
+from autosched.laws.multi_power import PUBLISHED, MultiPowerFamily, MultiPowerLaw, multi_power_losses
 from autosched.schedules.schedule import Schedule
 from autosched.testing.law_contract import LawContract
 from autosched.testing.published_curves import published_curve
@@ -33,8 +32,8 @@ def double_loop(law: MultiPowerLaw, lrs: np.ndarray, steps: np.ndarray) -> np.nd
 
 class TestMultiPowerContract(LawContract):
     @pytest.fixture
-    def form(self):
-        return MultiPowerForm()
+    def family(self):
+        return MultiPowerFamily()
 
 
 @pytest.mark.recorded
@@ -53,7 +52,7 @@ def test_published_parameters_reach_their_published_accuracy(group, error):
 def test_the_compressed_sum_is_the_double_loop_within_5e_5_nats(name, warmup_drops):
     curve = made_curve(f"gpt25m/{name}")
     published = PUBLISHED["25M"]
-    law = MultiPowerLaw(**{f: getattr(published, f) for f in MultiPowerForm().fields}, warmup_drops=warmup_drops)
+    law = MultiPowerLaw(**{f: getattr(published, f) for f in MultiPowerFamily().fields}, warmup_drops=warmup_drops)
     steps = curve.steps[[0, 60, -1]]
     np.testing.assert_allclose(
         law.predict_at(curve.schedule, steps), double_loop(law, curve.schedule.lrs, steps), atol=5e-5

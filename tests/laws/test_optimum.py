@@ -6,14 +6,12 @@ from made_curves import made_curve
 
 from autosched.errors import ScheduleError
 from autosched.laws.annealing import AnnealingLaw
-from autosched.laws.auto import AutoLaw, fit_auto
 from autosched.laws.end_loss import NodeGrid, functional_end, multi_power_end, weighted
-from autosched.laws.ends import predicted_ends
+from autosched.laws.forecaster import Forecaster, forecast_ends
+from autosched.laws.forecaster_fit import alone, fit_forecaster
 from autosched.laws.functional import FunctionalLaw
-from autosched.laws.multi_power import MultiPowerForm, MultiPowerLaw
+from autosched.laws.multi_power import PUBLISHED, MultiPowerFamily, MultiPowerLaw
 from autosched.laws.optimum import NoOptimum, Optimum, OptimumTask, best_wsd, optimal_schedule
-from autosched.laws.published import PUBLISHED
-from autosched.laws.single import SingleLaw, fit_single
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
 
@@ -60,16 +58,16 @@ def three_curves():
 
 
 @pytest.fixture(scope="module")
-def auto(three_curves) -> AutoLaw:
-    law = fit_auto(three_curves)
-    assert isinstance(law, AutoLaw)
+def auto(three_curves) -> Forecaster:
+    law = fit_forecaster(three_curves)
+    assert isinstance(law, Forecaster)
     return law
 
 
 @pytest.fixture(scope="module")
-def single(three_curves) -> SingleLaw:
-    law = fit_single(MultiPowerForm(), three_curves)
-    assert isinstance(law, SingleLaw)
+def single(three_curves) -> Forecaster:
+    law = fit_forecaster(three_curves, alone(MultiPowerFamily()))
+    assert isinstance(law, Forecaster)
     return law
 
 
@@ -224,23 +222,33 @@ def test_reshaping_keeps_the_warmup_the_peak_and_the_lowest_lr(auto):
     assert schedule.final_lr >= 1e-6
 
 
-def test_joint_ends_are_the_forecasts_of_the_law(auto, single):
+def test_joint_ends_are_the_forecasts_of_each_alone(auto, single):
     schedules = [made_curve(f"gpt25m/{name}").schedule for name in ("wsd_20000_24000", "cosine_72000")]
     for law in (auto, single):
-        ends = predicted_ends(law, schedules)
+        together = forecast_ends(law, schedules)
         for i, schedule in enumerate(schedules):
-            alone = law.forecast(schedule, np.array([float(schedule.steps)]))
-            low, high = alone.interval(0.9)
-            assert ends.forecast(i).mean == pytest.approx(alone.mean[0])
-            assert (ends.forecast(i).low, ends.forecast(i).high) == pytest.approx((low[0], high[0]))
+            by_itself = forecast_ends(law, [schedule])
+            assert together.mean[i] == pytest.approx(by_itself.mean[0])
+            assert together.sd[i] == pytest.approx(by_itself.sd[0])
+
+
+def test_a_curve_that_is_forecast_in_parts_has_the_losses_and_the_spread_of_its_steps(auto, single):
+    schedule = made_curve("gpt25m/wsd_20000_24000").schedule
+    steps = np.linspace(2_200, 24_000, 700).round()
+    for law in (auto, single):
+        along = law.along(schedule, steps)
+        assert along.covariance.shape == steps.shape
+        end = forecast_ends(law, [schedule])
+        assert (along.mean[-1], along.sd[-1]) == pytest.approx((end.mean[0], end.sd[0]))
+        np.testing.assert_allclose(along.mean, law.predict_at(schedule, steps), rtol=1e-12)
 
 
 def test_a_difference_of_like_schedules_is_known_better_than_either_loss(auto):
     params = {"peak_lr": PEAK, "warmup_steps": WARMUP}
     like = [build("wsd", {**params, "cooldown_fraction": fraction}, steps=STEPS) for fraction in (0.15, 0.16)]
-    ends = predicted_ends(auto, [*like, build("cosine", params, steps=STEPS)])
+    ends = forecast_ends(auto, [*like, build("cosine", params, steps=STEPS)])
     assert ends.difference(0, 1).sd < ends.difference(0, 2).sd
-    assert ends.difference(0, 1).sd < ends.forecast(0).sd
+    assert ends.difference(0, 1).sd < ends.loss(0).sd
     assert ends.difference(2, 2).high == 0
 
 

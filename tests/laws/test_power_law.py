@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from autosched.curves.curve import Curve
-from autosched.laws.annealing import AnnealingForm
+from autosched.laws.annealing import AnnealingFamily
+from autosched.laws.baselines import PowerFamily, PowerLaw
 from autosched.laws.fit import FitOptions, LawFit, fit_law
-from autosched.laws.power import PowerForm, PowerLaw
 from autosched.testing.law_contract import wsd
 
 LAW = PowerLaw(floor=2.8, scale=30.0, exponent=0.7)
@@ -22,7 +22,7 @@ def test_a_noisy_curve_gives_back_the_parameters():
     schedule = wsd(steps=60_000)
     noise = np.exp(0.001 * np.random.default_rng(0).standard_normal(steps.size))
     curve = Curve(schedule=schedule, steps=steps, losses=LAW.predict_at(schedule, steps) * noise)
-    fit = fit_law(PowerForm(), [curve.until(20_000)])
+    fit = fit_law(PowerFamily(), [curve.until(20_000)])
     assert isinstance(fit, LawFit)
     assert fit.params == pytest.approx({"floor": 2.8, "scale": 30.0, "exponent": 0.7}, rel=0.05)
     assert fit.law.predict(schedule)[-1] == pytest.approx(LAW.predict(schedule)[-1], rel=1e-3)
@@ -33,7 +33,7 @@ def test_a_law_that_sees_the_lr_halves_its_error(curve):
     names = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
     unseen = [curve(f"gpt25m/{name}") for name in names]
     errors = []
-    for form in (PowerForm(), AnnealingForm()):
+    for form in (PowerFamily(), AnnealingFamily()):
         fit = fit_law(form, fitted, FitOptions(first_share=0.1))
         assert isinstance(fit, LawFit)
         errors.append(

@@ -5,9 +5,9 @@ import pytest
 
 from autosched.curves.curve import Curve
 from autosched.laws.fit import FitFailure
-from autosched.laws.functional import FunctionalForm, FunctionalLaw, Units
-from autosched.laws.run_forecasts import RunForecasts, forecast_runs
-from autosched.laws.tied_functional import TiedFunctionalForm
+from autosched.laws.forecast import Forecast, Query
+from autosched.laws.forecaster_fit import STAGES, fit_forecaster
+from autosched.laws.functional import FunctionalFamily, FunctionalLaw, Units
 from autosched.randomness import generator
 from autosched.schedules.schedule import Schedule
 
@@ -38,6 +38,15 @@ def probes(truth=TRUTH, noise=0.0):
     return curves
 
 
+def forecast_runs(curves, asked):
+    """Of (number of the run, updates done)."""
+    law = fit_forecaster(curves, STAGES)
+    if isinstance(law, FitFailure):
+        return law
+    query = Query.of([(curves[run].schedule, np.array([step])) for run, step in asked])
+    return law.forecast(query, [run for run, _ in asked], observation_noise=False)
+
+
 def at_end(curves):
     return np.array([TRUTH.predict_at(curve.schedule, np.array([1000.0]))[0] for curve in curves])
 
@@ -45,7 +54,7 @@ def at_end(curves):
 def test_probes_of_a_tenth_tell_which_lr_ends_best():
     curves = probes(noise=0.005)
     found = forecast_runs(curves, [(run, 1000.0) for run in range(len(curves))])
-    assert isinstance(found, RunForecasts)
+    assert isinstance(found, Forecast)
     truth = at_end(curves)
     chosen = int(np.argmin(found.log_mean))
     assert truth[chosen] <= truth.min() * 1.02
@@ -75,7 +84,7 @@ def test_runs_that_no_law_describes_are_a_failure_with_a_reason():
     ]
     found = forecast_runs(wild, [(0, 1000.0)])
     assert isinstance(found, FitFailure)
-    assert "the law misses the runs by" in found.reason
+    assert "the functional law misses the curves by" in found.reason
 
 
 def test_few_points_or_losses_below_zero_are_a_failure():
@@ -90,29 +99,30 @@ def test_the_tied_law_does_not_care_where_the_peak_of_a_run_lies():
     low = Schedule(np.full(1000, 0.01))
     raised = Schedule(np.concatenate([np.full(500, 0.01), np.full(500, 0.03)]))
     steps = np.array([100.0, 499.0])
-    form = TiedFunctionalForm(whole=FunctionalForm(units=Units(lr=0.01, steps=40.0)))
-    x = form.belief(probes()).mean
-    means = [form.means(form.prepare([(schedule, steps)]), x) for schedule in (low, raised)]
+    family = FunctionalFamily(units=Units(lr=0.01, steps=40.0), tied=True)
+    x = family.prior(probes()).mean
+    means = [family.means(family.prepare([(schedule, steps)]), x) for schedule in (low, raised)]
     np.testing.assert_allclose(means[0], means[1], rtol=1e-6)
-    untied = form.whole.belief(probes()).mean
+    whole = FunctionalFamily(units=family.units)
+    untied = whole.prior(probes()).mean
     untied[7] = untied[6] + 0.3
-    means = [form.whole.means(form.prepare([(schedule, steps)]), untied) for schedule in (low, raised)]
+    means = [whole.means(family.prepare([(schedule, steps)]), untied) for schedule in (low, raised)]
     assert np.max(np.abs(means[0] / means[1] - 1)) > 1e-3
 
 
 def test_the_derivatives_of_the_tied_law_are_its_slopes():
-    form = TiedFunctionalForm(whole=FunctionalForm(units=Units(lr=0.01, steps=40.0)))
-    x = form.belief(probes()).mean
-    prepared = form.prepare([(curve.schedule, curve.steps) for curve in probes()])
-    _, jacobian = form.losses(prepared, x)
+    family = FunctionalFamily(units=Units(lr=0.01, steps=40.0), tied=True)
+    x = family.prior(probes()).mean
+    prepared = family.prepare([(curve.schedule, curve.steps) for curve in probes()])
+    _, jacobian = family.losses(prepared, x)
     for j in range(x.size):
         step = 1e-6 * np.eye(x.size)[j]
-        slope = (form.means(prepared, x + step) - form.means(prepared, x - step)) / 2e-6
+        slope = (family.means(prepared, x + step) - family.means(prepared, x - step)) / 2e-6
         np.testing.assert_allclose(jacobian[:, j], slope, rtol=1e-4, atol=1e-8)
 
 
 def test_a_fitted_tied_law_has_equal_powers():
-    form = TiedFunctionalForm(whole=FunctionalForm(units=Units(lr=0.01, steps=40.0)))
-    law = form.law(form.belief(probes()).mean)
+    family = FunctionalFamily(units=Units(lr=0.01, steps=40.0), tied=True)
+    law = family.law(family.prior(probes()).mean)
     assert law.noise_power == pytest.approx(law.noise_peak_power)
     assert law.time_power == pytest.approx(law.time_peak_power)

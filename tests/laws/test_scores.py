@@ -7,8 +7,9 @@ import pytest
 
 from autosched.curves.curve import Curve
 from autosched.errors import CurveError
-from autosched.laws.power import PowerLaw
-from autosched.laws.scores import Score, forecast, mean_score, score
+from autosched.laws.baselines import PowerLaw
+from autosched.laws.forecaster import forecast_along
+from autosched.laws.scores import Score, mean_score, score
 from autosched.schedules.schedule import Schedule
 
 LAW = PowerLaw(floor=2.0, scale=2.0, exponent=1.0)  # 4, 3, 2.667, 2.5 after 1 to 4 updates
@@ -50,6 +51,6 @@ def test_a_mean_leaves_out_what_is_unknown():
 
 
 def test_a_law_that_was_not_fitted_does_not_know_how_sure_it_is():
-    predicted = forecast(LAW, FLAT, np.array([1.0, 4.0]))
-    assert predicted.mean.tolist() == [4.0, 2.5]
+    predicted = forecast_along(LAW, FLAT, np.array([1.0, 4.0]))
+    assert predicted.mean == pytest.approx([4.0, 2.5])
     assert predicted.sd.tolist() == [0.0, 0.0]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from autosched.laws.ends import Ends
-from autosched.search.acquisition import chances, gains, joint_draws, sound
+from autosched.laws.forecast import Forecast
+from autosched.search.acquisition import chances, gains, joint_draws
 
 MEANS, SDS = np.array([0.70, 0.72, 0.69]), np.array([0.01, 0.05, 0.002])
 ONES = np.ones(3)
@@ -15,7 +15,7 @@ NONE = np.zeros(3, dtype=np.bool_)
 
 
 def drawn(covariance=None, *, survival=ONES, weights=ONES, log_mean=MEANS):
-    ends = Ends(log_mean=np.asarray(log_mean), covariance=np.diag(SDS**2) if covariance is None else covariance)
+    ends = Forecast(log_mean=np.asarray(log_mean), covariance=np.diag(SDS**2) if covariance is None else covariance)
     return joint_draws(ends, survival, weights, count=100_000, random=np.random.default_rng(0))
 
 
@@ -68,8 +68,8 @@ def test_candidates_compete_as_often_as_they_survive_and_their_peak_lr_is_likely
 def test_what_the_law_cannot_say_competes_never():
     covariance = np.diag(SDS**2)
     covariance[1, 1] = np.inf
-    ends = Ends(log_mean=np.array([np.nan, 0.7, 0.7]), covariance=covariance)
-    assert sound(ends).tolist() == [False, False, True]
+    ends = Forecast(log_mean=np.array([np.nan, 0.7, 0.7]), covariance=covariance)
+    assert ends.sound.tolist() == [False, False, True]
     draws = drawn(covariance, log_mean=ends.log_mean)
     assert np.isfinite(draws).mean(axis=0).tolist() == [0.0, 0.0, 1.0]
     assert np.isfinite(gains(draws, 0.7, NONE)).all()

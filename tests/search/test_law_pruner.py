@@ -127,7 +127,7 @@ def test_a_law_that_misses_the_curves_stops_nobody():
     state = seasoned()
     decision = pruner(worst_fit=0.0001).decide(state, add(state, 0.1, 0.1, until=400))
     assert decision.action == "keep"
-    assert "the law misses the curves by" in decision.reason
+    assert "law misses the curves by" in decision.reason
 
 
 def test_a_share_of_condemned_trials_is_kept_as_an_audit():

@@ -8,7 +8,7 @@ from autosched.errors import UsageError
 from autosched.laws.functional import FunctionalLaw
 from autosched.randomness import generator
 from autosched.schedules.registry import build
-from autosched.search.law_rule import LawRule, OtherRun, interval_of
+from autosched.search.law_rule import LawRule, OtherRun
 
 LAW = FunctionalLaw(
     floor=1.7,
@@ -58,7 +58,7 @@ def test_the_chance_falls_as_the_best_gets_better_and_decides_at_the_threshold()
 def test_half_a_threshold_outside_the_interval_is_at_its_end():
     running, others = curve(9, 0.012, 0.3).until(300), seasoned()
     found = LawRule().forecast(running, others)
-    low, high = interval_of(found, 0.9)
+    (low,), (high,) = found.interval(0.9)
     assert LawRule().judge(running, others, low).chance == pytest.approx(0.05)
     assert LawRule().judge(running, others, high).chance == pytest.approx(0.95)
 
@@ -76,7 +76,7 @@ def test_runs_of_another_horizon_teach():
     verdict = LawRule().judge(running, seasoned(horizon=400), 2.05)
     assert verdict.stop
     truth = curve(9, 0.1, 0.1).losses[-1]
-    low, high = interval_of(verdict.forecast, 0.99)
+    (low,), (high,) = verdict.forecast.interval(0.99)
     assert low < truth < high
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autosched.laws.ends import Ends
+from autosched.laws.forecast import Forecast
 from autosched.search.peak_posterior import BEND, PeakPosterior, prior, with_interior_best
 
 PEAKS = np.log(np.geomspace(1e-3, 1e-1, 9))
@@ -11,8 +11,8 @@ FEATURES = np.column_stack([PEAKS, np.full(9, 0.8), np.full(9, 0.7), np.ones(9),
 WHOLE_RANGE = PeakPosterior.of(PEAKS)
 
 
-def ends(log_mean, sd: float) -> Ends:
-    return Ends(log_mean=np.asarray(log_mean, dtype=np.float64), covariance=sd**2 * np.eye(9))
+def ends(log_mean, sd: float) -> Forecast:
+    return Forecast(log_mean=np.asarray(log_mean, dtype=np.float64), covariance=sd**2 * np.eye(9))
 
 
 def test_the_middle_of_a_range_is_its_middle():
@@ -46,7 +46,7 @@ def test_differences_that_a_law_is_sure_of_stay_although_the_prior_is_smooth():
     peaks = random.uniform(np.log(1e-4), np.log(2e-2), 60)
     features = np.column_stack([peaks, 1 - share / 2, 1 - 0.7 * share, np.ones(60), np.full(60, 7.0)])
     known = 0.7 + 0.02 * random.standard_normal(60)
-    sure = Ends(log_mean=known, covariance=1e-4**2 * np.eye(60) + 0.02**2)  # of all but the level
+    sure = Forecast(log_mean=known, covariance=1e-4**2 * np.eye(60) + 0.02**2)  # of all but the level
     found = with_interior_best(sure, features, PeakPosterior(np.log(4e-3), 0.7))
     np.testing.assert_allclose(found.log_mean, known, atol=1e-3)
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from autosched.curves.curve import Curve
 from autosched.laws.fit import FitFailure
-from autosched.laws.run_forecasts import RunForecasts, forecast_runs
+from autosched.laws.forecast import Forecast, Query
+from autosched.laws.forecaster_fit import STAGES, fit_forecaster
 from autosched.schedules.schedule import FloatArray, Schedule
-from autosched.search.autolrs.records import Expectation, Numbers, State, Tried, Work
+from autosched.search.autolrs.records import Expectation, Numbers, State, Tried, Work, thinned
 from autosched.search.autolrs.settings import Settings
 from autosched.search.autolrs.stages import Stage, stages
-from autosched.search.autolrs.thinning import thinned
 
 POINTS = 10
 """Of each present probe."""
@@ -56,17 +56,18 @@ def law_ends(settings: Settings, state: State, stage: Stage) -> LawEnds:
     past = [curve for curve in _past(settings, state, stage) if curve.steps.size]
     end = settings.steps
     assert end is not None, "settings check it"  # noqa: S101 - a law is only asked about a run with an end
-    runs = range(len(tried))
-    asked = [*((run, float(stage.stop)) for run in runs), *((run, float(end)) for run in runs)]
-    found = forecast_runs([*curves, *past], asked)
-    if isinstance(found, FitFailure):
-        return LawEnds(reason=found.reason)
+    plans = [curve.schedule for curve in curves]
+    asked = [(plan, np.array([float(step)])) for step in (stage.stop, end) for plan in plans]
+    law = fit_forecaster([*curves, *past], STAGES)
+    if isinstance(law, FitFailure):
+        return LawEnds(reason=law.reason)
+    found = law.forecast(Query.of(asked), 2 * list(range(len(plans))), observation_noise=False)
     return _ends([one.number for one in tried], found)
 
 
-def _ends(numbers: Sequence[int], found: RunForecasts) -> LawEnds:
+def _ends(numbers: Sequence[int], found: Forecast) -> LawEnds:
     count = len(numbers)
-    means, sds = np.exp(found.log_mean), np.sqrt(np.diag(found.covariance))
+    means, sds = found.mean, found.sd
     stage, run = slice(0, count), slice(count, 2 * count)
     at_stage, at_run = _difference_sd(found.covariance[stage, stage]), _difference_sd(found.covariance[run, run])
     change = np.hstack([-np.eye(count), np.eye(count)])

@@ -45,10 +45,11 @@ from autosched.search.autolrs.records import (
     Tried,
     Wait,
     Work,
+    short,
+    thinned,
 )
 from autosched.search.autolrs.settings import Settings
 from autosched.search.autolrs.stages import Stage, stage_of
-from autosched.search.autolrs.thinning import short, thinned
 
 STAGE_POINTS = 24
 PROBE_POINTS = 8

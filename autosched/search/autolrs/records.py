@@ -247,3 +247,26 @@ def _passed(plain: Mapping[str, Any]) -> Passed:
         "expected": tuple(Expectation(**data) for data in plain["expected"]),
     }
     return Passed(**{**plain, **changed})
+
+
+def thinned(steps: Numbers, losses: Numbers, most: int) -> tuple[Numbers, Numbers]:
+    """At most `most` points: mean step and mean loss of stretches of (nearly) equally many points.
+
+    Example:
+        >>> thinned((0.0, 1.0, 2.0, 3.0), (4.0, 2.0, 3.0, 1.0), 2)
+        ((0.5, 2.5), (3.0, 2.0))
+    """
+    if len(steps) <= most:
+        return steps, losses
+    parts = [np.array_split(np.asarray(values, dtype=np.float64), most) for values in (steps, losses)]
+    means = [tuple(float(part.mean()) for part in split) for split in parts]
+    return means[0], means[1]
+
+
+def short(tried: Tried, most: int) -> Tried:
+    """A probe with at most `most` losses and without those of its decay; one that diverged keeps none."""
+    tried = dataclasses.replace(tried, decay_losses=())
+    if tried.end is None:
+        return dataclasses.replace(tried, steps=(), losses=())
+    steps, losses = thinned(tried.steps, tried.losses, most)
+    return dataclasses.replace(tried, steps=steps, losses=losses)

@@ -10,8 +10,7 @@ from autosched.search.autolrs.blend import weight_of
 from autosched.search.autolrs.forecasts import level, values
 from autosched.search.autolrs.law_forecast import law_ends
 from autosched.search.autolrs.machine import schedule
-from autosched.search.autolrs.records import Expectation, Passed, Tried
-from autosched.search.autolrs.thinning import short, thinned
+from autosched.search.autolrs.records import Expectation, Passed, Tried, short, thinned
 
 TRUTH = FunctionalLaw(
     floor=1.5,
@@ -90,7 +89,7 @@ def test_the_law_that_describes_nothing_leaves_the_exponential():
         steps = tuple(float(i) for i in range(work.updates))
         state = tell(settings, state, work, Seen(updates=work.updates, steps=steps, losses=losses))
     stage = stage_of(settings, 0)
-    assert "the law misses the runs" in law_ends(settings, state, stage).reason
+    assert "law misses the curves" in law_ends(settings, state, stage).reason
     assert [worth.mean for worth in values(settings, state, stage).worths] == [one.end.mean for one in state.tried]
 
 

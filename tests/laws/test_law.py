@@ -1,4 +1,4 @@
-"""What weak beliefs are scaled to."""
+"""What weak priors are scaled to."""
 
 import math
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from autosched.curves.curve import Curve
+from autosched.laws.baselines import PowerFamily
+from autosched.laws.law import Scales
 from autosched.laws.robust import Prior
-from autosched.laws.scales import Scales, spread_starts
 from autosched.schedules import Schedule
 
 
@@ -28,7 +29,7 @@ def test_a_schedule_of_zeros_has_sizes_too():
     assert math.isfinite(math.log(scales.area))
 
 
-def test_starts_differ_in_one_field():
-    belief = Prior(mean=np.log([1.0, 2.0, 3.0]), sd=np.ones(3))
-    starts = np.exp(spread_starts(belief, 1, (0.5, 5.0)))
-    assert starts == pytest.approx(np.array([[1.0, 0.5, 3.0], [1.0, 5.0, 3.0]]))
+def test_starts_differ_in_one_parameter():
+    prior = Prior(mean=np.log([1.0, 2.0, 3.0]), sd=np.ones(3))
+    starts = np.exp(PowerFamily().starts(prior))
+    assert starts == pytest.approx(np.array([[1.0, 2.0, exponent] for exponent in (0.3, 0.5, 0.8)]))

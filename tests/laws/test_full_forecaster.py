@@ -1,15 +1,16 @@
-"""The stacked default law on the published splits."""
+"""The forecaster in its preset ``full``: on the published splits, and on curves made from published laws."""
 
 import numpy as np
 import pytest
 from made_curves import made_curve, made_group
 
-from autosched.laws.annealing import AnnealingForm
-from autosched.laws.auto import AutoLaw, fit_auto
-from autosched.laws.ends import predicted_ends
+from autosched.laws.annealing import AnnealingFamily
 from autosched.laws.fit import FitFailure
-from autosched.laws.functional import FunctionalForm, Units
-from autosched.laws.multi_power import MultiPowerForm
+from autosched.laws.forecast import Query
+from autosched.laws.forecaster import Forecaster, forecast_ends
+from autosched.laws.forecaster_fit import fit_forecaster
+from autosched.laws.functional import FunctionalFamily, Units
+from autosched.laws.multi_power import MultiPowerFamily
 from autosched.laws.stack import Stack
 from autosched.schedules.schedule import Schedule
 from autosched.testing.published_curves import published_curve
@@ -18,9 +19,9 @@ FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
 UNSEEN = ("constant_72000", "cosine_72000", "wsd_20000_24000", "wsdld_20000_24000", "wsdcon_3", "wsdcon_18")
 
 
-def fitted(curves) -> AutoLaw:
-    law = fit_auto(curves)
-    assert isinstance(law, AutoLaw)
+def fitted(curves) -> Forecaster:
+    law = fit_forecaster(curves)
+    assert isinstance(law, Forecaster)
     return law
 
 
@@ -45,7 +46,7 @@ def test_short_horizons_rank_the_longest_one_across_peak_lrs(curve_group):
     curves = curve_group("llama124m")
     law = fitted([curve for curve in curves if curve.schedule.steps in (15_000, 25_000)])
     longest = [curve for curve in curves if curve.schedule.steps == 35_000]
-    ends = [law.forecast(curve.schedule, curve.steps[-1:]) for curve in longest]
+    ends = [law.forecast(Query.of([(curve.schedule, curve.steps[-1:])])) for curve in longest]
     predicted = np.array([end.mean[0] for end in ends])
     seen = np.array([curve.losses[-1] for curve in longest])
     assert np.abs(predicted - seen).mean() <= 0.004
@@ -60,14 +61,14 @@ def test_short_horizons_rank_the_longest_one_across_peak_lrs(curve_group):
 def test_uncertainty_grows_with_distance_from_what_was_seen():
     law = fitted([made_curve(f"gpt25m/{name}") for name in FITTED])
     near, far = made_curve("gpt25m/cosine_24000"), made_curve("gpt25m/cosine_72000")
-    sd = [law.forecast(c.schedule, np.array([float(c.schedule.steps)])).sd[0] for c in (near, far)]
+    sd = forecast_ends(law, [near.schedule, far.schedule]).sd
     assert sd[1] > 1.5 * sd[0]
 
 
 def test_a_warm_refit_with_one_more_curve_stays_close_to_a_cold_one():
     curves = [made_curve(f"gpt25m/{name}") for name in (*FITTED, "wsdcon_3")]
-    warm = fit_auto(curves, warm=fitted(curves[:3]))
-    assert isinstance(warm, AutoLaw)
+    warm = fit_forecaster(curves, warm=fitted(curves[:3]))
+    assert isinstance(warm, Forecaster)
     curve = made_curve("gpt25m/wsd_20000_24000")
     steps = curve.steps[::20]
     cold = fitted(curves).predict_at(curve.schedule, steps)
@@ -78,22 +79,21 @@ def test_a_run_that_was_fitted_in_part_is_anchored_at_what_it_showed():
     curves = [made_curve(f"gpt25m/{name}") for name in (*FITTED, "wsdld_20000_24000")]
     part = curves[3].until(12_000)
     law = fitted([*curves[:3], part])
-    end = law.forecast(part.schedule, curves[3].steps[-1:], run=3)
+    end = law.forecast(Query.of([(part.schedule, curves[3].steps[-1:])]), [3])
     assert end.mean[0] == pytest.approx(curves[3].losses[-1], rel=0.005)
 
 
 def test_too_little_to_fit_is_a_failure_with_a_reason():
-    failure = fit_auto([made_curve("gpt25m/cosine_24000").until(2_400)])
+    failure = fit_forecaster([made_curve("gpt25m/cosine_24000").until(2_400)])
     assert isinstance(failure, FitFailure)
     assert "too few" in failure.reason
 
 
 def test_one_curve_alone_gives_wide_intervals():
     curves = [made_curve(f"gpt25m/{name}") for name in FITTED]
-    steps = np.array([24_000.0])
     alone, three = fitted(curves[:1]), fitted(curves)
     schedule = made_curve("gpt25m/wsd_20000_24000").schedule
-    assert alone.forecast(schedule, steps).sd[0] > three.forecast(schedule, steps).sd[0]
+    assert forecast_ends(alone, [schedule]).sd[0] > forecast_ends(three, [schedule]).sd[0]
 
 
 def beginnings(share, count, first):
@@ -106,19 +106,17 @@ def beginnings(share, count, first):
 def test_the_first_third_of_a_few_runs_forecasts_any_peak_lr(count, first):
     law = fitted(beginnings(0.3, count, first))
     for other in beginnings(1.0, 36, 0)[::5]:
-        end = law.forecast(other.schedule, other.steps[-1:])
-        joint = predicted_ends(law, [other.schedule]).forecast(0)
-        for mean, sd in ((end.mean[0], end.sd[0]), (joint.mean, joint.sd)):
-            assert 2.0 < mean < 6.0
-            assert 0.0 < sd < np.inf
+        end = forecast_ends(law, [other.schedule])
+        assert 2.0 < end.mean[0] < 6.0
+        assert 0.0 < end.sd[0] < np.inf
 
 
 def test_a_law_has_no_say_where_it_predicts_a_loss_below_zero_or_knows_no_other_peak_lr():
-    forms = (FunctionalForm(units=Units(lr=1e-3, steps=1e3)), MultiPowerForm(), AnnealingForm())
-    stack = Stack(forms=forms, fits=(), weights=np.array([0.5, 0.3, 0.2]), peak_lr=1e-3)
+    families = (FunctionalFamily(units=Units(lr=1e-3, steps=1e3)), MultiPowerFamily(), AnnealingFamily())
+    stack = Stack(families=families, fits=(), weights=np.array([0.5, 0.3, 0.2]), peak_lr=1e-3)
     steps = np.array([10.0, 20.0])
     asked = [(Schedule([1e-3] * 20), steps), (Schedule([2e-3] * 20), steps)]
     losses = np.array([[3.0, -1.0, 3.0, 3.0], [2.0, 3.0, 2.0, 2.0], [1.0, 0.0, 1.0, 1.0]])
     np.testing.assert_allclose(
-        stack.voices(asked, losses), [[0.5, 0.0, 1.0, 1.0], [0.3, 1.0, 0.0, 0.0], [0.2, 0.0, 0.0, 0.0]]
+        stack.weights_at(asked, losses), [[0.5, 0.0, 1.0, 1.0], [0.3, 1.0, 0.0, 0.0], [0.2, 0.0, 0.0, 0.0]]
     )

@@ -1,13 +1,14 @@
-"""Forecasts at the horizon and the residual process behind them."""
+"""The forecaster in its preset ``fast``: ends of runs under way, and the residual process behind them."""
 
 import numpy as np
 import pytest
 
 from autosched.curves.curve import Curve
-from autosched.laws.forecast import forecast_horizon, thinned
+from autosched.laws.fit import FitFailure, thinned
+from autosched.laws.forecaster_fit import forecast_run
 from autosched.laws.functional import FunctionalLaw
+from autosched.laws.priors import WHOLE_RUNS
 from autosched.laws.residual import (
-    WHOLE_RUNS,
     ResidualKernel,
     ResidualProcess,
     covariance,
@@ -59,24 +60,32 @@ def many(seed):
 def test_a_forecast_is_anchored_at_the_runs_own_last_losses():
     runs = many(0)
     slow = run(7, 0.01, 0.3, offset=0.08)
-    forecast = forecast_horizon(thinned(slow.until(300), most=10), [thinned(r, most=10) for r in runs])
-    assert forecast.mean == pytest.approx(slow.losses[-1], rel=0.025)
+    forecast = forecast_run(thinned(slow.until(300), most=10), [thinned(r, most=10) for r in runs])
+    assert forecast.mean[0] == pytest.approx(slow.losses[-1], rel=0.025)
 
 
 def test_90_percent_intervals_hold_about_90_percent_of_the_ends():
     inside = []
     for seed in range(40):
         target, *others = many(seed)
-        forecast = forecast_horizon(thinned(target.until(240), most=10), [thinned(r, most=10) for r in others])
-        inside.append(abs(np.log(target.losses[-1]) - forecast.log_mean) < 1.645 * forecast.log_sd)
+        forecast = forecast_run(thinned(target.until(240), most=10), [thinned(r, most=10) for r in others])
+        (low,), (high,) = forecast.interval(0.9)
+        inside.append(low < target.losses[-1] < high)
     assert 0.85 <= np.mean(inside) <= 1.0
 
 
 def test_a_forecast_grows_surer_as_the_run_goes_on():
     target, *others = many(3)
     others = [thinned(r, most=10) for r in others]
-    sds = [forecast_horizon(thinned(target.until(step), most=10), others).log_sd for step in (160, 360, 560)]
+    sds = [forecast_run(thinned(target.until(step), most=10), others).sd[0] for step in (160, 360, 560)]
     assert sds[0] > sds[1] > sds[2]
+
+
+def test_a_law_that_misses_the_curves_forecasts_nothing():
+    target, *others = (thinned(r, most=10) for r in many(3))
+    failure = forecast_run(target.until(360), others, worst_misfit=1e-4)
+    assert isinstance(failure, FitFailure)
+    assert "the functional law misses the curves by" in failure.reason
 
 
 def test_thinning_keeps_the_last_point_and_leaves_out_the_start():
@@ -93,18 +102,19 @@ def test_the_process_repeats_what_it_was_given_up_to_scatter():
     steps = np.array([100.0, 300.0, 600.0])
     points = run_points([(wsd(), steps), (wsd(peak_lr=0.02), steps)])
     residuals = np.array([0.02, 0.02, 0.02, -0.03, -0.03, -0.03])
-    mean, sd = ResidualProcess.of(points, residuals, KERNEL).conditioned(np.ones(6, dtype=bool), points)
+    mean, covariance_ = ResidualProcess.of(points, residuals, KERNEL).posterior(points)
     np.testing.assert_allclose(mean, residuals, atol=1e-3)
-    assert np.all(sd < 1e-3)
+    assert np.all(np.diag(covariance_) < 1e-6)
 
 
 def test_far_from_every_known_run_the_process_knows_nothing():
     known = run_points([(wsd(), np.array([600.0]))])
     far = run_points([(wsd(peak_lr=1e6), np.array([600.0]))], first_run=1)
-    mean, sd = ResidualProcess.of(known, np.array([0.1]), KERNEL).conditioned(np.ones(1, dtype=bool), far)
+    mean, covariance_ = ResidualProcess.of(known, np.array([0.1]), KERNEL).posterior(far)
     assert abs(mean[0]) < 1e-3
-    assert sd[0] == pytest.approx(np.sqrt(KERNEL.variance), rel=1e-3)
-    assert covariance(KERNEL, known, known)[0, 0] == pytest.approx(KERNEL.variance, rel=1e-3)
+    variance = KERNEL.shared**2 + KERNEL.near**2 + KERNEL.own**2 + KERNEL.scatter**2
+    assert covariance_[0, 0] == pytest.approx(variance, rel=1e-3)
+    assert covariance(KERNEL, known, known)[0, 0] == pytest.approx(variance, rel=1e-3)
 
 
 def test_histories_tell_cooldowns_apart_before_and_after_they_begin():

@@ -1,0 +1,303 @@
+"""Fitting the forecaster of :mod:`autosched.laws.forecaster`, in the presets ``full`` and ``fast``.
+
+The weights of ``full`` are ``prior_k * exp(-(e_k**2 - e_best**2) / (2 s**2))``, where e_k is the leave-one-curve-out
+error of law k (root mean square of log residuals, never a training error) and ``s = 0.005 * sqrt(3 / curves)`` is how
+well that many folds can tell laws apart: with three curves a fold fits two, which identify no law well, so the prior
+decides unless a law is plainly wrong (one that does not know the peak LR, on runs of several).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from autosched.curves.curve import Curve
+from autosched.laws.annealing import AnnealingFamily
+from autosched.laws.fit import FitFailure, FitOptions, LawFit, fit_law, fitted_part, late_power, spread
+from autosched.laws.forecast import Forecast, Query
+from autosched.laws.forecaster import AUTO, Forecaster, weighted_error
+from autosched.laws.functional import FunctionalFamily, Units
+from autosched.laws.law import LawFamily
+from autosched.laws.leave_out import LeftOut, leave_out, seen_share, within_reach
+from autosched.laws.multi_power import MultiPowerFamily
+from autosched.laws.priors import (
+    CALIBRATION_RUNS,
+    FAST_DEGREES,
+    FAST_INFLATION_RUNS,
+    FIRST_SHARE,
+    FOLDS,
+    INFLATION_RUNS,
+    LAW_WEIGHTS,
+    LEAST_INFLATION,
+    LEAST_POINT_WEIGHT,
+    LEAST_SD,
+    LEAST_WEIGHT,
+    MOST_LATE_POWER,
+    NOISE,
+    PROCESS_POINTS,
+    RESOLUTION,
+    RUNNING_TRIALS,
+    TRANSIENT_POWER,
+    TRANSIENT_RUNS,
+    UNTESTED_INFLATION,
+    WHOLE_RUNS,
+    WORST_FORECAST_MISFIT,
+    KernelPrior,
+)
+from autosched.laws.residual import ResidualKernel, ResidualProcess, RunPoints, learned, run_points
+from autosched.laws.robust import Robustness
+from autosched.laws.stack import one_peak, stacked_mean
+from autosched.schedules.schedule import FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """How a forecaster is fitted.
+
+    Attributes:
+        name: of the law it makes.
+        families: the kinds of law, bound to units.
+        fit: of each law.
+        most_late_power: most that late points may be favoured (:func:`autosched.laws.fit.late_power`); None for what
+            `fit` says.
+        folds: most leave-out fits per law; 0 to leave nothing out.
+        process_points: most points the residual process keeps, over all curves; None for all, 0 for no process.
+        least_weight: of a point, relative to its curve's last, below which the process does not keep it.
+        kernel: the process's; None to learn it.
+        sure_parameters: whether the laws' parameters count as known: `kernel` is as wide as what they leave open.
+    """
+
+    name: str
+    families: Callable[[Units], tuple[LawFamily[Any], ...]]
+    fit: FitOptions
+    most_late_power: float | None = None
+    folds: int = 0
+    process_points: int | None = None
+    least_weight: float = 0.0
+    kernel: KernelPrior | None = None
+    sure_parameters: bool = False
+
+
+_ROBUST = Robustness(delta=NOISE, noise=NOISE)
+FULL = Preset(
+    name=AUTO,
+    families=lambda units: (FunctionalFamily(units=units), MultiPowerFamily(), AnnealingFamily()),
+    fit=FitOptions(robustness=_ROBUST, first_share=FIRST_SHARE, late_power=1.0),
+    most_late_power=MOST_LATE_POWER,
+    folds=FOLDS,
+    process_points=PROCESS_POINTS,
+    least_weight=LEAST_POINT_WEIGHT,
+)
+FAST = Preset(
+    name="functional",
+    families=lambda units: (FunctionalFamily(units=units, intervals=24),),
+    fit=FitOptions(robustness=_ROBUST, worst_sd=WORST_FORECAST_MISFIT, iterations=25, tolerance=1e-4, from_prior=True),
+    kernel=RUNNING_TRIALS,
+    sure_parameters=True,
+)
+STAGES = replace(
+    FAST,
+    families=lambda units: (FunctionalFamily(units=units, intervals=24, tied=True),),
+    fit=replace(FAST.fit, iterations=40, from_prior=False),
+    sure_parameters=False,
+)
+"""``fast`` for runs whose LR goes up and down; its law has one LR power in time and one in noise."""
+
+
+def alone(family: LawFamily[Any]) -> Preset:
+    """One law without a process: what it leaves unexplained counts as noise."""
+    return replace(FULL, name=family.name, families=lambda _: (family,), most_late_power=None, process_points=0)
+
+
+def fit_forecaster(
+    curves: Sequence[Curve], preset: Preset = FULL, *, warm: Forecaster | None = None
+) -> Forecaster | FitFailure:
+    """Fit a forecaster.
+
+    Args:
+        curves: whole or partial runs.
+        warm: an earlier fit: its parameters are the starts, its weights, kernel and inflation are kept, and laws of
+            no weight are left as they are, so that a refit with a few more points takes milliseconds.
+    """
+    families = warm.families if warm is not None else preset.families(Units.of([curve.schedule for curve in curves]))
+    starts = [None] * len(families) if warm is None else [fit.logs for fit in warm.fits]
+    preset = replace(preset, fit=_late_options(families[0], curves, preset, warm))
+    found = [
+        warm.fits[law]
+        if warm is not None and warm.weights[law] < LEAST_WEIGHT
+        else fit_law(family, curves, preset.fit, start=starts[law])
+        for law, family in enumerate(families)
+    ]
+    kept = [(family, fit) for family, fit in zip(families, found, strict=True) if isinstance(fit, LawFit)]
+    if not kept:
+        return next(fit for fit in found if isinstance(fit, FitFailure))
+    if warm is not None and len(kept) == len(families):
+        return _assembled(kept, curves, preset, _Settled.of(warm))
+    held = leave_out(kept, curves, preset.fit, preset.folds)
+    loo = held.errors()
+    weights = _weights([family.name for family, _ in kept], loo, len(curves))
+    settled = _Settled(
+        weights=weights,
+        loo=loo,
+        peak_error=weighted_error(weights, held.peak_errors()),
+        later_rate=weighted_error(weights, held.later_rates),
+    )
+    law = _assembled(kept, curves, preset, settled)
+    return (
+        law
+        if law.process is None or not preset.folds
+        else replace(law, inflation=_inflation(law, held, curves, preset))
+    )
+
+
+def forecast_run(
+    run: Curve, others: Sequence[Curve], *, least_sd: float = LEAST_SD, worst_misfit: float = WORST_FORECAST_MISFIT
+) -> Forecast | FitFailure:
+    """The loss at the end of a run under way, by the preset ``fast``.
+
+    The interval is widened or narrowed by what the same forecast would have said, at the same share of the horizon, of
+    runs whose end is known.
+
+    Args:
+        run: the run so far; its schedule covers the whole horizon.
+        others: other runs, whole or partial, of any horizon.
+        least_sd: least standard deviation, relative.
+        worst_misfit: root mean square log residual above which the law does not describe the curves.
+    """
+    curves = [run, *others]
+    law = fit_forecaster(curves, replace(FAST, fit=replace(FAST.fit, worst_sd=worst_misfit)))
+    if isinstance(law, FitFailure):
+        return law
+    law = replace(law, least_sd=least_sd)
+    share = run.steps[-1] / run.schedule.steps
+    whole = [i for i, curve in enumerate(others, 1) if curve.steps[-1] == curve.schedule.steps][:CALIBRATION_RUNS]
+    errors = np.array([_past_error(law, curves[i], i, share) for i in whole])
+    inflation = math.sqrt((FAST_INFLATION_RUNS + float(np.sum(errors**2))) / (FAST_INFLATION_RUNS + len(whole)))
+    law = replace(law, inflation=inflation, degrees=FAST_DEGREES + len(whole))
+    return law.forecast(Query.ends([run.schedule]), [0])
+
+
+def _past_error(law: Forecaster, curve: Curve, run: int, share: float) -> float:
+    """Error over standard deviation had a whole run been forecast at this share of its horizon, without run 0."""
+    assert law.process is not None  # noqa: S101 - the preset has one
+    points = law.process.points
+    early = np.exp(points.features[:, -1]) <= share * curve.schedule.steps + 0.5
+    known = (points.run != 0) & ((points.run != run) | early)
+    past = law.forecast(Query.ends([curve.schedule]), [run], known=known)
+    return float((np.log(curve.losses[-1]) - past.log_mean[0]) / past.sd[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settled:
+    """What a fit settles beyond the laws' parameters; a None kernel is the preset's, or learned."""
+
+    weights: FloatArray
+    loo: FloatArray
+    peak_error: float
+    later_rate: float
+    kernel: ResidualKernel | None = None
+    inflation: float = 1.0
+
+    @classmethod
+    def of(cls, law: Forecaster) -> _Settled:
+        """What an earlier fit settled."""
+        return cls(
+            weights=law.weights,
+            loo=law.loo,
+            peak_error=law.peak_error,
+            later_rate=law.later_rate,
+            kernel=None if law.process is None else law.process.kernel,
+            inflation=law.inflation,
+        )
+
+
+def _late_options(
+    family: LawFamily[Any], curves: Sequence[Curve], preset: Preset, warm: Forecaster | None
+) -> FitOptions:
+    """The fit's options with the late power that the misfit asks for, and the prior as much weaker."""
+    fit = preset.fit
+    if preset.most_late_power is None:
+        return fit
+    late = late_power(family, curves, fit, preset.most_late_power) if warm is None else warm.late_power
+    noise = fit.robustness.noise * fit.late_power / late
+    return replace(fit, late_power=late, robustness=replace(fit.robustness, noise=noise))
+
+
+def _weights(names: Sequence[str], loo: FloatArray, curves: int) -> FloatArray:
+    if len(names) == 1:
+        return np.ones(1)
+    weights: FloatArray = np.array([LAW_WEIGHTS[name] for name in names])
+    if not np.any(np.isnan(loo)) and np.any(np.isfinite(loo)):  # else the folds tell nothing
+        resolution = RESOLUTION * math.sqrt(3 / curves)
+        weights = weights * np.exp(-0.5 * (loo**2 - loo.min() ** 2) / resolution**2)
+    return weights / float(weights.sum())
+
+
+def _assembled(
+    kept: Sequence[tuple[LawFamily[Any], LawFit]], curves: Sequence[Curve], preset: Preset, settled: _Settled
+) -> Forecaster:
+    """The stacked law with the process over what it leaves unexplained."""
+    if preset.sure_parameters:
+        kept = [(family, replace(fit, covariance=np.zeros_like(fit.covariance))) for family, fit in kept]
+    law = Forecaster(
+        name=preset.name,
+        families=tuple(family for family, _ in kept),
+        fits=tuple(fit for _, fit in kept),
+        weights=settled.weights,
+        loo=settled.loo,
+        process=None,
+        inflation=settled.inflation,
+        names=tuple(curve.name for curve in curves),
+        late_power=preset.fit.late_power,
+        peak_error=settled.peak_error,
+        later_rate=settled.later_rate,
+    )
+    if preset.process_points == 0:
+        return law
+    used = _process_curves(curves, preset)
+    asked = [(curve.schedule, curve.steps) for curve in used]
+    stack = replace(law.stack, peak_lr=one_peak([curve.schedule.peak_lr for curve in curves]))
+    residuals = np.log(np.concatenate([curve.losses for curve in used]) / stacked_mean(stack, asked))
+    points = run_points(asked)
+    kernel = settled.kernel or _kernel(points, residuals, preset)
+    return replace(law, process=ResidualProcess.of(points, residuals, kernel))
+
+
+def _process_curves(curves: Sequence[Curve], preset: Preset) -> list[Curve]:
+    """The points that the process keeps."""
+    if preset.process_points is None:
+        return [fitted_part(curve, preset.fit.first_share) for curve in curves]
+    each = int(np.clip(preset.process_points // max(len(curves), 1), 6, 40))
+    share = float(preset.least_weight ** (1 / max(preset.fit.late_power, 1.0)))
+    return [spread(curve, each, share * seen_share(curve)) for curve in curves]
+
+
+def _kernel(points: RunPoints, residuals: FloatArray, preset: Preset) -> ResidualKernel:
+    if preset.kernel is not None:
+        return ResidualKernel.guess(points, residuals, preset.kernel)
+    return learned(points, residuals, TRANSIENT_RUNS if preset.fit.late_power > TRANSIENT_POWER else WHOLE_RUNS)
+
+
+def _inflation(law: Forecaster, held: LeftOut, curves: Sequence[Curve], preset: Preset) -> float:
+    """Root mean square of error / sd at the ends of left-out curves, shrunk towards 1."""
+    squares = []
+    settled = replace(_Settled.of(law), inflation=1.0)
+    for fold, fits in zip(held.folds, held.fits, strict=True):
+        if any(fit is None for fit in fits):
+            continue
+        kept = [(family, fit) for family, fit in zip(law.families, fits, strict=True) if fit is not None]
+        rest = [curve for i, curve in enumerate(curves) if i not in fold]
+        part = _assembled(kept, rest, preset, settled)
+        for i in fold:
+            seen = within_reach(curves[i], rest)
+            if seen.steps.size:
+                end = part.forecast(Query.of([(seen.schedule, seen.steps[-1:])]))
+                squares.append(float(((np.log(seen.losses[-1]) - end.log_mean[0]) / end.sd[0]) ** 2))
+    if not squares:
+        return UNTESTED_INFLATION
+    found = math.sqrt((INFLATION_RUNS + sum(squares)) / (INFLATION_RUNS + len(squares)))
+    return max(found, LEAST_INFLATION)
