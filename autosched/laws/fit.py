@@ -134,8 +134,8 @@ def fit_law(
     sd = float(np.sqrt(np.mean(found.residuals**2)))
     if sd > options.worst_sd:
         return FitFailure(
-            reason=f"the {family.name} law misses the curves by {sd:.1%} (root mean square, above {options.worst_sd:.0%}): "
-            "leave out the start-up, or curves of another model or batch size."
+            reason=f"the {family.name} law misses the curves by {sd:.1%} (root mean square, above "
+            f"{options.worst_sd:.0%}): leave out the start-up, or curves of another model or batch size."
         )
     return LawFit(
         law=family.law(found.x),

@@ -84,6 +84,13 @@ class Forecaster:
         """Leave-one-curve-out error of the laws that count, weighted; NaN when there is too little for that."""
         return weighted_error(self.weights, self.loo)
 
+    @property
+    def scatter(self) -> float:
+        """Relative standard deviation of one evaluation; of a law alone all that its parameters leave unexplained."""
+        if self.process is None:
+            return float(np.nanmax([self.fits[0].residual_sd, self.loo[0]]))
+        return self.process.kernel.scatter
+
     def predict(self, schedule: Schedule) -> FloatArray:
         """Mean loss after each update, shape ``(steps,)``, nats; interpolated between a few hundred exact steps."""
         steps = telling_steps(schedule)
@@ -117,8 +124,7 @@ class Forecaster:
         mean, shared = stacked(self.stack, [(one.asked, one.prepared) for one in queries])
         logs = np.log(np.where(mean > 0, mean, np.nan))
         if self.process is None:
-            unexplained = float(np.nanmax([self.fits[0].residual_sd, self.loo[0]]))
-            return Forecast(log_mean=logs, covariance=shared + unexplained**2 * np.eye(logs.size))
+            return Forecast(log_mean=logs, covariance=shared + self.scatter**2 * np.eye(logs.size))
         at = points_of(queries, runs)
         residual, unexplained = self.process.posterior(at, known)
         if not observation_noise:

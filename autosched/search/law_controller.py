@@ -1,9 +1,9 @@
 """The law-guided search: at every free worker, train what promises most per update it still needs.
 
 All candidates' final losses are one joint normal: the stacked law's mean and uncertainty with the Gaussian process of
-its residual, conditioned on every curve of the study, whole or partial (:mod:`autosched.laws.ends`). By joint draws of
-it, a candidate is worth its chance to be (nearly) the best, or its expected improvement on the best complete run where
-short runs have told the place of the best peak LR (:mod:`autosched.search.acquisition`)::
+its residual, conditioned on every curve of the study, whole or partial (:mod:`autosched.laws.forecaster`). By joint
+draws of it, a candidate is worth its chance to be (nearly) the best, or its expected improvement on the best complete
+run where short runs have told the place of the best peak LR (:mod:`autosched.search.acquisition`)::
 
     score_i = worth_i / needs_i,    needs_i the updates of candidate i that nobody has trained yet
 
@@ -283,7 +283,7 @@ class LawController(Unstaged):
 
     def _tolerance(self, fitted: Fitted) -> float:
         """Relative gap of final losses that does not count: the scatter of an evaluation hides smaller ones."""
-        return max(self._options.tolerance, fitted.law.process.kernel.scatter)
+        return max(self._options.tolerance, fitted.law.scatter)
 
     def _prior_weights(self, state: StudyState, candidates: list[Candidate]) -> FloatArray:
         """How likely each candidate's peak LR is the best by what is known beforehand, 1 for the likeliest.

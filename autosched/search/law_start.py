@@ -241,7 +241,7 @@ class Start:
         fitted = self._surrogate.at(state)
         if not isinstance(fitted, Fitted):
             return False
-        doubts = fitted.law.error, LEVERAGE * fitted.law.process.kernel.scatter
+        doubts = fitted.law.error, LEVERAGE * fitted.law.scatter
         return any(doubt >= self._options.trusted for doubt in doubts)
 
     def _fits(self, state: StudyState, needs: int) -> bool:

@@ -1,8 +1,8 @@
 """Curves made from published laws, with the names and the file layout of the recorded ones.
 
-The GPT groups follow the Multi-Power Law with its authors' parameters (`autosched.laws.published`). The Llama group
-follows a functional law whose parameters are those of a fit to the recorded Llama runs, rounded. Each curve has noise
-of its own, keyed by its name.
+The GPT groups follow the Multi-Power Law with its authors' parameters (`PUBLISHED` of `autosched.laws.multi_power`).
+The Llama group follows a functional law whose parameters are those of a fit to the recorded Llama runs, rounded. Each
+curve has noise of its own, keyed by its name.
 """
 
 from __future__ import annotations
