@@ -100,7 +100,7 @@ def test_the_continual_law_is_fitted_when_told_where_the_data_changed(here: Path
     change = ("--law", "continual", "--pretraining-steps", "9000", "--effect", "adaptation")
     told = document(capsys, "fit", "fitted/gpt25m", *change, "--out", "continual.json")
     assert {"shift", "continual_gain"} <= set(told["params"])
-    law = read_law(Path("continual.json")).law.fit.law
+    law = read_law(Path("continual.json")).law.fits[0].law
     assert isinstance(law, ContinualLaw)
     assert (law.pretraining_steps, law.effect) == (9000, "adaptation")
 
@@ -108,7 +108,7 @@ def test_the_continual_law_is_fitted_when_told_where_the_data_changed(here: Path
 def test_curves_that_no_law_describes_are_work_that_failed(here: Path, capsys: Capture) -> None:
     rows = [f"{step},0.001,{3 + np.sin(step):.4f}" for step in range(10, 400, 10)]
     Path("odd.csv").write_text("\n".join(["step,lr,loss", *rows]))
-    refuse(capsys, ("fit", "odd.csv", "--law", "multi_power"), "no law could be fitted: multi_power misses", code=1)
+    refuse(capsys, ("fit", "odd.csv", "--law", "multi_power"), "no law could be fitted: the multi_power law misses", code=1)
 
 
 @pytest.mark.slow

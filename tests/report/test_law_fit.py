@@ -17,7 +17,7 @@ from autosched.space.records import Budget, Component, ScheduleSpec
 def test_a_study_without_curves_has_no_law(tmp_path: Path) -> None:
     found = study_law(StudyState("empty"), wsd_space(tmp_path))
     assert isinstance(found, FitFailure)
-    assert "no trial" in found.reason
+    assert found.reason == "nothing is trained yet."
 
 
 @pytest.mark.slow
