@@ -108,7 +108,9 @@ def test_the_continual_law_is_fitted_when_told_where_the_data_changed(here: Path
 def test_curves_that_no_law_describes_are_work_that_failed(here: Path, capsys: Capture) -> None:
     rows = [f"{step},0.001,{3 + np.sin(step):.4f}" for step in range(10, 400, 10)]
     Path("odd.csv").write_text("\n".join(["step,lr,loss", *rows]))
-    refuse(capsys, ("fit", "odd.csv", "--law", "multi_power"), "no law could be fitted: the multi_power law misses", code=1)
+    refuse(
+        capsys, ("fit", "odd.csv", "--law", "multi_power"), "no law could be fitted: the multi_power law misses", code=1
+    )
 
 
 @pytest.mark.slow
