@@ -55,19 +55,19 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def result(name: str) -> dict[str, Any]:
+def result(name: str, *, folder: Path = RESULTS) -> dict[str, Any]:
     """A file of results.
 
     Raises:
         CitationError: there is none of this name, or it lacks a field.
     """
-    file = RESULTS / f"{name}.json"
+    file = folder / f"{name}.json"
     if not file.exists():
-        raise CitationError(f"there is no {file.relative_to(ROOT)}")
+        raise CitationError(f"there is no {file.name} in {folder.name}")
     data: dict[str, Any] = json.loads(file.read_text())
     missing = [field for field in FIELDS if field not in data]
     if missing:
-        raise CitationError(f"{file.relative_to(ROOT)} lacks {', '.join(missing)}")
+        raise CitationError(f"{file.name} lacks {', '.join(missing)}")
     return data
 
 
@@ -186,7 +186,7 @@ def check(*, write: bool) -> int:
     return 1 if failed else 0
 
 
-def measure(name: str, command: str | None, seeds: str | None) -> None:
+def measure(name: str, command: str | None, seeds: str | None, *, folder: Path = RESULTS) -> None:
     """Run a command and keep what it prints.
 
     Args:
@@ -196,13 +196,13 @@ def measure(name: str, command: str | None, seeds: str | None) -> None:
     Raises:
         CitationError: the command failed.
     """
-    old = {"seeds": seeds} if command else result(name)
+    old = {"seeds": seeds} if command else result(name, folder=folder)
     command = command or old["command"]
     if not command:
         raise CitationError(f"{name} keeps no command")
-    folder = Path(tempfile.gettempdir()) / f"autosched-{name}"
-    folder.mkdir(exist_ok=True)
-    places = {"python": sys.executable, "OUT": str(folder / "out.json"), "FOLDER": str(folder)}
+    runs = Path(tempfile.gettempdir()) / f"autosched-{name}"
+    runs.mkdir(exist_ok=True)
+    places = {"python": sys.executable, "OUT": str(runs / "out.json"), "FOLDER": str(runs)}
     words = [places.get(word, word) for word in shlex.split(command)]
     assigned = [word for word in words if re.fullmatch(r"[A-Z_]+=\S*", word)]
     environment = {**os.environ, **dict(word.split("=", 1) for word in assigned)}
@@ -219,8 +219,7 @@ def measure(name: str, command: str | None, seeds: str | None) -> None:
     machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     document = {"command": command, "date": date, "machine": machine, "seeds": seeds or old["seeds"], "values": values}
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
-from cite import FIELDS, FIGURE, RESULTS, cited, pages
+import pytest
+from cite import FIELDS, FIGURE, RESULTS, CitationError, cited, measure, pages, result
 from generate import pages as generated_pages
 from generate import remade
 
@@ -91,6 +93,22 @@ def test_a_figure_that_drifts_or_is_not_there_is_named() -> None:
 
 def test_a_figure_that_begins_a_line_is_refused_because_markdown_reads_on_as_html() -> None:
     assert "begin a line" in cited("<!-- figure: replay-law-25000.horizon -->25000<!-- /figure --> updates")[1][0]
+
+
+def test_a_measurement_keeps_its_command_seeds_and_values_and_can_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    program = "import sys; open(sys.argv[1], 'w').write('{\"loss\": 2.5, \"gap\": NaN}')"
+    measure("tiny", shlex.join(["A=1", "python", "-c", program, "OUT"]), "0 to 3", folder=tmp_path)
+    first = result("tiny", folder=tmp_path)
+    assert first["values"] == {"loss": 2.5, "gap": None}
+    measure("tiny", None, None, folder=tmp_path)
+    assert result("tiny", folder=tmp_path) == first
+    with pytest.raises(CitationError, match="exit code 3"):
+        measure("tiny", "python -c 'raise SystemExit(3)'", "none", folder=tmp_path)
+    measure("said", "python -c 'print(1); print(2, 3)'", "none", folder=tmp_path)
+    assert result("said", folder=tmp_path)["values"] == {"lines": ["1", "2 3"]}
 
 
 def test_every_file_of_results_is_whole_and_a_record_tells_where_it_comes_from() -> None:
