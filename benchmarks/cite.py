@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 import os
 import platform
@@ -43,6 +44,9 @@ RESULTS = ROOT / "benchmarks" / "results"
 FIELDS = ("command", "date", "machine", "seeds", "values")
 FIGURE = re.compile(r"(<!-- figure: ([^\n]*?)(?: -->|\n(.*?)-->))(.*?)(<!-- /figure -->)", re.DOTALL)
 PLACEHOLDER = re.compile(r"\{([\w.-]+)(?::([^}]*))?\}")
+PROGRESS = re.compile(r"\[ *\d+s\]")
+"""What the program says of a trial while it runs."""
+OUT = "OUT"
 STEP = re.compile(r"[^.[\]]+|\[[^]]*\]")
 
 
@@ -202,24 +206,35 @@ def measure(name: str, command: str | None, seeds: str | None, *, folder: Path =
         raise CitationError(f"{name} keeps no command")
     runs = Path(tempfile.gettempdir()) / f"autosched-{name}"
     runs.mkdir(exist_ok=True)
-    places = {"python": sys.executable, "OUT": str(runs / "out.json"), "FOLDER": str(runs)}
-    words = [places.get(word, word) for word in shlex.split(command)]
-    assigned = [word for word in words if re.fullmatch(r"[A-Z_]+=\S*", word)]
-    environment = {**os.environ, **dict(word.split("=", 1) for word in assigned)}
-    done = subprocess.run(
-        words[len(assigned) :], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=False
-    )
+    done = started(command, runs)
     if done.returncode:
         raise CitationError(f"{command} ended with exit code {done.returncode}")
-    text = Path(places["OUT"]).read_text() if "OUT" in shlex.split(command) else done.stdout
+    text = (runs / OUT).read_text() if OUT in shlex.split(command) else done.stdout
     try:
         values = json.loads(text, parse_constant=lambda _: None)
     except json.JSONDecodeError:
-        values = {"lines": text.splitlines()}
+        values = {"lines": [line for line in text.splitlines() if not PROGRESS.match(line)]}
     machine = f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}"
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     document = {"command": command, "date": date, "machine": machine, "seeds": seeds or old["seeds"], "values": values}
     (folder / f"{name}.json").write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def started(command: str, runs: Path) -> subprocess.CompletedProcess[str]:
+    """A command with what its words stand for, in the project's folder; the program in a new one, where it writes."""
+    there = {"python": sys.executable, OUT: str(runs / OUT), "FOLDER": str(runs)}
+    words = [there.get(word, word) for word in shlex.split(command)]
+    assigned = list(itertools.takewhile(re.compile(r"[A-Z_]+=").match, words))
+    settings = dict(word.split("=", 1) for word in assigned)
+    if "PYTHONPATH" in settings:
+        settings["PYTHONPATH"] = os.pathsep.join([str(ROOT / settings["PYTHONPATH"]), str(ROOT)])
+    words, place = words[len(assigned) :], ROOT
+    if words[0] == "autosched":
+        place = Path(tempfile.mkdtemp(dir=runs))
+        files = [str(ROOT / word) if (ROOT / word).is_file() else word for word in words[1:]]
+        words = [sys.executable, "-m", "autosched", *files]
+    environment = {**os.environ, **settings}
+    return subprocess.run(words, cwd=place, env=environment, stdout=subprocess.PIPE, text=True, check=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
