@@ -19,7 +19,9 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
+from types import FunctionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import autosched
@@ -293,7 +295,10 @@ def names_of(module: Any) -> str:
 
 def members_of(cls: type) -> str:
     """The public methods and properties of a class."""
-    found = [(name, value) for name, value in vars(cls).items() if not name.startswith("_") and inspect.getdoc(value)]
+    kinds = (property, cached_property, classmethod, FunctionType)
+    found = [
+        (name, value) for name, value in vars(cls).items() if not name.startswith("_") and isinstance(value, kinds)
+    ]
     return table(("member", "what it is"), [(f"`{name}{parameters(value)}`", summary(value)) for name, value in found])
 
 
@@ -338,6 +343,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "layers": layers,
     "python": lambda: names_of(autosched),
     "python-trainer": lambda: names_of(autosched.trainer),
+    "python-study": lambda: members_of(autosched.Study),
     "python-schedule": lambda: members_of(autosched.Schedule),
 }
 

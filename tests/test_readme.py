@@ -40,6 +40,21 @@ def test_the_commands_of_the_readme_run_as_shown(tmp_path: Path) -> None:
     assert (tmp_path / "reports" / "first" / "report.html").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.timeout(400)
+def test_training_of_one_s_own_is_tuned_as_the_readme_shows(tmp_path: Path) -> None:
+    trainer = (ROOT / "examples" / "own_trainer.py").read_text()
+    (tmp_path / "my_training.py").write_text(f"{trainer}\n\nMyTrainer = Mlp\n")
+    block = next(code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "MyTrainer" in code)
+    assert len(block.splitlines()) <= 10
+    (tmp_path / "script.py").write_text(block)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "peak_lr" in done.stdout.splitlines()[-1]
+    assert (tmp_path / "reports" / "mine" / "report.html").exists()
+
+
 def test_the_make_commands_of_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     shown = {line.split("#")[0].split()[1] for block in shell_blocks() for line in block if line.startswith("make ")}

@@ -28,3 +28,11 @@ def test_pruning_in_a_loop_of_one_s_own_runs_as_shown(capsys):
     *runs, best = capsys.readouterr().out.splitlines()
     assert len([run for run in runs if "stopped" in run]) == 2
     assert best == "best 1.1359, 4520 of 6000 updates trained"
+
+
+@pytest.mark.slow
+def test_a_study_from_python_runs_as_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(shown("from-python.md"), "from-python.md", "exec"), {})
+    assert "<Study 'first': finished, 8 trials, best trial" in capsys.readouterr().out
+    compile((tmp_path / "schedule.py").read_text(), "schedule.py", "exec")
