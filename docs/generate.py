@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from types import FunctionType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -312,6 +313,21 @@ def parameters(value: Any) -> str:
     return f"({', '.join(words)})"
 
 
+def numbers_set_by_hand() -> str:
+    """What steers the laws and their forecasts, with the backing that stands behind each number."""
+    body = ast.parse((ROOT / "autosched" / "laws" / "priors.py").read_text()).body
+    rows = []
+    for node, after in pairwise(body):
+        if not (isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(after, ast.Expr)):
+            continue
+        name = ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
+        unit, _, text = plain(ast.literal_eval(after.value)).removeprefix("[").partition("] ")
+        what, _, backing = re.sub(r"\b(Judgement|Source|Ablation)\b", r"\0\1", text, count=1).partition("\0")
+        value = f"`{ast.unparse(node.value)}`"
+        rows.append((f"`{name}`", value, unit, what.strip(), backing))
+    return table(("number", "value", "unit", "what it does", "backing"), rows)
+
+
 def layers() -> str:
     """Which packages there are, from the bottom up, as the test of imports has them."""
     tree = ast.parse((ROOT / "tests" / "test_layers.py").read_text())
@@ -341,6 +357,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "laws": laws,
     "events": ledger_events,
     "layers": layers,
+    "numbers": numbers_set_by_hand,
     "python": lambda: names_of(autosched),
     "python-trainer": lambda: names_of(autosched.trainer),
     "python-study": lambda: members_of(autosched.Study),

@@ -81,8 +81,8 @@ WORST_MISFIT = 0.05
 WORST_FORECAST_MISFIT = 0.15
 """[log loss] The same for forecasts in a study, which the misfit widens up to there. Judgement."""
 MOST_LATE_POWER = 4.0
-"""[1] Most that late points may be favoured. Ablation: docs/laws.md, 6 and 8 fail on byte GPT runs that it was chosen
-on."""
+"""[1] Most that late points may be favoured. Ablation: docs/records/laws-transient.md, 6 and 8 fail on byte GPT runs
+that it was chosen on."""
 LATE_POWER_ROUNDS = 3
 """[1] How often misfit and late power are found in turn. Judgement."""
 LATE_POWER_ENOUGH = 0.2
@@ -147,7 +147,7 @@ LEAST_RESIDUAL = 1e-4
 """[log loss] Least size that residuals are taken to have. Judgement."""
 KERNEL_SD = (1.0, 1.0, 1.0, 0.7, 0.7, 0.5, 0.5, 0.5, 0.2)
 """[ln] Widths of the priors of shared, near, own, scatter and the five lengths. Ablation: left free, the length in
-log step lies anywhere in 1 to 3, and the error on longer horizons in 0.0015 to 0.006 (docs/laws.md)."""
+log step lies anywhere in 1 to 3, and the error on longer horizons in 0.0015 to 0.006 (docs/records/laws-held-out.md)."""
 PROCESS_POINTS = 480
 """[points] Most that the process keeps, over all curves. Judgement: its cost."""
 LEAST_POINT_WEIGHT = 0.12
@@ -171,11 +171,11 @@ class KernelPrior:
 
 WHOLE_RUNS = KernelPrior(shared=3.0, near=0.02, own=1.0, lengths=(1.0, 0.35, 0.35, 0.35, 2.5))
 """[multiples of the residuals' size; units of the features] For curves of little noise and many points: corrections
-are local, so that they fade where a law extrapolates. Ablation: docs/laws.md, on the Llama runs that it was chosen
-on."""
+are local, so that they fade where a law extrapolates. Ablation: docs/records/laws-transient.md, on the Llama runs that
+it was chosen on."""
 TRANSIENT_RUNS = KernelPrior(shared=0.3, near=3.0, own=1.0, lengths=(1.0, 1.0, 1.0, 1.0, 4.0))
 """[as above] For runs that are mostly transient: what a peak LR does to the law's error lasts, what a shape does to
-it fades. Ablation: docs/laws.md, on the byte GPT runs that it was chosen on."""
+it fades. Ablation: docs/records/laws-transient.md, on the byte GPT runs that it was chosen on."""
 RUNNING_TRIALS = KernelPrior(shared=3.5, near=2.5, own=1.2, lengths=(2.2, 1.0, 1.0, 1.0, 3.0))
 """[as above] For the few noisy points of running trials, without learning: a trial borrows from all others.
 Judgement."""
@@ -185,8 +185,8 @@ Judgement."""
 INFLATION_RUNS = 4.0
 """[left-out ends] That calibrated standard deviations count for, beside those that were seen. Judgement."""
 LEAST_INFLATION = 0.8
-"""[1] Least factor of the standard deviations of ``full``. Ablation: docs/search.md, 0.7 and 1.0 on the replays that
-it was chosen on."""
+"""[1] Least factor of the standard deviations of ``full``. Ablation: docs/records/replay-llama124m.md, 0.7 and 1.0 on the
+replays that it was chosen on."""
 UNTESTED_INFLATION = 2.0
 """[1] The factor where no end could be left out. Judgement."""
 FAST_INFLATION_RUNS = 6.0
