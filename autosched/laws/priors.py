@@ -147,7 +147,8 @@ LEAST_RESIDUAL = 1e-4
 """[log loss] Least size that residuals are taken to have. Judgement."""
 KERNEL_SD = (1.0, 1.0, 1.0, 0.7, 0.7, 0.5, 0.5, 0.5, 0.2)
 """[ln] Widths of the priors of shared, near, own, scatter and the five lengths. Ablation: left free, the length in
-log step lies anywhere in 1 to 3, and the error on longer horizons in 0.0015 to 0.006 (docs/records/laws-held-out.md)."""
+log step lies anywhere in 1 to 3, and the error on longer horizons in 0.0015 to 0.006
+(docs/records/laws-held-out.md)."""
 PROCESS_POINTS = 480
 """[points] Most that the process keeps, over all curves. Judgement: its cost."""
 LEAST_POINT_WEIGHT = 0.12
@@ -185,8 +186,8 @@ Judgement."""
 INFLATION_RUNS = 4.0
 """[left-out ends] That calibrated standard deviations count for, beside those that were seen. Judgement."""
 LEAST_INFLATION = 0.8
-"""[1] Least factor of the standard deviations of ``full``. Ablation: docs/records/replay-llama124m.md, 0.7 and 1.0 on the
-replays that it was chosen on."""
+"""[1] Least factor of the standard deviations of ``full``. Ablation: docs/records/replay-llama124m.md, 0.7 and 1.0 on
+the replays that it was chosen on."""
 UNTESTED_INFLATION = 2.0
 """[1] The factor where no end could be left out. Judgement."""
 FAST_INFLATION_RUNS = 6.0
