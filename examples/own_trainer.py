@@ -1,8 +1,8 @@
 """A trainer of your own: a small network that tells two noisy spirals apart.
 
-Where this file lies, run::
+Where this file lies, run ``autosched tune --space own_trainer.yaml``, or in Python::
 
-    autosched tune --space own_trainer.yaml
+    autosched.tune("own_trainer.yaml")
 
 The engine trains in pieces, forks runs, and moves them between processes, so a trainer keeps three promises:
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated, Any, BinaryIO
 
 import numpy as np
@@ -59,16 +60,13 @@ def spirals(count: int, noise: float, *purpose: int | str) -> tuple[Tensor, Tens
 class Mlp:
     """Two hidden layers and AdamW."""
 
+    check_options = staticmethod(partial(read_options, MlpOptions, trainer="mlp"))  # refuses a misspelled one early
+
     def __init__(self, options: Mapping[str, Any], *, seed: int, horizon: int) -> None:
-        self.options = read_options(MlpOptions, options, trainer="mlp")
-        self.seed = seed
+        self.options, self.seed = self.check_options(options), seed
+        self.configuration = {"trainer": "own_trainer:Mlp", "seed": seed, **asdict(self.options)}
         self.validation = spirals(1000, self.options.noise, "validation")
         self.start()
-
-    @staticmethod
-    def check_options(options: Mapping[str, Any]) -> None:
-        """Optional: lets `autosched tune` refuse a misspelled option before any work."""
-        read_options(MlpOptions, options, trainer="mlp")
 
     def start(self) -> None:
         """Make a fresh model at update 0."""
@@ -105,14 +103,11 @@ class Mlp:
     def save(self, file: BinaryIO) -> None:
         """Write model, optimizer and step."""
         parts = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "step": self.step}
-        write_checkpoint(file, parts, configuration=self._configuration())
+        write_checkpoint(file, parts, configuration=self.configuration)
 
     def load(self, file: BinaryIO) -> None:
         """Read what `save` wrote; `read_checkpoint` raises CheckpointError for anything else."""
-        parts = read_checkpoint(file, configuration=self._configuration())
+        parts = read_checkpoint(file, configuration=self.configuration)
         self.model.load_state_dict(parts["model"])
         self.optimizer.load_state_dict(parts["optimizer"])
         self.step = parts["step"]
-
-    def _configuration(self) -> dict[str, Any]:
-        return {"trainer": "own_trainer:Mlp", "seed": self.seed, **asdict(self.options)}

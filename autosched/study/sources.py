@@ -11,7 +11,7 @@ import numpy as np
 
 from autosched.errors import SpaceError
 from autosched.space import space_to_json
-from autosched.space.document import Document, KeyPath, Place, read_document, shown
+from autosched.space.document import OVERRIDES, Document, KeyPath, Place, read_document, shown
 from autosched.space.records import Space
 from autosched.space.section import dotted
 from workers.registry import trainer_name
@@ -33,7 +33,7 @@ def read_source(source: SpaceSource) -> Document:
     if not isinstance(data, Mapping):
         raise SpaceError(f"must be a path, a mapping or a Space, but got {shown(source)}.", file=GIVEN)
     places: dict[KeyPath, Place] = {}
-    return Document(data=_plain(data, (), places), places=places)
+    return Document(data=_plain(data, (), places, GIVEN), places=places)
 
 
 def override_texts(overrides: Sequence[str] | Mapping[str, Any]) -> list[str]:
@@ -48,17 +48,17 @@ def override_texts(overrides: Sequence[str] | Mapping[str, Any]) -> list[str]:
     """
     if not isinstance(overrides, Mapping):
         return list(overrides)
-    plain = {key: _plain(value, tuple(key.split(".")), {}) for key, value in overrides.items()}
+    plain = {key: _plain(value, tuple(key.split(".")), {}, OVERRIDES) for key, value in overrides.items()}
     return [f"{key}={json.dumps(value)}" for key, value in plain.items()]
 
 
-def _plain(value: Any, path: KeyPath, places: dict[KeyPath, Place]) -> Any:
-    """The value as JSON data; notes where its parts are."""
-    places[path] = Place(file=GIVEN, line=None, key_line=None)
+def _plain(value: Any, path: KeyPath, places: dict[KeyPath, Place], file: str) -> Any:
+    """The value as JSON data; notes its parts as places of `file`."""
+    places[path] = Place(file=file, line=None, key_line=None)
     if isinstance(value, Mapping):
-        return {str(key): _plain(part, (*path, str(key)), places) for key, part in value.items()}
+        return {str(key): _plain(part, (*path, str(key)), places, file) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part, (*path, index), places) for index, part in enumerate(value)]
+        return [_plain(part, (*path, index), places, file) for index, part in enumerate(value)]
     if isinstance(value, type) and path == ("trainer", "use"):
         return trainer_name(value)
     if isinstance(value, np.generic):
@@ -68,4 +68,4 @@ def _plain(value: Any, path: KeyPath, places: dict[KeyPath, Place]) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
     allowed = "text, a number, true or false, a list or a mapping"
-    raise SpaceError(f"{dotted(path) or 'it'} must be {allowed}, but got {shown(value)}.", file=GIVEN)
+    raise SpaceError(f"{dotted(path) or 'it'} must be {allowed}, but got {shown(value)}.", file=file)

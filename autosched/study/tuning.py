@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from autosched.errors import SpaceError
+from autosched.space.document import OVERRIDES
 from autosched.study.progress import NoProgress, make_progress
 from autosched.study.results import Study
 from autosched.study.run import RunOptions, run_study, space_of
@@ -84,7 +86,13 @@ def tune(
         warm_start=warm_start,
         warm_start_other=warm_start_other,
     )
-    return _run(start(space, settings, resume=resume), options, progress=progress)
+    try:
+        started = start(space, settings, resume=resume)
+    except SpaceError as error:
+        if error.file != OVERRIDES:
+            raise
+        raise SpaceError(error.message, file="overrides") from None  # here they are no option of a command
+    return _run(started, options, progress=progress)
 
 
 def resume(
