@@ -16,14 +16,16 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from types import FunctionType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any
+
+from docstrings import meaning, plain, shown, summary, table
+from space_keys import options_by_rule, options_of, space_keys, trainer_options
 
 import autosched
 import autosched.trainer
@@ -36,54 +38,12 @@ from autosched.search.autolrs_space import _KINDS as AUTOLRS_KINDS
 from autosched.search.law_options import LawOptions
 from autosched.search.law_pruner import LawPrunerOptions
 from autosched.search.law_rule import LawRule
-from autosched.search.optuna_options import PRUNER_OPTIONS, SAMPLER_OPTIONS, Rule
-from autosched.space import records as space_records
-from autosched.space import yaml_file
-from autosched.space.document import KeyPath, read_document
-from autosched.space.section import Section, dotted
+from autosched.search.optuna_options import PRUNER_OPTIONS, SAMPLER_OPTIONS
+from workers.optimizers.packaged import PACKAGE
+from workers.optimizers.registry import METHODS, PACKAGED, REFUSED, method, packaged_names
 
 ROOT = Path(__file__).parents[1]
 PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n)(.*?)(<!-- /generated -->)", re.DOTALL)
-TRAINERS = {"gpt": "GptOptions", "vision": "VisionOptions", "simulated": "SimulatedOptions"}
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of Markdown."""
-    lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in (head, *rows)]
-    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]]) + "\n"
-
-
-def plain(text: str) -> str:
-    """A docstring's text as one line of Markdown."""
-    text = re.sub(r":\w+:`~?([^`]*\.)?([^`]+)`", r"`\2`", text.replace("``", "`"))
-    return " ".join(text.split())
-
-
-def meaning(cls: type) -> dict[str, str]:
-    """What the docstring of a record says of its fields, under ``Attributes:`` or ``Args:``."""
-    found: dict[str, str] = {}
-    match = re.search(r"(?:Attributes|Args):\n((?:[ ]{4,}.*\n?|\n)+)", inspect.getdoc(cls) or "")
-    for entry in re.split(r"\n(?= {4}\S)", match[1].rstrip() if match else ""):
-        names, colon, text = entry.strip().partition(":")
-        if colon:
-            found |= dict.fromkeys((name.strip() for name in names.split(",")), plain(text))
-    return found
-
-
-def summary(cls: Any) -> str:
-    """The first paragraph of a docstring."""
-    return plain((inspect.getdoc(cls) or "").split("\n\n")[0])
-
-
-def shown(value: Any) -> str:
-    """A default as it is written in YAML."""
-    if value is None or value is MISSING:
-        return ""
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, tuple):
-        return f"`[{', '.join(map(str, value))}]`"
-    return f"`{value:g}`" if isinstance(value, float) else f"`{getattr(value, 'name', value)}`"
 
 
 # -- commands ---------------------------------------------------------------------------------------------------------
@@ -127,117 +87,30 @@ def help_of(parameter: Any) -> str:
     return f"{text} ({'; '.join(notes)})" if notes else text
 
 
-# -- the keys of a space ----------------------------------------------------------------------------------------------
-
-ASKED = {
-    "integer": lambda asked: f"a whole number >= {asked['at_least']}",
-    "number": lambda asked: f"a number {'> 0' if asked['above_zero'] else '>= 0'}",
-    "flag": lambda _: "true or false",
-    "text": lambda _: "a text",
-}
-"""What a getter of the reader takes, by its name."""
+# -- optimizers --------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def watched() -> Iterator[dict[KeyPath, tuple[str, Any]]]:
-    """What the reader asks for while it reads: by the key's path, what it must be and its default."""
-    asked: dict[KeyPath, tuple[str, Any]] = {}
-    originals = {name: getattr(Section, name) for name in (*ASKED, "require", "has")}
-
-    def watching(name: str) -> Callable[..., Any]:
-        def getter(self: Section, key: str, *args: Any, **named: Any) -> Any:
-            path = (*self.path, key)
-            if name == "require":
-                asked[path] = (args[0], MISSING)
-            elif name == "has":
-                asked.setdefault(path, ("", None))
-            elif asked.get(path, ("",))[0] == "":
-                asked[path] = (ASKED[name](named), named.get("default"))
-            return originals[name](self, key, *args, **named)
-
-        return getter
-
-    try:
-        for name in originals:
-            setattr(Section, name, watching(name))
-        yield asked
-    finally:
-        for name, original in originals.items():
-            setattr(Section, name, original)
-
-
-SECTIONS = {
-    "": space_records.Space,
-    "budget": space_records.Budget,
-    "confirm": space_records.Confirm,
-    "resources": space_records.Resources,
-    "storage": space_records.Storage,
-    "tracking": space_records.Tracking,
-    "range_test": space_records.Sweep,
-    "trainer": space_records.TrainerSpec,
-}
-
-
-def asked_for(override: str) -> dict[KeyPath, tuple[str, Any]]:
-    """What the reader asks for in the demo, with the sections that it leaves out."""
-    demo = read_document(ROOT / "search_spaces" / "wsd.yaml")
-    with watched() as asked:
-        yaml_file.read_space(demo.with_overrides(["schedule.wsd.peak_lr=auto", "range_test.steps=200", override]))
-    return asked
-
-
-def space_keys() -> str:
-    """Every key of a space file outside of its schedule."""
-    asked, other = asked_for("horizon_steps=600"), asked_for("horizon_steps=1200")
+def optimizers() -> str:
+    """The optimizers with names or options of their own here."""
+    sources = {None: "torch, or here", PACKAGE: "`pytorch-optimizer`", "dog": "`dog-optimizer`"}
     rows = []
-    for path, (rule, default) in asked.items():
-        section = ".".join(map(str, path[:-1]))
-        if section not in SECTIONS:
-            continue
-        own = meaning(SECTIONS[section]).get("options" if path[-1] == "with" else str(path[-1]), "")
-        needed = "by `horizon_steps`" if other[path][1] != default else shown(default)
-        needed = "required" if default is MISSING else needed
-        rows.append((f"`{dotted(path)}`", plain(rule), needed, own))
-    return table(("key", "must be", "default", "meaning"), rows)
+    for name in (*METHODS, *PACKAGED):
+        found = method(name)
+        own = ", ".join(f"`{f.name}` {shown(f.default)}".strip() for f in fields(found.options))
+        rows.append(
+            (f"`{name}`", sources[PACKAGE if name in PACKAGED else found.package], own or "those of the trainer")
+        )
+    return table(("optimizer", "comes from", "options, with their defaults"), rows)
 
 
-def options_of(cls: type, *, only: Iterable[str] | None = None) -> str:
-    """The fields of a record of options."""
-    meanings, hints = meaning(cls), get_type_hints(cls, include_extras=True)
-    rows = []
-    for field in fields(cls):
-        if (only is not None and field.name not in only) or is_dataclass(hints[field.name]):
-            continue
-        hint = hints[field.name]
-        rule = get_args(hint)[1].text if get_origin(hint) is Annotated else ""
-        rows.append((f"`{field.name}`", rule, shown(field.default), meanings.get(field.name, "")))
-    head = ("option", "must be", "default", "meaning")
-    return (
-        table(head, rows)
-        if any(row[1] for row in rows)
-        else table((head[0], *head[2:]), [(r[0], *r[2:]) for r in rows])
-    )
-
-
-def options_by_rule(rules: Mapping[str, Mapping[str, Rule]]) -> str:
-    """Options of what Optuna brings."""
-    return table(
-        ("name", "options"),
-        [
-            (f"`{name}`", "; ".join(f"`{key}`: {rule.text}" for key, rule in own.items()) or "none")
-            for name, own in rules.items()
-        ],
-    )
-
-
-def trainer_options() -> str:
-    """The options of the built-in trainers."""
-    from importlib import import_module
-
-    return "\n".join(
-        f"### `{name}`\n\n{options_of(getattr(import_module(f'workers.{name}'), record))}"
-        for name, record in TRAINERS.items()
-    )
+def other_optimizers() -> str:
+    """The optimizers that a package brings under its own names, and those that are not offered."""
+    others = ", ".join(f"`{name}`" for name in packaged_names() if name not in PACKAGED)
+    reasons: dict[str, list[str]] = {}
+    for name, reason in REFUSED.items():
+        reasons.setdefault(reason, []).append(f"`{name}`")
+    refused = table(("not offered", "because"), [(", ".join(names), reason) for reason, names in reasons.items()])
+    return f"{others}.\n\n{refused}"
 
 
 # -- laws and events --------------------------------------------------------------------------------------------------
@@ -353,6 +226,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "pruner-law": lambda: options_of(LawRule) + "\nand\n\n" + options_of(LawPrunerOptions),
     "pruner-optuna": lambda: options_by_rule(PRUNER_OPTIONS),
     "trainers": trainer_options,
+    "optimizers": optimizers,
+    "optimizers-packaged": other_optimizers,
     "families": families_markdown,
     "laws": laws,
     "events": ledger_events,
