@@ -1,4 +1,5 @@
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,13 @@ def shown(page):
 @pytest.mark.parametrize(("example", "page"), [("optuna_study.py", "optuna.md"), ("ray_tuner.py", "ray-tune.md")])
 def test_the_page_shows_the_example_as_it_is(example, page):
     assert (ROOT / "examples" / example).read_text() in (HOW_TO / page).read_text()
+
+
+def test_the_tutorial_shows_the_training_of_the_example_as_it_is():
+    page = (ROOT / "docs" / "tutorial" / "own-trainer.md").read_text()
+    training = re.search(r"```python\n(def train.*?)```", page, re.DOTALL).group(1)
+    example = (ROOT / "examples" / "own_trainer.py").read_text()
+    assert textwrap.indent(training, "    ").split("\n", 1)[1] in example
 
 
 def test_the_loop_on_the_page_runs(capsys):
