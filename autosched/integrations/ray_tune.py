@@ -32,7 +32,7 @@ from autosched.errors import ScheduleError, UsageError
 from autosched.integrations.reported import ReportedRun, check_checks, first_in_cell, judge_reported
 from autosched.integrations.schedule_text import schedule_to_text, steps_and_peak
 from autosched.schedules.schedule import Schedule
-from autosched.search.law_rule import LawRule
+from autosched.search.law_rule import LawRule, Verdict
 
 __all__ = ["LawRule", "LawScheduler"]
 
@@ -127,11 +127,19 @@ class LawScheduler(FIFOScheduler):
         steps = steps_and_peak(reports.schedule)[0]
         if max(reports.losses) == steps or not first_in_cell(reports.losses, steps, self._checks):
             return str(TrialScheduler.CONTINUE)
-        verdict = judge_reported(self._rule, self._run(trial.trial_id), self._others(trial.trial_id))
+        verdict = self.judge(trial)
         reports.stopped |= verdict.stop
         if verdict.stop:
             _LOGGER.info("trial %s is stopped: %s", trial.trial_id, verdict.reason)
         return str(TrialScheduler.STOP if verdict.stop else TrialScheduler.CONTINUE)
+
+    def judge(self, trial: Trial) -> Verdict:
+        """Whether a trial should be stopped, with the forecast of its end and the reason.
+
+        Raises:
+            UsageError: it reported a loss after more updates than its schedule has, or one that is not > 0.
+        """
+        return judge_reported(self._rule, self._run(trial.trial_id), self._others(trial.trial_id))
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         """Say so when a trial ended without having reported its schedule's end."""
