@@ -16,7 +16,7 @@ published code, and why:
 * It drops the worst 3% of the first half ten times over, outliers or not. Here only points 4 standard deviations off
   are dropped, wherever they lie but at the very end, where a spike cannot be told from a divergence.
 * Its search crashes where the linear problem is degenerate. Here every memory from span / 20 to 20 horizons is tried in
-  closed form, with floor >= 0 and drop >= 0 (a loss is positive and, in this form, cannot rise), and a mild belief
+  closed form, with floor >= 0 and drop >= 0 (a loss is positive and, in this form, cannot rise), and a mild prior
   that the memory is about the span: a probe that is too short or too noisy to show a bend is not drawn out to 0.
 * A probe that rises, or whose losses hold a NaN, has a value of its own: its level at the end, or a failure with a
   reason. A forecast of a falling probe is not above that level (but for its noise).
@@ -48,7 +48,7 @@ _END_SHARE = 0.05  # of the points, at the end, that are never dropped
 _SIGNIFICANT = 4.0  # standard deviations
 _HUBER = 1.5  # standard deviations
 _REWEIGHTINGS = 4
-_BELIEF_SD = 1.0  # of the log memory
+_PRIOR_SD = 1.0  # of the log memory
 _SHORTEST, _LONGEST = 1 / 20, 20.0  # memory, as a share of span and of horizon
 _MEMORIES = 160
 _REFINEMENTS = 8
@@ -136,13 +136,13 @@ def forecast_probe(
     residuals = (y - fitted) * math.sqrt(y.size / (y.size - 3))
     rng = generator(seed, "bootstrap")
     drawn = fitted + rng.choice(residuals, size=(draws, y.size))
-    beliefs = probe.belief + _BELIEF_SD * rng.standard_normal(
+    centres = probe.centre + _PRIOR_SD * rng.standard_normal(
         draws
     )  # where the data say nothing, the prior's own width
     asked, level = np.array([horizon]), float(clean.smooth[-1])
     return ProbeForecast(
         mean=min(float(fit.at(asked)[0, 0]), level + clean.noise),
-        sd=float(np.std(probe.fit(drawn, beliefs).at(asked), ddof=1)),
+        sd=float(np.std(probe.fit(drawn, centres).at(asked), ddof=1)),
         trend=trend,
         floor=float(fit.floor[0]),
         drop=float(fit.drop[0]),
@@ -254,14 +254,14 @@ class _Probe:
     Attributes:
         steps, weights: of the points, shape (n,).
         memories: grid over which the fit searches, even in its log, shape (k,).
-        belief: log memory that is believed before a fit, with a standard deviation of 1: the probe's span.
+        centre: of the prior of the log memory, whose standard deviation is 1: the probe's span.
         noise: of a single loss, nats.
     """
 
     steps: FloatArray
     weights: FloatArray
     memories: FloatArray
-    belief: float
+    centre: float
     noise: float
 
     @classmethod
@@ -269,31 +269,31 @@ class _Probe:
         """All points weighing 1."""
         span = float(steps[-1] - steps[0])
         memories = np.geomspace(_SHORTEST * span, _LONGEST * max(horizon, span), _MEMORIES)
-        return cls(steps=steps, weights=np.ones(steps.size), memories=memories, belief=math.log(span), noise=noise)
+        return cls(steps=steps, weights=np.ones(steps.size), memories=memories, centre=math.log(span), noise=noise)
 
     def robust(self, losses: FloatArray) -> tuple[_Probe, _Exponentials]:
         """The fit of one series whose points pull with bounded force (Huber), and the probe with their weights."""
-        probe, belief = self, np.array([self.belief])
+        probe, centre = self, np.array([self.centre])
         for _ in range(_REWEIGHTINGS):
-            off = np.abs(losses - probe.fit(losses[None, :], belief).at(self.steps)[0])
+            off = np.abs(losses - probe.fit(losses[None, :], centre).at(self.steps)[0])
             probe = replace(self, weights=np.minimum(1.0, _HUBER * self.noise / np.maximum(off, 1e-300)))
-        return probe, probe.fit(losses[None, :], belief)
+        return probe, probe.fit(losses[None, :], centre)
 
-    def fit(self, losses: FloatArray, beliefs: FloatArray) -> _Exponentials:
-        """Fits of b series (b, n) under as many beliefs (b,): the best memory of ever finer grids."""
+    def fit(self, losses: FloatArray, centres: FloatArray) -> _Exponentials:
+        """Fits of b series (b, n) under priors with as many centres (b,): the best memory of ever finer grids."""
         grid, rows = np.log(self.memories), np.arange(losses.shape[0])
-        logs = grid[np.argmin(self._objective(losses, grid[None, :], beliefs), axis=1)]
+        logs = grid[np.argmin(self._objective(losses, grid[None, :], centres), axis=1)]
         width = float(grid[1] - grid[0])
         for _ in range(_REFINEMENTS):  # no parabola: where the floor reaches 0 the objective has a kink
             around = np.clip(logs[:, None] + width * _AROUND, grid[0], grid[-1])
-            logs = around[rows, np.argmin(self._objective(losses, around, beliefs), axis=1)]
+            logs = around[rows, np.argmin(self._objective(losses, around, centres), axis=1)]
             width *= float(_AROUND[1] - _AROUND[0])
         floor, drop, _ = self._linear(losses, logs[:, None])
         return _Exponentials(floor=floor[:, 0], drop=drop[:, 0], memory=np.exp(logs))
 
-    def _objective(self, losses: FloatArray, logs: FloatArray, beliefs: FloatArray) -> FloatArray:
-        """Mean square plus what the belief adds to it, shape (b, k), for log memories of shape (b or 1, k)."""
-        unlikely = ((logs - beliefs[:, None]) / _BELIEF_SD) ** 2
+    def _objective(self, losses: FloatArray, logs: FloatArray, centres: FloatArray) -> FloatArray:
+        """Mean square plus what the prior adds to it, shape (b, k), for log memories of shape (b or 1, k)."""
+        unlikely = ((logs - centres[:, None]) / _PRIOR_SD) ** 2
         return np.asarray(self._linear(losses, logs)[2] + unlikely * self.noise**2 / self.weights.sum())
 
     def _linear(self, losses: FloatArray, logs: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

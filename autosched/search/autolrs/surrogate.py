@@ -10,7 +10,7 @@ are compressed; the order stays. Each point brings its own noise, the variance o
 
 Why scikit-learn: its regressor takes a variance per point (`alpha`), which is what forecasts have; Optuna's Gaussian
 process is not public, fits one noise level for all points, and its sampler has no lower confidence bound. The kernel's
-length and amplitude are the most likely ones of a small grid under a mild belief: with ten points the likelihood is
+length and amplitude are the most likely ones of a small grid under a mild prior: with ten points the likelihood is
 nearly flat, and gradient ascent ends at a bound more often than not.
 """
 
@@ -133,7 +133,7 @@ def _offset() -> Any:
 
 
 def _most_likely(inputs: FloatArray, y: FloatArray, variance: FloatArray) -> tuple[float, float]:
-    """Length and amplitude of the grid with the highest likelihood times belief."""
+    """Length and amplitude of the grid with the highest likelihood times prior."""
     rest = _offset()(inputs) + np.diag(variance)
     scored = []
     for length in _LENGTHS:
@@ -142,11 +142,11 @@ def _most_likely(inputs: FloatArray, y: FloatArray, variance: FloatArray) -> tup
             factor = np.linalg.cholesky(amplitude**2 * shape + rest)
             whitened = np.linalg.solve(factor, y)
             log_likelihood = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(factor)).sum())
-            scored.append((log_likelihood + _belief(length, amplitude), float(length), amplitude))
+            scored.append((log_likelihood + _log_prior(length, amplitude), float(length), amplitude))
     return max(scored)[1:]
 
 
-def _belief(length: float, amplitude: float) -> float:
+def _log_prior(length: float, amplitude: float) -> float:
     by_length = math.log(length / _USUAL_LENGTH) / _LENGTH_SD
     by_amplitude = math.log(amplitude / _USUAL_AMPLITUDE) / _AMPLITUDE_SD
     return -0.5 * (by_length**2 + by_amplitude**2)
