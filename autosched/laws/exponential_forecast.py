@@ -136,9 +136,7 @@ def forecast_probe(
     residuals = (y - fitted) * math.sqrt(y.size / (y.size - 3))
     rng = generator(seed, "bootstrap")
     drawn = fitted + rng.choice(residuals, size=(draws, y.size))
-    centres = probe.centre + _PRIOR_SD * rng.standard_normal(
-        draws
-    )  # where the data say nothing, the prior's own width
+    centres = probe.centre + _PRIOR_SD * rng.standard_normal(draws)  # where the data say nothing, the prior's own width
     asked, level = np.array([horizon]), float(clean.smooth[-1])
     return ProbeForecast(
         mean=min(float(fit.at(asked)[0, 0]), level + clean.noise),

@@ -18,7 +18,7 @@ FLOOR_SHARE = 0.9
 FLOOR_SD = 0.3
 """[ln] Width of that prior. Judgement."""
 STILL_TO_GO_SHARE = 0.1
-"""[share of the least loss] Where the power of area or updates is centred at a run's end. Judgement, with
+"""[share of the least loss] Where the power of area or updates is centred at a run's end. Judgement: as
 FLOOR_SHARE."""
 LOOSE_SD = 2.0
 """[ln] Width of a prior that only keeps a parameter's size: a factor of 7 either way. Judgement."""
