@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -29,7 +29,12 @@ def fit_document(law: Forecaster, names: list[str], seconds: float) -> dict[str,
     if law.process is None:
         params, more = dict(law.fits[0].params), {}
     loo = {kind: number(error) for kind, error in zip(kinds, law.loo.tolist(), strict=True)}
-    return {"law": law.name, "params": params, **more, "fit_seconds": seconds, "curves": names, "loo": loo}
+    outlying = [
+        {"curve": names[row.curve], "step": int(row.step), "loss": row.loss, "expected": row.expected}
+        for row in law.outlying
+    ]
+    told = {"fit_seconds": seconds, "curves": names, "loo": loo, "outlying": outlying}
+    return {"law": law.name, "params": params, **more, **told}
 
 
 def fit_lines(document: Mapping[str, Any], out: str | None) -> Iterator[str]:
@@ -43,8 +48,19 @@ def fit_lines(document: Mapping[str, Any], out: str | None) -> Iterator[str]:
         yield f"  {kind}: {weight}error on left-out curves {shown}"
         params = document["params"][kind] if nested else document["params"]
         yield "    " + ", ".join(f"{name} {value:.4g}" for name, value in params.items())
+    yield from outlying_lines(document["outlying"])
     if out is not None:
         yield f"wrote {out}"
+
+
+def outlying_lines(rows: Sequence[Mapping[str, Any]], most: int = 5) -> Iterator[str]:
+    """The rows that a fit found far from every law, the first few by name."""
+    if rows:
+        yield f"  {len(rows)} row{'s' * (len(rows) > 1)} far from every law:"
+    for row in rows[:most]:
+        yield f"    {row['curve']} step {row['step']}: loss {row['loss']:.4g}, expected {row['expected']:.4g}"
+    if len(rows) > most:
+        yield f"    … and {len(rows) - most} more, see --json"
 
 
 def score_document(scores: Mapping[str, Score], mean: Score) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autosched.errors import CurveError
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -19,18 +20,23 @@ class Curve:
         steps: updates done at each logged loss, increasing, shape (n,), within 0..schedule.steps.
         losses: nats per token, shape (n,), finite.
         name: where it came from.
+        sds: relative standard deviation of each loss about the law's mean, where it is known to be larger than what a
+            law's fit allows for, shape (n,); None when it is not known.
     """
 
     schedule: Schedule
     steps: FloatArray
     losses: FloatArray
     name: str = ""
+    sds: FloatArray | None = None
 
     def __post_init__(self) -> None:
         steps = np.array(self.steps, dtype=np.float64)
         losses = np.array(self.losses, dtype=np.float64)
         if steps.shape != losses.shape or steps.ndim != 1:
             raise CurveError(f"{self.name}: steps and losses must be vectors of one length.")
+        if self.sds is not None and self.sds.shape != steps.shape:
+            raise CurveError(f"{self.name}: sds must have the shape of steps.")
         if not np.all(np.isfinite(losses)):
             raise CurveError(f"{self.name}: losses must be finite.")
         if np.any(np.diff(steps) <= 0) or (steps.size and (steps[0] < 0 or steps[-1] > self.schedule.steps)):
@@ -41,5 +47,9 @@ class Curve:
 
     def until(self, step: float) -> Curve:
         """The part that was logged at or before `step`; the schedule (its future too) stays whole."""
-        seen = self.steps <= step
-        return Curve(schedule=self.schedule, steps=self.steps[seen], losses=self.losses[seen], name=self.name)
+        return self.at(self.steps <= step)
+
+    def at(self, rows: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Curve:
+        """Some of the points, in their order; the schedule stays whole."""
+        sds = None if self.sds is None else self.sds[rows]
+        return replace(self, steps=self.steps[rows], losses=self.losses[rows], sds=sds)

@@ -44,7 +44,7 @@ from autosched.laws.annealing import AnnealingFamily
 from autosched.laws.baselines import ExponentialFamily, PowerFamily
 from autosched.laws.continual import ContinualFamily
 from autosched.laws.convex_law import ConvexFamily
-from autosched.laws.fit import LawFit
+from autosched.laws.fit import LawFit, OutlyingRow
 from autosched.laws.forecaster import Forecaster
 from autosched.laws.functional import FunctionalFamily, Units
 from autosched.laws.law import LossLaw
@@ -279,7 +279,7 @@ _FAMILIES: tuple[type, ...] = (
     PowerFamily,
     ContinualFamily,
 )
-_PARTS: tuple[type, ...] = (*LAWS.values(), *_FAMILIES, Units, LawFit, Forecaster, ResidualKernel, RunPoints)
+_PARTS: tuple[type, ...] = (*LAWS.values(), *_FAMILIES, Units, LawFit, OutlyingRow, Forecaster, ResidualKernel, RunPoints)
 RECORDS: Mapping[str, Callable[..., Any]] = {
     **{part.__name__: part for part in _PARTS},
     ResidualProcess.__name__: _process,

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from autosched.curves.curve import Curve
@@ -26,10 +27,16 @@ from autosched.laws.priors import (
     LATE_POWER_ENOUGH,
     LATE_POWER_ROUNDS,
     LEAST_MISFIT,
+    MOST_OUTLYING,
+    OUTLYING,
+    TINY,
     WORST_MISFIT,
 )
 from autosched.laws.robust import Minimum, Prior, Residuals, Robustness, minimise
 from autosched.schedules.schedule import FloatArray
+
+NORMAL = 1.4826
+"""Standard deviation of a normal over its median absolute value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +63,22 @@ class FitOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutlyingRow:
+    """A loss that is far from what all others say: a spike, a damaged row.
+
+    Attributes:
+        curve: its number among the curves that were fitted.
+        step: updates done.
+        loss, expected: as logged, and by the law, nats.
+    """
+
+    curve: int
+    step: float
+    loss: float
+    expected: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LawFit:
     """A law and how well it is known.
 
@@ -64,10 +87,11 @@ class LawFit:
         logs: natural logs of its fitted parameters, shape (p,).
         covariance: of `logs`, from the curves and the prior, shape (p, p).
         fields: the parameters' names, in the order of `logs`.
-        residual_sd: root mean square of the log residuals.
+        residual_sd: root mean square of the log residuals of all rows but the outlying ones.
         objective: what was minimised, at the fit.
         iterations: descent steps, all starts together.
         points: how many points were fitted.
+        outlying: rows that lie more than six robust standard deviations, and more than `worst_sd`, from the law.
     """
 
     law: LossLaw
@@ -78,6 +102,7 @@ class LawFit:
     objective: float
     iterations: int
     points: int
+    outlying: tuple[OutlyingRow, ...] = ()
 
     @property
     def params(self) -> Mapping[str, float]:
@@ -107,8 +132,8 @@ def fit_law(
         start: descend from here alone (a warm start: the `logs` of an earlier fit).
     """
     options = options or FitOptions()
-    used = [fitted_part(curve, options.first_share) for curve in curves]
-    used = [curve for curve in used if curve.steps.size]
+    parts = {number: fitted_part(curve, options.first_share) for number, curve in enumerate(curves)}
+    used = [curve for curve in parts.values() if curve.steps.size]
     points = sum(curve.steps.size for curve in used)
     if points < FEWEST_POINTS:
         return FitFailure(reason=f"{points} points after warmup are too few to fit: log more often, or add curves.")
@@ -121,7 +146,7 @@ def fit_law(
         starts = [_with_linear(family, prepared, x, np.exp(seen)) for x in family.starts(prior)]
     else:
         starts = [prior.mean if start is None else start]
-    weights = np.concatenate([_late_weights(curve, options.late_power) for curve in used])
+    weights = np.concatenate([_weights(curve, options) for curve in used])
 
     def residuals(x: FloatArray) -> tuple[FloatArray, FloatArray]:
         losses, jacobian = family.losses(prepared, x)
@@ -131,7 +156,8 @@ def fit_law(
     found = _best(residuals, starts, prior, weights, options)
     if found is None:
         return FitFailure(reason="no start has a positive finite loss: check the curves' LRs and losses.")
-    sd = float(np.sqrt(np.mean(found.residuals**2)))
+    out = _lie_out(found.residuals, options.worst_sd)
+    sd = float(np.sqrt(np.mean(found.residuals[~out] ** 2)))
     if sd > options.worst_sd:
         return FitFailure(
             reason=f"the {family.name} law misses the curves by {sd:.1%} (root mean square, above "
@@ -146,14 +172,56 @@ def fit_law(
         objective=found.objective,
         iterations=found.iterations,
         points=seen.size,
+        outlying=_named(parts, found.residuals, out),
     )
+
+
+def common_outliers(fits: Sequence[LawFit]) -> tuple[OutlyingRow, ...]:
+    """The rows that lie out for every one of several laws; what is expected there is the first law's."""
+    places = [{(row.curve, row.step) for row in fit.outlying} for fit in fits]
+    common = set.intersection(*places) if places else set()
+    return tuple(row for row in fits[0].outlying if (row.curve, row.step) in common) if common else ()
+
+
+def without_outliers(curves: Sequence[Curve], outlying: Sequence[OutlyingRow]) -> list[Curve]:
+    """The curves without those of these rows after which a curve came back; at its end a run may be diverging."""
+    steps: dict[int, list[float]] = {}
+    for row in outlying:
+        steps.setdefault(row.curve, []).append(row.step)
+    kept = list(curves)
+    for number, out in steps.items():
+        lies_out = np.isin(curves[number].steps, out)
+        back = np.flatnonzero(~lies_out)
+        if back.size:
+            lies_out[back[-1] :] = False
+            kept[number] = curves[number].at(~lies_out)
+    return kept
+
+
+def _lie_out(residuals: FloatArray, worst_sd: float) -> NDArray[np.bool_]:
+    """Which residuals are gross errors; none when there are so many that the law is at fault."""
+    spread = NORMAL * float(np.median(np.abs(residuals)))
+    out = np.abs(residuals) > max(OUTLYING * spread, worst_sd)
+    return out if out.mean() <= MOST_OUTLYING else np.zeros_like(out)
+
+
+def _named(parts: Mapping[int, Curve], residuals: FloatArray, out: NDArray[np.bool_]) -> tuple[OutlyingRow, ...]:
+    """The outlying rows of the curves' fitted parts, by the curves' numbers."""
+    places = [(number, row) for number, curve in parts.items() for row in range(curve.steps.size)] if out.any() else []
+    found = []
+    for at in np.flatnonzero(out):
+        number, row = places[at]
+        loss = float(parts[number].losses[row])
+        expected = loss * float(np.exp(-residuals[at]))
+        found.append(OutlyingRow(curve=number, step=float(parts[number].steps[row]), loss=loss, expected=expected))
+    return tuple(found)
 
 
 def fitted_part(curve: Curve, first_share: float) -> Curve:
     """The curve without its warmup and without the first share of its horizon."""
     first = max(warmup_steps(curve.schedule.lrs), first_share * curve.schedule.steps, 1.0)
     rows = curve.steps >= first
-    return Curve(schedule=curve.schedule, steps=curve.steps[rows], losses=curve.losses[rows], name=curve.name)
+    return curve.at(rows)
 
 
 def spread(curve: Curve, most: int, first_share: float) -> Curve:
@@ -163,7 +231,7 @@ def spread(curve: Curve, most: int, first_share: float) -> Curve:
         return part
     asked = np.geomspace(part.steps[0], part.steps[-1], most)
     rows = np.unique(np.clip(np.searchsorted(part.steps, asked), 0, part.steps.size - 1))
-    return Curve(schedule=part.schedule, steps=part.steps[rows], losses=part.losses[rows], name=part.name)
+    return part.at(rows)
 
 
 def thinned(curve: Curve, *, most: int, first_share: float = FIRST_SHARE) -> Curve:
@@ -171,19 +239,23 @@ def thinned(curve: Curve, *, most: int, first_share: float = FIRST_SHARE) -> Cur
     rows = np.flatnonzero(curve.steps >= max(first_share * curve.schedule.steps, 1.0))
     if rows.size > most:
         rows = rows[np.unique(np.round(np.linspace(0, rows.size - 1, most)).astype(np.intp))]
-    return Curve(schedule=curve.schedule, steps=curve.steps[rows], losses=curve.losses[rows], name=curve.name)
+    return curve.at(rows)
 
 
-def _late_weights(curve: Curve, power: float) -> FloatArray:
-    weights = (curve.steps / curve.steps[-1]) ** power
-    return np.asarray(weights / weights.mean(), dtype=np.float64)
+def _weights(curve: Curve, options: FitOptions) -> FloatArray:
+    """Late points weigh more, and those less whose own scatter adds to what counts as one standard deviation."""
+    weights = (curve.steps / curve.steps[-1]) ** options.late_power
+    weights = np.asarray(weights / weights.mean(), dtype=np.float64)
+    return weights if curve.sds is None else weights / (1 + (curve.sds / options.robustness.noise) ** 2)
 
 
 def _with_linear(family: LawFamily[Prepared], prepared: Prepared, x: FloatArray, losses: FloatArray) -> FloatArray:
-    """`x` with its linear parameters at their non-negative least squares."""
+    """`x` with its linear parameters at their non-negative least squares, in which one tiny loss must not be all."""
     linear = list(family.linear)
     basis = family.losses(prepared, x)[1][:, linear]
-    factors, _ = nnls(basis / losses[:, None], np.ones(losses.size))
+    tiny = losses < TINY * float(np.median(losses))
+    rows = ~tiny if tiny.mean() <= MOST_OUTLYING else slice(None)
+    factors, _ = nnls((basis / losses[:, None])[rows], np.ones(losses[rows].size))
     started = x.copy()
     started[linear] += np.log(np.maximum(factors, 0.05))
     return started

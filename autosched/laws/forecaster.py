@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosched.laws.extrapolation import end_distances, peak_distances
-from autosched.laws.fit import LawFit
+from autosched.laws.fit import LawFit, OutlyingRow, common_outliers
 from autosched.laws.forecast import Forecast, Query, points_of
 from autosched.laws.law import LawFamily, LossLaw, interpolated, telling_steps
 from autosched.laws.priors import ALIKE_PEAKS, LEAST_WEIGHT, TRANSIENT_POWER
@@ -78,6 +78,11 @@ class Forecaster:
         peaks = [] if self.process is None else np.exp(self.process.points.features[:, 0]).tolist()
         peak_lr = one_peak(peaks) if peaks else None
         return Stack(families=self.families, fits=self.fits, weights=self.weights, peak_lr=peak_lr)
+
+    @property
+    def outlying(self) -> tuple[OutlyingRow, ...]:
+        """Rows of the fitted curves that lie far from every law, see :class:`autosched.laws.fit.OutlyingRow`."""
+        return common_outliers(self.fits)
 
     @property
     def error(self) -> float:

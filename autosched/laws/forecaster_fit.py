@@ -16,8 +16,19 @@ from typing import Any
 import numpy as np
 
 from autosched.curves.curve import Curve
+from autosched.curves.thinning import averaged
 from autosched.laws.annealing import AnnealingFamily
-from autosched.laws.fit import FitFailure, FitOptions, LawFit, fit_law, fitted_part, late_power, spread
+from autosched.laws.fit import (
+    FitFailure,
+    FitOptions,
+    LawFit,
+    common_outliers,
+    fit_law,
+    fitted_part,
+    late_power,
+    spread,
+    without_outliers,
+)
 from autosched.laws.forecast import Forecast, Query
 from autosched.laws.forecaster import AUTO, Forecaster, weighted_error
 from autosched.laws.functional import FunctionalFamily, Units
@@ -123,6 +134,7 @@ def fit_forecaster(
         warm: an earlier fit: its parameters are the starts, its weights, kernel and inflation are kept, and laws of
             no weight are left as they are, so that a refit with a few more points takes milliseconds.
     """
+    curves = [averaged(curve) for curve in curves]
     families = warm.families if warm is not None else preset.families(Units.of([curve.schedule for curve in curves]))
     starts = [None] * len(families) if warm is None else [fit.logs for fit in warm.fits]
     preset = replace(preset, fit=_late_options(families[0], curves, preset, warm))
@@ -135,6 +147,7 @@ def fit_forecaster(
     kept = [(family, fit) for family, fit in zip(families, found, strict=True) if isinstance(fit, LawFit)]
     if not kept:
         return next(fit for fit in found if isinstance(fit, FitFailure))
+    curves = without_outliers(curves, common_outliers([fit for _, fit in kept]))
     if warm is not None and len(kept) == len(families):
         return _assembled(kept, curves, preset, _Settled.of(warm))
     held = leave_out(kept, curves, preset.fit, preset.folds)

@@ -149,7 +149,7 @@ def within_reach(curve: Curve, others: Sequence[Curve]) -> Curve:
     """
     longest = max((float(other.steps[-1]) for other in others if other.steps.size), default=0.0)
     rows = np.flatnonzero(curve.steps <= LEFT_OUT_REACH * longest)
-    return Curve(schedule=curve.schedule, steps=curve.steps[rows], losses=curve.losses[rows], name=curve.name)
+    return curve.at(rows)
 
 
 def _reach(curve: Curve) -> float:
@@ -159,7 +159,7 @@ def _reach(curve: Curve) -> float:
 
 def _end(curve: Curve) -> Curve:
     """The last point of a curve."""
-    return Curve(schedule=curve.schedule, steps=curve.steps[-1:], losses=curve.losses[-1:], name=curve.name)
+    return curve.at(slice(-1, None))
 
 
 def _sizes(residuals: Sequence[FloatArray]) -> FloatArray:

@@ -80,6 +80,14 @@ WORST_MISFIT = 0.05
 """[log loss] Root mean square residual above which a law does not describe the curves. Judgement."""
 WORST_FORECAST_MISFIT = 0.15
 """[log loss] The same for forecasts in a study, which the misfit widens up to there. Judgement."""
+OUTLYING = 6.0
+"""[robust standard deviations] Beyond which a row, if beyond WORST_MISFIT too, says nothing of the law. Source: of
+10**8 normal residuals not one lies there."""
+MOST_OUTLYING = 0.1
+"""[share of the rows] Above which the law is at fault, not the rows. Source: the most gross errors of routine data,
+Hampel et al. 1986, section 1.2c."""
+TINY = 0.1
+"""[share of the median loss] A few losses below it are no part of where a descent starts. Judgement."""
 MOST_LATE_POWER = 4.0
 """[1] Most that late points may be favoured. Ablation: docs/records/laws-transient.md, 6 and 8 fail on byte GPT runs
 that it was chosen on."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from autosched.curves.curve import Curve
+from autosched.curves.thinning import averaged
 from autosched.errors import CurveError
 from autosched.laws.fit import fitted_part
 from autosched.laws.forecaster import forecast_along
@@ -16,7 +17,7 @@ from autosched.laws.law import LossLaw
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """Errors over a curve's points after its warmup.
+    """Errors over a curve's points after its warmup; of a long log, those it is thinned to.
 
     Attributes:
         r2: share of the variance explained; NaN where the observed loss does not vary.
@@ -44,7 +45,7 @@ def score(law: LossLaw, curve: Curve, *, run: int | None = None) -> Score:
     Raises:
         CurveError: no point after the warmup.
     """
-    seen = fitted_part(curve, 0.0)
+    seen = fitted_part(averaged(curve), 0.0)
     if seen.steps.size == 0:
         raise CurveError(f"{curve.name}: no point after the warmup.")
     predicted = forecast_along(law, seen.schedule, seen.steps, run=run)

@@ -5,9 +5,9 @@ import pytest
 from made_curves import made_curve
 
 from autosched.curves.curve import Curve
-from autosched.laws.fit import FitFailure, FitOptions, LawFit, fit_law
+from autosched.laws.fit import FitFailure, FitOptions, LawFit, OutlyingRow, fit_law, without_outliers
 from autosched.laws.functional import FunctionalFamily, Units
-from autosched.laws.multi_power import MultiPowerFamily
+from autosched.laws.multi_power import MultiPowerFamily, MultiPowerLaw
 from autosched.laws.robust import Prior, Robustness, huber, minimise
 from autosched.testing.law_contract import wsd
 
@@ -82,3 +82,64 @@ def test_a_prior_of_zero_width_fixes_a_parameter():
 
 def test_huber_is_quadratic_near_zero_and_linear_far_away():
     np.testing.assert_allclose(huber(np.array([0.5, -3.0]), 1.0), [0.125, 2.5])
+
+
+def spoilt(curve: Curve, rows: slice, losses: float) -> Curve:
+    """The curve with other losses in some rows."""
+    changed = curve.losses.copy()
+    changed[rows] = losses
+    return Curve(schedule=curve.schedule, steps=curve.steps, losses=changed, name=curve.name)
+
+
+@pytest.mark.parametrize(
+    ("rows", "loss"),
+    [
+        (slice(30, 31), 9.0),  # one bad evaluation
+        (slice(30, 31), 1e-6),
+        (slice(20, 24), 4.5),  # the bump of a restart
+        (slice(-1, None), 9.0),  # the last row
+    ],
+)
+def test_a_few_bad_rows_are_named_and_the_rest_of_the_curve_counts(rows: slice, loss: float) -> None:
+    law = MultiPowerLaw(floor=3.0, scale=0.5, exponent=0.5, drop=10.0, speed=2.0, saturation=0.6, lr_power=0.6)
+    steps = np.arange(80.0, 601.0, 10.0)
+    schedules = [wsd(), wsd(cooldown=0.9), wsd(cooldown=0.5)]
+    sound = [Curve(schedule=s, steps=steps, losses=law.predict_at(s, steps)) for s in schedules]
+    curves = [sound[0], spoilt(sound[1], rows, loss), sound[2]]
+    fit = fit_law(MultiPowerFamily(), curves)
+    assert isinstance(fit, LawFit)
+    assert [(row.curve, row.step, row.loss) for row in fit.outlying] == [(1, s, loss) for s in steps[rows]]
+    np.testing.assert_allclose([row.expected for row in fit.outlying], sound[1].losses[rows], rtol=0.01)
+    assert fit.residual_sd < 0.01
+    np.testing.assert_allclose(fit.law.predict_at(wsd(), steps), sound[0].losses, rtol=0.02)
+
+
+def test_a_curve_of_something_else_is_no_outlier() -> None:
+    law = MultiPowerLaw(floor=3.0, scale=0.5, exponent=0.5, drop=10.0, speed=2.0, saturation=0.6, lr_power=0.6)
+    steps = np.arange(80.0, 601.0, 10.0)
+    curves = [Curve(schedule=wsd(), steps=steps, losses=law.predict_at(wsd(), steps) * scale) for scale in (1.0, 1.6)]
+    failure = fit_law(MultiPowerFamily(), curves)
+    assert isinstance(failure, FitFailure)
+    assert "misses the curves by" in failure.reason
+
+
+def test_rows_that_lie_out_leave_the_curve_only_where_it_came_back() -> None:
+    curve = Curve(schedule=wsd(), steps=np.arange(1.0, 9.0), losses=np.arange(1.0, 9.0))
+    out = [OutlyingRow(curve=1, step=float(step), loss=1.0, expected=2.0) for step in (2, 3, 7, 8)]
+    first, second = without_outliers([curve, curve], out)
+    assert first is curve
+    assert second.steps.tolist() == [1, 4, 5, 6, 7, 8]
+
+
+def test_points_that_scatter_more_weigh_less() -> None:
+    law = MultiPowerLaw(floor=3.0, scale=0.5, exponent=0.5, drop=10.0, speed=2.0, saturation=0.6, lr_power=0.6)
+    steps = np.arange(80.0, 601.0, 10.0)
+    truth = law.predict_at(wsd(), steps)
+    wrong = np.arange(steps.size) % 2 == 0
+    losses = np.where(wrong, truth * 1.02, truth)
+    errors = [
+        abs(float(found.law.predict_at(wsd(), steps)[-1] / truth[-1] - 1))
+        for sds in (None, np.where(wrong, 0.2, 0.0))
+        if isinstance(found := fit_law(MultiPowerFamily(), [Curve(schedule=wsd(), steps=steps, losses=losses, sds=sds)]), LawFit)
+    ]
+    assert errors[1] < 0.2 * errors[0]
