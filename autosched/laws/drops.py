@@ -157,7 +157,9 @@ def straight_knots(lrs: FloatArray, start: int, intervals: int) -> NDArray[np.in
         return np.array([end], dtype=np.intp)
     part = lrs[start:]
     bends = np.flatnonzero(np.abs(np.diff(part, 2)) > _KINK * float(part.max())) + 1 + start
-    kept = np.unique(np.concatenate([[start, end], _corners(bends)]).astype(np.intp))
+    corner = np.zeros(end + 1, dtype=np.bool_)  # a mask: bends may be all of millions of updates
+    corner[[start, end]] = corner[_corners(bends)] = True
+    kept = np.flatnonzero(corner)
     longest = (end - start) / intervals
     fewest = _FEWEST_PIECES if kept.size <= intervals else 1
     if kept.size > 4 * intervals:  # changes everywhere: an even grid

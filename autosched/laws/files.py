@@ -279,7 +279,16 @@ _FAMILIES: tuple[type, ...] = (
     PowerFamily,
     ContinualFamily,
 )
-_PARTS: tuple[type, ...] = (*LAWS.values(), *_FAMILIES, Units, LawFit, OutlyingRow, Forecaster, ResidualKernel, RunPoints)
+_PARTS: tuple[type, ...] = (
+    *LAWS.values(),
+    *_FAMILIES,
+    Units,
+    LawFit,
+    OutlyingRow,
+    Forecaster,
+    ResidualKernel,
+    RunPoints,
+)
 RECORDS: Mapping[str, Callable[..., Any]] = {
     **{part.__name__: part for part in _PARTS},
     ResidualProcess.__name__: _process,

@@ -140,6 +140,8 @@ def test_points_that_scatter_more_weigh_less() -> None:
     errors = [
         abs(float(found.law.predict_at(wsd(), steps)[-1] / truth[-1] - 1))
         for sds in (None, np.where(wrong, 0.2, 0.0))
-        if isinstance(found := fit_law(MultiPowerFamily(), [Curve(schedule=wsd(), steps=steps, losses=losses, sds=sds)]), LawFit)
+        if isinstance(
+            found := fit_law(MultiPowerFamily(), [Curve(schedule=wsd(), steps=steps, losses=losses, sds=sds)]), LawFit
+        )
     ]
     assert errors[1] < 0.2 * errors[0]
