@@ -53,8 +53,8 @@ def opened_lines(path: Path, what: str, fault: type[LocatedError]) -> Iterator[I
         LocatedError: of the kind `fault`, with file and, inside it, line: the file is missing, unreadable, no regular
             file, not text in UTF-8, damaged gzip, or has a line of more than 65,536 characters.
     """
-    with _opened(path, what, fault) as raw:
-        yield _lines(path, io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""), fault)
+    with _opened(path, what, fault) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
+        yield _lines(path, text, fault)
 
 
 def read_document(path: Path, what: str, fault: type[LocatedError], *, most_bytes: int = MOST_DOCUMENT_BYTES) -> str:
