@@ -13,7 +13,7 @@ from cite import FIELDS, FIGURE, RESULTS, CitationError, cited, measure, pages, 
 from generate import pages as generated_pages
 from generate import remade
 
-from autosched.cli.commands import COMMANDS
+from autosched.cli.commands import COMMANDS, load_command
 from autosched.space.document import parse_document
 from autosched.space.yaml_file import read_space
 
@@ -135,15 +135,27 @@ def test_every_key_of_a_space_has_a_meaning() -> None:
     assert len(rows) > 50
 
 
-def test_every_command_that_a_page_shows_exists() -> None:
-    shown = {
-        (name, command)
-        for name, page in PAGES.items()
-        for block in [*(m[0] for m in CODE.finditer(page.read_text())), *re.findall(r"`[^`\n]+`", prose(page))]
-        for command in re.findall(r"^`?autosched ([a-z][a-z-]*)", block, re.MULTILINE)
-    }
-    assert [pair for pair in shown if pair[1] not in COMMANDS] == []
-    assert len(shown) > 50
+def shown_commands() -> set[tuple[str, str]]:
+    """Page, and a line of the program's, with the lines that go on with it."""
+    found = set()
+    for name, page in PAGES.items():
+        blocks = [*(match[0] for match in CODE.finditer(page.read_text())), *re.findall(r"`[^`\n]+`", prose(page))]
+        for block in blocks:
+            text = block.strip("`").replace("\\\n", " ")
+            found |= {(name, line) for line in re.findall(r"^autosched ([a-z][a-z-]*.*)$", text, re.MULTILINE)}
+    return found
+
+
+def test_every_command_that_a_page_shows_exists_and_has_the_options_shown() -> None:
+    shown = shown_commands()
+    unknown = [pair for pair in shown if pair[1].split()[0] not in COMMANDS]
+    assert unknown == []
+    for name, line in shown:
+        command, *words = shlex.split(line, comments=True)
+        known = {option for parameter in load_command(command).params for option in parameter.opts}
+        options = {word for word in words if re.match(r"--?[a-z]", word)}
+        assert options <= known | {"--help"}, (name, line)
+    assert len(shown) > 80
 
 
 def test_the_space_that_the_tutorial_makes_of_the_demo_is_sound() -> None:
