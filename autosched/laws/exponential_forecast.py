@@ -38,18 +38,20 @@ from scipy.ndimage import median_filter
 
 from autosched.errors import UsageError
 from autosched.laws.fit import FitFailure
+from autosched.laws.priors import (
+    FEWEST_POINTS,
+    PROBE_END_SHARE,
+    PROBE_HUBER,
+    PROBE_MEMORIES,
+    PROBE_MEMORY_SD,
+    PROBE_OUTLIER,
+    PROBE_SIGNIFICANT,
+)
 from autosched.randomness import generator
 from autosched.schedules.schedule import FloatArray
 
-FEWEST_POINTS = 8
-_OUTLIER = 4.0  # standard deviations
 _ROUNDS = 10
-_END_SHARE = 0.05  # of the points, at the end, that are never dropped
-_SIGNIFICANT = 4.0  # standard deviations
-_HUBER = 1.5  # standard deviations
 _REWEIGHTINGS = 4
-_PRIOR_SD = 1.0  # of the log memory
-_SHORTEST, _LONGEST = 1 / 20, 20.0  # memory, as a share of span and of horizon
 _MEMORIES = 160
 _REFINEMENTS = 8
 _AROUND = np.linspace(-1.0, 1.0, 7)
@@ -136,7 +138,9 @@ def forecast_probe(
     residuals = (y - fitted) * math.sqrt(y.size / (y.size - 3))
     rng = generator(seed, "bootstrap")
     drawn = fitted + rng.choice(residuals, size=(draws, y.size))
-    centres = probe.centre + _PRIOR_SD * rng.standard_normal(draws)  # where the data say nothing, the prior's own width
+    centres = probe.centre + PROBE_MEMORY_SD * rng.standard_normal(
+        draws
+    )  # where the data say nothing, the prior's own width
     asked, level = np.array([horizon]), float(clean.smooth[-1])
     return ProbeForecast(
         mean=min(float(fit.at(asked)[0, 0]), level + clean.noise),
@@ -159,12 +163,12 @@ def smoothed(steps: FloatArray, losses: FloatArray) -> SmoothedLosses:
         losses: finite, shape (n,).
     """
     noise = _neighbour_noise(losses)
-    protected = np.arange(losses.size) >= losses.size - max(1, round(_END_SHARE * losses.size))
+    protected = np.arange(losses.size) >= losses.size - max(1, round(PROBE_END_SHARE * losses.size))
     spikes = np.abs(losses - median_filter(losses, 5, mode="nearest"))
-    kept = (spikes <= 2 * _OUTLIER * noise) | protected
+    kept = (spikes <= 2 * PROBE_OUTLIER * noise) | protected
     smooth = _spline(steps, losses, kept, noise)
     for _ in range(_ROUNDS):
-        still = (np.abs(losses - smooth) <= _OUTLIER * noise) | protected
+        still = (np.abs(losses - smooth) <= PROBE_OUTLIER * noise) | protected
         if np.array_equal(still, kept) or still.sum() < max(FEWEST_POINTS, losses.size // 2):
             break
         kept = still
@@ -186,7 +190,7 @@ def _checked(steps: ArrayLike, losses: ArrayLike, horizon: float) -> tuple[Float
 def _neighbour_noise(losses: FloatArray) -> float:
     """Robust standard deviation of single losses, from second differences, which a smooth curve hardly has."""
     differences = np.abs(np.diff(losses, 2))
-    usual = differences[differences <= _OUTLIER * float(np.median(differences)) / _GAUSSIAN]
+    usual = differences[differences <= PROBE_OUTLIER * float(np.median(differences)) / _GAUSSIAN]
     rounding = 1e-9 * float(np.median(np.abs(losses)))
     return max(float(np.sqrt(np.mean(usual**2) / 6)), rounding, 1e-12)
 
@@ -204,9 +208,9 @@ def _trend(steps: FloatArray, losses: FloatArray, clean: SmoothedLosses) -> Tren
     """Rising if the straight line through the probe, or through its last third, rises beyond the noise."""
     x, y = steps[clean.kept], losses[clean.kept]
     whole, end = _slope_score(x, y, clean.noise), _slope_score(x[-(x.size // 3) :], y[-(x.size // 3) :], clean.noise)
-    if max(whole, end) > _SIGNIFICANT:
+    if max(whole, end) > PROBE_SIGNIFICANT:
         return "rising"
-    return "falling" if whole < -_SIGNIFICANT else "level"
+    return "falling" if whole < -PROBE_SIGNIFICANT else "level"
 
 
 def _slope_score(x: FloatArray, y: FloatArray, noise: float) -> float:
@@ -266,7 +270,7 @@ class _Probe:
     def of(cls, steps: FloatArray, horizon: float, noise: float) -> _Probe:
         """All points weighing 1."""
         span = float(steps[-1] - steps[0])
-        memories = np.geomspace(_SHORTEST * span, _LONGEST * max(horizon, span), _MEMORIES)
+        memories = np.geomspace(PROBE_MEMORIES[0] * span, PROBE_MEMORIES[1] * max(horizon, span), _MEMORIES)
         return cls(steps=steps, weights=np.ones(steps.size), memories=memories, centre=math.log(span), noise=noise)
 
     def robust(self, losses: FloatArray) -> tuple[_Probe, _Exponentials]:
@@ -274,7 +278,7 @@ class _Probe:
         probe, centre = self, np.array([self.centre])
         for _ in range(_REWEIGHTINGS):
             off = np.abs(losses - probe.fit(losses[None, :], centre).at(self.steps)[0])
-            probe = replace(self, weights=np.minimum(1.0, _HUBER * self.noise / np.maximum(off, 1e-300)))
+            probe = replace(self, weights=np.minimum(1.0, PROBE_HUBER * self.noise / np.maximum(off, 1e-300)))
         return probe, probe.fit(losses[None, :], centre)
 
     def fit(self, losses: FloatArray, centres: FloatArray) -> _Exponentials:
@@ -291,7 +295,7 @@ class _Probe:
 
     def _objective(self, losses: FloatArray, logs: FloatArray, centres: FloatArray) -> FloatArray:
         """Mean square plus what the prior adds to it, shape (b, k), for log memories of shape (b or 1, k)."""
-        unlikely = ((logs - centres[:, None]) / _PRIOR_SD) ** 2
+        unlikely = ((logs - centres[:, None]) / PROBE_MEMORY_SD) ** 2
         return np.asarray(self._linear(losses, logs)[2] + unlikely * self.noise**2 / self.weights.sum())
 
     def _linear(self, losses: FloatArray, logs: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -206,3 +206,20 @@ CALIBRATION_RUNS = 10
 """[runs] Most complete runs that ``fast`` is calibrated on. Judgement: their cost."""
 LEAST_SD = 0.003
 """[relative] Least standard deviation of a forecast of ``fast``. Judgement: what no law knows better."""
+
+# -- one probe at one LR ----------------------------------------------------------------------------------------------
+
+PROBE_OUTLIER = 4.0
+"""[standard deviations] Off the smooth curve from which a loss of a probe is dropped. Source: once in 16,000 normal
+ones."""
+PROBE_END_SHARE = 0.05
+"""[share of the losses] At the end, that are never dropped: a spike there cannot be told from a divergence.
+Judgement."""
+PROBE_SIGNIFICANT = 4.0
+"""[standard deviations] Of the slope from which a probe rises or falls. Source: as PROBE_OUTLIER."""
+PROBE_HUBER = 1.5
+"""[standard deviations] From which a loss pulls with constant force. Source: near Huber's 1.345, of 95% efficiency."""
+PROBE_MEMORY_SD = 1.0
+"""[ln] Width of the prior of the memory, centred at the probe's span. Judgement."""
+PROBE_MEMORIES = (0.05, 20.0)
+"""[share of the span, share of the horizon] Shortest and longest memory that is tried. Judgement."""

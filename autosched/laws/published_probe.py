@@ -24,9 +24,9 @@ from scipy.optimize import fmin
 
 from autosched.errors import UsageError
 from autosched.laws.fit import FitFailure
+from autosched.laws.priors import FEWEST_POINTS
 from autosched.schedules.schedule import FloatArray
 
-FEWEST_POINTS = 8
 _DROPPED_SHARE = 0.03
 _ROUNDS = 10
 _TOLERANCE = 1e-5
