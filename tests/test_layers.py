@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS: dict[str, int] = {
     "autosched.errors": 0,
     "autosched.json_documents": 0,
+    "autosched.printed": 0,
     "autosched.randomness": 0,
     "autosched.text_files": 0,
     "autosched.schedules": 1,

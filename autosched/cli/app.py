@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 
 from autosched.cli.commands import CommandGroup
 from autosched.errors import AutoschedError
+from autosched.printed import tell_error
 
 app = CommandGroup()
 
@@ -56,5 +57,5 @@ def _machine(error: OSError) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    print(f"autosched: error: {' '.join(text.split())}", file=sys.stderr)
+    tell_error(text)
     return code

@@ -20,6 +20,7 @@ from autosched.compare.scores import TOLERANCE
 from autosched.compare.table import plain_lines
 from autosched.compare.trace import Trace
 from autosched.errors import UsageError
+from autosched.printed import tell, tell_error
 from autosched.space import load_space
 from autosched.space.records import Space
 from autosched.study.run import RunOptions, make_backend, terminable, versions
@@ -102,7 +103,7 @@ def compare(
     paths = write_results(results, goal, folder, document)
     show(as_json, document, [*plain_lines(results), "", *(f"wrote {path}" for path in paths.values())])
     if not any(trace.ends for trace in traces):
-        print("autosched: error: no trial of any method was complete.", file=sys.stderr)
+        tell_error("no trial of any method was complete.")
         return 1
     return 0
 
@@ -123,13 +124,13 @@ def _run(jobs: tuple[Job, ...], processes: int) -> list[Trace] | None:
         make_backend=partial(make_backend, options=RunOptions(backend="local")),
         versions=versions(),
         processes=processes,
-        tell=lambda line: print(line, file=sys.stderr, flush=True),
+        tell=lambda line: tell(line, sys.stderr),
     )
     try:
         with terminable():
             return run_jobs(jobs, means)
     except KeyboardInterrupt:
-        print("autosched: interrupted; the same command goes on.", file=sys.stderr)
+        tell("autosched: interrupted; the same command goes on.", sys.stderr)
         return None
 
 

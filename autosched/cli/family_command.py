@@ -8,6 +8,7 @@ import typer
 
 from autosched.cli.options import JsonOption, show
 from autosched.errors import UsageError
+from autosched.printed import tell
 from autosched.report.families import (
     families_document,
     families_lines,
@@ -33,7 +34,7 @@ def schedules(
     if markdown:
         if name is not None or as_json:
             raise UsageError("--markdown prints the table of all families; leave NAME and --json out.")
-        print(families_markdown(), end="")
+        tell(families_markdown().rstrip("\n"))
     elif name is None:
         show(as_json, families_document(), families_lines())
     else:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from autosched.errors import UsageError
+from autosched.printed import tell
 
 LedgerOption = Annotated[
     str | None,
@@ -27,7 +28,7 @@ def show(as_json: bool, document: Any, lines: Iterable[str]) -> None:
         sys.stdout.write("\n")
     else:
         for line in lines:
-            print(line)
+            tell(line)
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -11,6 +11,7 @@ import typer
 from autosched.cli.options import write_file
 from autosched.cli.schedule_commands import load_schedule
 from autosched.errors import UsageError
+from autosched.printed import tell
 from autosched.randomness import generator
 from autosched.report.schedule_plot import schedule_plot
 from autosched.report.terminal_plot import terminal_plot
@@ -67,10 +68,10 @@ def plot(
             drawn.append(_schedule_file(source))
     labels, schedules = [label for label, _ in drawn], [schedule for _, schedule in drawn]
     if out is None:
-        print(terminal_plot(schedules, labels))
+        tell(terminal_plot(schedules, labels))
         return
     write_file(out, schedule_plot(schedules, labels))
-    print(f"wrote {out}")
+    tell(f"wrote {out}")
 
 
 def space_draws(path: Path, overrides: list[str], *, draws: int, seed: int | None) -> Drawn:

@@ -17,6 +17,7 @@ import typer
 from autosched.cli.options import JsonOption, LedgerOption, show
 from autosched.errors import AutoschedError, StudyError, TrackingError, UsageError
 from autosched.ledger.store import Ledger
+from autosched.printed import tell
 from autosched.space.records import Tracking
 from autosched.study.results import Study
 from autosched.study.run import versions
@@ -39,11 +40,11 @@ def ui(
     """
     uri = tracking or _tracking_of(study, ledger)
     if uri.startswith(("http://", "https://")):
-        print(f"the study is tracked on a server: open {uri}")
+        tell(f"the study is tracked on a server: open {uri}")
         return 0
     _check_store(uri)
     check_port(host, port)
-    print(f"MLflow on http://{host}:{port} shows {uri}; Ctrl-C stops it.", flush=True)
+    tell(f"MLflow on http://{host}:{port} shows {uri}; Ctrl-C stops it.")
     command = [
         sys.executable,
         "-m",

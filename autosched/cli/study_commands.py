@@ -11,6 +11,7 @@ import typer
 
 from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, show
 from autosched.errors import UsageError
+from autosched.printed import tell, tell_error
 from autosched.report.text import final_lines
 from autosched.space import load_space, space_to_json
 from autosched.space.auto_bounds import has_auto_bounds
@@ -77,7 +78,7 @@ def tune(
     )
     started = start(space, settings, resume=resume)
     for note in started.notes:
-        print(f"autosched: {note}", file=sys.stderr)
+        tell(f"autosched: {note}", sys.stderr)
     return _run(started, options, as_json)
 
 
@@ -112,24 +113,23 @@ def _run(started: Started, options: RunOptions, as_json: bool) -> int:
         outcome = run_study(store, study, options, progress)
     except KeyboardInterrupt:
         progress.close()
-        print(f"autosched: interrupted; go on with `autosched resume {study}`.", file=sys.stderr)
+        tell(f"autosched: interrupted; go on with `autosched resume {study}`.", sys.stderr)
         return 130
     finally:
         progress.close()
         store.close()
     show(as_json, outcome.summary, final_lines(outcome.summary))
     if outcome.untracked:
-        print(
-            f"autosched: error: the study is finished, but {outcome.untracked} events are not in the tracker "
-            f"({outcome.tracking_error}); run `autosched resume {study}` when it is back.",
-            file=sys.stderr,
+        tell_error(
+            f"the study is finished, but {outcome.untracked} events are not in the tracker "
+            f"({outcome.tracking_error}); run `autosched resume {study}` when it is back."
         )
         return 1
     if outcome.summary["best"] is None:
         tested = outcome.summary["range_test"]
         unbounded = tested is not None and tested["low"] is None
         reason = outcome.summary["reason"] if unbounded else f"no trial of {study!r} completed"
-        print(f"autosched: error: {reason.rstrip('.')}; see `autosched status {study}`.", file=sys.stderr)
+        tell_error(f"{reason.rstrip('.')}; see `autosched status {study}`.")
         return 1
     return 0
 

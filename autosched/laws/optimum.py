@@ -32,7 +32,7 @@ from autosched.laws.law import LossLaw
 from autosched.laws.priors import LEAST_WEIGHT
 from autosched.laws.registry import LAWS
 from autosched.schedules.registry import build
-from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
+from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule, check_updates
 
 LEVELS = (12, 24, 48, 96, 192)
 COARSE_LEVELS = (12, 24)
@@ -80,6 +80,7 @@ class OptimumTask:
             raise ScheduleError(f"peak_lr must have 0 < low <= high, both finite, but got {low:g} to {high:g}.")
         if self.steps < 2:
             raise ScheduleError(f"steps must be >= 2, but got {self.steps}.")
+        check_updates(self.steps)
         if not 0 <= self.warmup_steps <= self.steps - 2:
             most = self.steps - 2
             raise ScheduleError(f"warmup_steps must be in [0, {most}] (steps - 2), but got {self.warmup_steps}.")

@@ -18,7 +18,7 @@ from autosched.errors import ScheduleError
 from autosched.schedules import Family
 from autosched.schedules.schedule import ParameterValue
 from autosched.space.document import KeyPath, shown
-from autosched.space.domains import read_value
+from autosched.space.domains import MOST_CHOICES, read_value
 from autosched.space.records import Choice, Domain, FamilySpace, Fixed, ScheduleSpec, SearchParameter
 from autosched.space.section import Section, closest, dotted
 
@@ -56,6 +56,9 @@ def _listed(top: Section) -> list[Any]:
     listed = top.raw("candidates")
     if not isinstance(listed, list) or not listed:
         top.fault("candidates", f"must be {FORM}, but {'is empty' if listed == [] else f'got {shown(listed)}'}.")
+        return []
+    if len(listed) > MOST_CHOICES:
+        top.fault("candidates", f"must be at most {MOST_CHOICES}, but are {len(listed)}.")
         return []
     if top.has("schedule"):
         top.fault("candidates", "stand instead of schedule; keep one of the two.", related=["schedule"])

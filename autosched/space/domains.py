@@ -16,6 +16,7 @@ from autosched.space.records import Choice, Domain, Fixed, Range
 from autosched.space.section import Faults, Section, closest, dotted, is_number
 
 SCALES = ("linear", "log")
+MOST_CHOICES = 1_000
 FORMS = "a value, a list of choices, or bounds like {low: 1e-3, high: 1e-1, scale: log}"
 
 
@@ -164,6 +165,10 @@ def _bounded(parameter: Parameter, section: Section, low: float, high: float, *,
 def _read_choices(parameter: Parameter, family: str, values: list[Any], path: KeyPath, faults: Faults) -> Domain | None:
     if not values:
         faults.add(path, f"{dotted(path)} must have at least one choice, but is empty.")
+        return None
+    if len(values) > MOST_CHOICES:
+        message = f"must have at most {MOST_CHOICES} choices, but has {len(values)}; write bounds instead."
+        faults.add(path, f"{dotted(path)} {message}")
         return None
     known: list[ParameterValue] = []
     for index, value in enumerate(values):

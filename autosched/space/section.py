@@ -135,19 +135,20 @@ class Section:
         return False
 
     @overload
-    def integer(self, key: str, *, at_least: int, default: int) -> int: ...
+    def integer(self, key: str, *, at_least: int, at_most: int = MAX_COUNT, default: int) -> int: ...
     @overload
-    def integer(self, key: str, *, at_least: int, default: None = None) -> int | None: ...
-    def integer(self, key: str, *, at_least: int, default: int | None = None) -> int | None:
-        """A whole number from `at_least` to 10**12."""
+    def integer(self, key: str, *, at_least: int, at_most: int = MAX_COUNT, default: None = None) -> int | None: ...
+    def integer(self, key: str, *, at_least: int, at_most: int = MAX_COUNT, default: int | None = None) -> int | None:
+        """A whole number from `at_least` to `at_most`."""
         if not self.has(key):
             return default
         value = self.data[key]
-        if isinstance(value, int) and not isinstance(value, bool) and at_least <= value <= MAX_COUNT:
+        if isinstance(value, int) and not isinstance(value, bool) and at_least <= value <= at_most:
             return value
-        whole = isinstance(value, float) and value.is_integer() and at_least <= value <= MAX_COUNT
+        whole = isinstance(value, float) and value.is_integer() and at_least <= value <= at_most
         hint = f" (write {int(value)})" if whole else ""
-        rule = "<= 10**12" if is_number(value) and value > MAX_COUNT else f">= {at_least}"
+        most = "10**12" if at_most == MAX_COUNT else at_most
+        rule = f"<= {most}" if is_number(value) and value > at_most else f">= {at_least}"
         self.fault(key, f"must be a whole number {rule}, but got {shown(value)}{hint}.")
         return default
 

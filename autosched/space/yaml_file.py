@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from autosched.errors import SpaceError, UsageError
+from autosched.schedules.schedule import MOST_UPDATES
 from autosched.space import names
 from autosched.space.auto_bounds import check_use, has_auto_bounds, read_sweep
 from autosched.space.candidates import families_of, read_candidates
@@ -199,7 +200,7 @@ def _check_json(options: Section) -> None:
 def _horizon(top: Section) -> int | None:
     if not top.require("horizon_steps", "a whole number >= 1, the updates of a full run"):
         return None
-    return top.integer("horizon_steps", at_least=1)
+    return top.integer("horizon_steps", at_least=1, at_most=MOST_UPDATES)
 
 
 def _cadence(top: Section, horizon: int | None) -> tuple[int, int]:

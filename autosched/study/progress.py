@@ -14,6 +14,7 @@ from rich.console import Console
 from autosched.engine.confirm import confirmations
 from autosched.ledger.events import RangeTested, SegmentFailed, Stamped, TrialEnded
 from autosched.ledger.state import StudyState, TrialState
+from autosched.printed import printable, tell
 from autosched.report.lr_section import range_test_text
 from autosched.report.text import outcome_line
 from autosched.space.records import Space
@@ -58,7 +59,7 @@ class PlainProgress:
 
     def note(self, line: str) -> None:
         """One line of news."""
-        print(line, file=self._stream, flush=True)
+        tell(line, self._stream)
 
     def seen(self, state: StudyState, stamped: Stamped) -> None:
         """Tell of an event."""
@@ -88,7 +89,7 @@ class BarProgress:
 
     def note(self, line: str) -> None:
         """One line of news above the bars."""
-        self._bars.console.print(line, highlight=False, markup=False)
+        self._bars.console.print(printable(line), highlight=False, markup=False)
 
     def seen(self, state: StudyState, stamped: Stamped) -> None:
         """Tell of an event and move the bars."""

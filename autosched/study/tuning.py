@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autosched.errors import SpaceError
+from autosched.printed import tell
 from autosched.space.document import OVERRIDES
 from autosched.study.progress import NoProgress, make_progress
 from autosched.study.results import Study
@@ -126,7 +127,7 @@ def _run(started: Started, options: RunOptions, *, progress: bool) -> Study:
         space = space_of(store.state(name))
         shown = make_progress(space, sys.stdout) if progress else NoProgress()
         for note in started.notes if progress else ():
-            print(f"autosched: {note}", file=sys.stderr)
+            tell(f"autosched: {note}", sys.stderr)
         try:
             outcome = run_study(store, name, options, shown)
         except KeyboardInterrupt as interrupt:

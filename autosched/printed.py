@@ -1,0 +1,45 @@
+"""The one way to a person's terminal: what files and names say is shown, and never obeyed.
+
+Characters that a terminal acts on or hides (controls, escapes, marks that reverse the direction of writing, bytes that
+were no text) are written as Python would escape them, and what a stream's encoding lacks as ``?``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+LONGEST_ERROR = 1_000
+"""Characters of an error's line; more are cut from its middle, so that file and remedy stay."""
+
+
+def printable(text: str) -> str:
+    """The text with what is not printable escaped; line breaks stay.
+
+    Example:
+        >>> printable("a\\x1b[31mb")
+        'a\\\\x1b[31mb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def one_line(text: str) -> str:
+    """The text on one line, printable, and cut in its middle when it is long."""
+    line = printable(" ".join(text.split()))
+    if len(line) <= LONGEST_ERROR:
+        return line
+    return f"{line[: LONGEST_ERROR * 2 // 3]} … {line[-LONGEST_ERROR // 3 :]}"
+
+
+def tell(text: str, stream: TextIO | None = None) -> None:
+    """Print a line or several, at once, on stdout or another stream."""
+    stream = sys.stdout if stream is None else stream
+    encoding = stream.encoding or "utf-8"
+    print(printable(text).encode(encoding, "replace").decode(encoding), file=stream, flush=True)
+
+
+def tell_error(text: str) -> None:
+    """Print ``autosched: error: …`` as one line on stderr."""
+    tell(f"autosched: error: {one_line(text)}", sys.stderr)
