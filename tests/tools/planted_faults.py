@@ -67,10 +67,10 @@ class Fault:
 FAULTS = (
     # -- the loop, its budget and its confirmations
     Fault(
-        "loop: a segment is due as if its trial had never waited",
+        "loop: a segment is due as if its trial began with it",
         "autosched/engine/loop.py",
         "due = max(state.clock, trial.due) + stop - trial.step",
-        "due = state.clock + stop - trial.step",
+        "due = max(state.clock, trial.due) + stop",
         ENGINE,
     ),
     Fault(
