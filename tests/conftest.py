@@ -63,21 +63,34 @@ def made_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def new_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
-    """Puts an empty MLflow store into a folder and gives its address: MLflow needs seconds to make one."""
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Gives the folder of a name, filled once for all processes of a test run; copy it, do not change it."""
     base = tmp_path_factory.getbasetemp()
-    empty = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "empty" / "mlflow.db"
-    empty.parent.mkdir(exist_ok=True)
-    with FileLock(empty.with_name("empty.lock")):
-        if not empty.exists():
-            from mlflow import MlflowClient
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
-            made = empty.with_name("made.db")
-            MlflowClient(tracking_uri=f"sqlite:///{made}").search_experiments()
-            made.rename(empty)
+    def filled(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return filled
+
+
+@pytest.fixture(scope="session")
+def new_store(once: Callable[[str, Callable[[Path], object]], Path]) -> Callable[[Path], str]:
+    """Puts an empty MLflow store into a folder and gives its address: MLflow needs seconds to make one."""
+
+    def make(folder: Path) -> None:
+        from mlflow import MlflowClient
+
+        MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}").search_experiments()
 
     def put(folder: Path) -> str:
-        shutil.copy(empty, folder / "mlflow.db")
+        shutil.copy(once("empty_store", make) / "mlflow.db", folder)
         return f"sqlite:///{folder / 'mlflow.db'}"
 
     return put

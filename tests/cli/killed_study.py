@@ -6,10 +6,12 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from autosched.ledger.events import SegmentFinished
@@ -33,7 +35,7 @@ default:
   wsd: {peak_lr: 1e-2, warmup_steps: 10, cooldown_fraction: 0.2, cooldown_shape: linear, final_lr_ratio: 0.0}
 controller: tpe
 pruner: law
-budget: {trials: 40}
+budget: {trials: 24}
 resources: {workers: 2, retries: 30}
 confirm: {finalists: 1, seeds: 2}
 tracking: {uri: "sqlite:///mlflow.db", experiment: storm}
@@ -56,13 +58,14 @@ def state_of(folder: Path) -> StudyState:
 
 
 def events_in(folder: Path) -> int:
+    """Events in the ledger, 0 while there is none; asked often, so without the ledger's own machinery."""
     if not (folder / "autosched.db").exists():
         return 0
-    ledger = Ledger(f"sqlite:///{folder}/autosched.db")
-    try:
-        return sum(row.events for row in ledger.studies())
-    finally:
-        ledger.close()
+    with closing(sqlite3.connect(f"file:{folder}/autosched.db?mode=ro", uri=True)) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM autosched_events").fetchone()[0])
+        except sqlite3.OperationalError:  # the table is not made yet, or is being made
+            return 0
 
 
 def wait_for_events(folder: Path, process: subprocess.Popen[bytes], count: int) -> bool:
@@ -71,7 +74,7 @@ def wait_for_events(folder: Path, process: subprocess.Popen[bytes], count: int) 
     while events_in(folder) < count:
         assert time.monotonic() < end, f"no {count} events after {DEADLINE} s: {(folder / 'log.txt').read_text()}"
         try:
-            process.wait(0.01)
+            process.wait(0.02)
         except subprocess.TimeoutExpired:
             continue
         return False
@@ -154,15 +157,12 @@ def check_no_segment_trained_twice(folder: Path) -> None:
     assert [identity for identity, count in counts.items() if count > 1] == []
 
 
-def calm_study(folder: Path) -> StudyState:
+def calm_study(folder: Path) -> None:
     """The study that nobody disturbs."""
-    folder.mkdir()
     (folder / "space.yaml").write_text(SPACE)
     process = start(folder, "tune", "--space", "space.yaml", "--backend", "local")
     assert process.wait(DEADLINE) == 0, (folder / "log.txt").read_text()
-    state = state_of(folder)
-    check_tracking(folder, state)
-    return state
+    check_tracking(folder, state_of(folder))
 
 
 def kill_at_random_moments(folder: Path, calm: StudyState, backend: str, kills: int) -> None:
@@ -189,7 +189,7 @@ def kill_at_random_moments(folder: Path, calm: StudyState, backend: str, kills: 
         process = start(folder, *(["resume", "storm"] if events_in(folder) else tune))
     assert process.wait(DEADLINE) == 0, (folder / "log.txt").read_text()
     assert killed["driver"] + killed["worker"] >= 0.7 * kills, killed
-    assert backend == "local" or killed["worker"] >= 3, killed
+    assert backend == "local" or killed["worker"] >= 2, killed
     state = state_of(folder)
     assert picture(state) == picture(calm)
     assert state.best == calm.best

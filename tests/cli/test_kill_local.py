@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
-from killed_study import calm_study, kill_at_random_moments
+from killed_study import kill_at_random_moments
+
+from autosched.ledger.state import StudyState
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path) -> None:
-    calm = calm_study(tmp_path / "calm")
-    kill_at_random_moments(tmp_path / "killed", calm, "local", kills=15)
+def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path, calm_storm: StudyState) -> None:
+    kill_at_random_moments(tmp_path / "killed", calm_storm, "local", kills=5)

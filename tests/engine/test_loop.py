@@ -12,7 +12,7 @@ from autosched.engine.budget import closed
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.local_backend import LocalBackend
 from autosched.errors import CheckpointError
-from autosched.ledger.events import SegmentScheduled
+from autosched.ledger.events import SegmentScheduled, TrialAdvanced
 from autosched.ledger.records import Failure, Segment
 from autosched.space.records import Budget, Component, Confirm, Resources
 
@@ -113,6 +113,17 @@ def test_a_driver_that_dies_after_any_event_changes_nothing(
     assert picture(state) == picture(expected)
     assert state.best == expected.best
     assert trained_twice(cut.events()) == []
+
+
+def test_of_trials_that_are_due_together_the_oldest_is_settled_first(tmp_path: Path) -> None:
+    study = Study(wsd_space(tmp_path, pruner=Component(name="none")))
+    study.run()
+    settled = [stamped.event for stamped in study.events() if isinstance(stamped.event, TrialAdvanced)]
+    together = [
+        (a.trial, b.trial) for a, b in itertools.pairwise(settled) if a.at == b.at and not (a.shared or b.shared)
+    ]
+    assert len(together) > 10
+    assert all(first < second for first, second in together)
 
 
 def test_cooldowns_over_one_peak_train_the_trunk_once(tmp_path: Path) -> None:
