@@ -27,6 +27,7 @@ def test_a_study_ends_with_every_trial_ended(tmp_path: Path) -> None:
     assert len(searched) == 8
     assert [trial.kind for trial in searched][:2] == ["default", "search"]
     assert all(trial.status in {"complete", "pruned"} for trial in searched)
+    assert all(trial.value == trial.points[-1].loss for trial in searched if trial.status == "complete")
 
 
 def test_the_default_is_trained_first_and_never_pruned(tmp_path: Path) -> None:
