@@ -178,7 +178,7 @@ def kill_at_random_moments(folder: Path, calm: StudyState, backend: str, kills: 
         moment = events_in(folder) + 2 + chance.randrange(max(3, round(1.3 * share)))
         if not wait_for_events(folder, process, moment):
             break
-        workers = worker_pids(process.pid) if backend == "ray" and number % 2 else []
+        workers = worker_pids(process.pid) if backend == "ray" and number % 2 == 0 else []
         if workers:
             os.kill(chance.choice(workers), signal.SIGKILL)
             killed["worker"] += 1
