@@ -184,6 +184,7 @@ def test_the_budget_in_minutes_stops_running_trials(tmp_path: Path) -> None:
     assert state.finished is not None
     assert "minutes are over" in state.finished.reason
     assert {trial.status for trial in state.trials} >= {"stopped"}
+    assert 40 <= (next(clock) - started) / 60 < 50
 
 
 def test_a_diverged_trial_is_a_result(tmp_path: Path) -> None:
