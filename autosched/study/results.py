@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from autosched.errors import StudyError, UsageError
 from autosched.ledger.records import Forecast
 from autosched.ledger.state import StudyState, TrialState
 from autosched.ledger.store import Ledger
+from autosched.report.canvas import png
 from autosched.report.confirmation import default_trial
 from autosched.report.curves import points_of, schedule_of
 from autosched.report.html import FIGURES
@@ -189,6 +190,7 @@ class Study:
         drawn = FIGURES[figure](self.state, self.space)
         if drawn is None:
             raise StudyError(f"the study {self.name!r} has nothing to draw for {figure}.")
+        drawn._repr_png_ = partial(png, drawn)  # type: ignore[attr-defined] # seen in a notebook without pyplot, too
         return drawn
 
     def __repr__(self) -> str:
@@ -196,7 +198,7 @@ class Study:
         return f"<Study {self.name!r}: {self.status}, {len(self.trials)} trials, best {best}>"
 
     def _repr_html_(self) -> str:
-        lines = ((html.escape(line[:LABEL]), html.escape(line[LABEL:])) for line in final_lines(self.summary))
+        lines = ((html.escape(line[:LABEL].strip()), html.escape(line[LABEL:])) for line in final_lines(self.summary))
         return f"<table>{''.join(f'<tr><th>{label}</th><td>{text}</td></tr>' for label, text in lines)}</table>"
 
 

@@ -68,7 +68,9 @@ def test_every_figure_is_drawn_or_refused_with_a_reason(study: Study, name: str)
         with pytest.raises(autosched.StudyError, match="the study 's' has nothing to draw for range_test"):
             study.plot(name)
     else:
-        assert isinstance(study.plot(name), Figure)
+        drawn = study.plot(name)
+        assert isinstance(drawn, Figure)
+        assert drawn._repr_png_().startswith(b"\x89PNG")  # what a notebook asks for
 
 
 def test_what_is_not_there_is_refused_in_one_line(study: Study) -> None:
@@ -84,7 +86,7 @@ def test_what_is_not_there_is_refused_in_one_line(study: Study) -> None:
 
 def test_a_notebook_shows_a_small_table(study: Study) -> None:
     shown = study._repr_html_()
-    assert shown.startswith("<table><tr><th>study ")
+    assert shown.startswith("<table><tr><th>study</th><td>s, finished")
     assert shown.count("<tr>") == shown.count("</tr>") < 15
     assert f"trial {study.summary['best']['trial']}" in shown
     assert repr(study).startswith(f"<Study 's': finished, {len(study.trials)} trials, best trial ")
