@@ -30,8 +30,8 @@ from autosched.ledger.records import Observation, Point
 from autosched.ledger.state import StudyState, apply
 from autosched.randomness import generator
 from autosched.schedules.schedule import Schedule
-from autosched.search.protocols import Proposal
-from autosched.search.select import make_search
+from autosched.search.policy import Proposal
+from autosched.search.select import make_policy
 from autosched.space import ScheduleSpec, Space, build_schedule, draw, space_from_json
 
 HORIZON, EVERY, CHECKPOINT = 600, 20, 40
@@ -85,7 +85,8 @@ class Writer:
         self.write(
             TrialProposed(
                 trial=number,
-                kind="search",
+                role="search",
+                until=HORIZON,
                 family=spec.family,
                 params=schedule.params,
                 seed=0,
@@ -97,7 +98,7 @@ class Writer:
 
     def advance(self, number: int) -> None:
         trial = self.state.trials[number]
-        schedule = build_schedule(self.space, ScheduleSpec(family=trial.family, params=trial.params))
+        schedule = trial.schedule
         start, stop = trial.step, trial.step + CHECKPOINT
         steps = np.arange(start + EVERY, stop + 1, EVERY)
         points = tuple(
@@ -132,7 +133,7 @@ def measure(trials: int) -> dict[str, float]:
     """Seconds per decision."""
     writer = Writer(space())
     writer.grow(trials)
-    controller, pruner = make_search(writer.space)
+    policy = make_policy(writer.space)
     number = writer.propose(draw(writer.space, generator(trials, "trial")))
     seconds = []
     for _ in range(25):
@@ -141,10 +142,10 @@ def measure(trials: int) -> dict[str, float]:
             number = writer.propose(draw(writer.space, generator(len(writer.state.trials), "trial")))
             continue
         begun = time.process_time()
-        decision = pruner.decide(writer.state, number)
+        decision = policy.judge(writer.state, number)
         judged = TrialJudged(trial=number, step=writer.state.trials[number].step, decision=decision)
         writer.write(judged)
-        action = controller.ask(writer.state)
+        action = policy.ask(writer.state)
         seconds.append(time.process_time() - begun)
         assert action is None or isinstance(action, Proposal) or action.reason
     return {"trials": trials, "first": seconds[0], "mean": float(np.mean(seconds[1:])), "worst": max(seconds[1:])}

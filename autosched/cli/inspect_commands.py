@@ -67,7 +67,8 @@ def trial_document(trial: TrialState) -> dict[str, Any]:
     """A trial as JSON data."""
     return {
         "trial": trial.number,
-        "kind": trial.kind,
+        "role": trial.role,
+        "until": trial.until,
         "of": trial.of,
         "status": trial.status,
         "step": trial.step,

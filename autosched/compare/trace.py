@@ -82,12 +82,11 @@ def trace_of(method: str, seed: int, ledger: str, study: str, events: Iterable[S
     for stamped in events:
         apply(state, stamped)
         event = stamped.event
-        if isinstance(event, TrialProposed) and event.kind == "confirm" and spent is None:
+        if isinstance(event, TrialProposed) and event.role == "confirm" and spent is None:
             spent = state.steps_scheduled
-        if isinstance(event, TrialEnded) and event.value is not None and state.trials[event.trial].kind != "confirm":
+        if isinstance(event, TrialEnded) and event.value is not None and state.trials[event.trial].role != "confirm":
             ends.append(End(spent=state.steps_scheduled, loss=event.value))
     best = state.best_trial()
-    searched = [trial for trial in state.trials if trial.kind != "confirm"]
     return Trace(
         method=method,
         seed=seed,
@@ -96,8 +95,8 @@ def trace_of(method: str, seed: int, ledger: str, study: str, events: Iterable[S
         horizon=int(state.space["horizon_steps"]),
         ends=tuple(ends),
         spent=state.steps_scheduled if spent is None else spent,
-        curves=tuple(tuple((point.step, point.loss) for point in trial.points) for trial in searched),
-        chosen=None if best is None else ScheduleSpec(family=best.family, params=best.params),
+        curves=tuple(tuple((point.step, point.loss) for point in trial.points) for trial in state.searched),
+        chosen=None if best is None else best.spec,
         fresh={} if best is None else _fresh(state, best),
         seconds=state.seconds,
     )
@@ -105,6 +104,6 @@ def trace_of(method: str, seed: int, ledger: str, study: str, events: Iterable[S
 
 def _fresh(state: StudyState, best: TrialState) -> dict[int, float]:
     """Final losses of the best trial's schedule on fresh seeds; a run that failed says nothing."""
-    again = [t for t in state.trials if t.kind == "confirm" and t.of == best.number]
+    again = [t for t in state.trials if t.role == "confirm" and t.of == best.number]
     ended = {t.seed: t.value if t.status == "complete" else math.inf for t in again if t.status != "failed"}
     return {seed: loss for seed, loss in ended.items() if loss is not None}

@@ -13,10 +13,10 @@ from autosched.engine.loop import Loop
 from autosched.engine.plan import Plans
 from autosched.engine.range_test import find_bounds, swept_space
 from autosched.engine.retention import Retention
-from autosched.errors import SpaceError
+from autosched.errors import SpaceError, StudyError
 from autosched.ledger.events import SessionStarted, StudyFinished
 from autosched.ledger.store import Ledger
-from autosched.search.select import make_search
+from autosched.search.select import make_policy
 from autosched.space.auto_bounds import auto_bounds, has_auto_bounds, with_bounds
 from autosched.space.records import Space
 
@@ -41,8 +41,14 @@ def run_study(
 
     Raises:
         SpaceError: the controller or the pruner has a fault.
+        StudyError: an earlier version began the study, and did not note why its trials were trained.
         WorkError: the ledger, the checkpoints or the workers failed; resume when that is mended.
     """
+    if not journal.state.records_roles:
+        raise StudyError(
+            f"the study {space.study!r} was begun by an older autosched, which did not note why each trial is trained: "
+            "finish it with that version, or begin a new one that takes over its runs with --warm-start."
+        )
     tested = journal.state.range_test
     if tested is None and has_auto_bounds(space):
         journal.commit(SessionStarted(backend=backend.name, workers=backend.workers))
@@ -79,9 +85,10 @@ def make_loop(
     for family, _ in auto_bounds(space):
         raise SpaceError(f"the bounds of {family}.peak_lr are auto: a range test must find them first.")
     dispatcher = _dispatcher(space, ledger, journal, backend, reuse=reuse)
-    retention = Retention(space=space, store=dispatcher.store, dispatcher=dispatcher, plans=Plans(space))
-    controller, pruner = make_search(space)
-    return Loop(dispatcher=dispatcher, retention=retention, controller=controller, pruner=pruner, now=now)
+    policy = make_policy(space)
+    plans = Plans(space, policy.cuts())
+    retention = Retention(space=space, store=dispatcher.store, dispatcher=dispatcher, plans=plans, policy=policy)
+    return Loop(dispatcher=dispatcher, retention=retention, policy=policy, now=now)
 
 
 def _dispatcher(space: Space, ledger: Ledger, journal: Journal, backend: Backend, *, reuse: bool) -> Dispatcher:

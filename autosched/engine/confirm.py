@@ -30,7 +30,7 @@ def confirmations(space: Space, state: StudyState) -> list[Confirmation]:
 
 def finalists(space: Space, state: StudyState) -> list[int]:
     """The complete trials with the lowest values, best first; equal schedules count once."""
-    done = [t for t in state.trials if t.kind != "confirm" and t.status == "complete" and t.value is not None]
+    done = [trial for trial in state.searched if trial.status == "complete" and trial.value is not None]
     ranked = sorted(done, key=lambda trial: (trial.value or 0.0, trial.number))
     distinct: dict[str, int] = {}
     for trial in ranked:
@@ -39,4 +39,4 @@ def finalists(space: Space, state: StudyState) -> list[int]:
 
 
 def _default(state: StudyState) -> list[int]:
-    return [t.number for t in state.trials if t.kind == "default" and t.status == "complete"][:1]
+    return [t.number for t in state.trials if t.role == "default" and t.status == "complete"][:1]

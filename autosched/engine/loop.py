@@ -11,11 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from autosched.engine import budget
 from autosched.engine.confirm import confirmations
 from autosched.engine.dispatcher import Dispatcher
-from autosched.engine.plan import plan_trial
 from autosched.engine.retention import Retention
 from autosched.ledger.events import (
     Event,
@@ -25,18 +24,14 @@ from autosched.ledger.events import (
     TrialAdvanced,
     TrialEnded,
     TrialJudged,
-    TrialKind,
     TrialProposed,
-    TrialThawed,
+    TrialResumed,
 )
-from autosched.ledger.records import Failure
+from autosched.ledger.records import Decision, Failure
 from autosched.ledger.state import TrialState
-from autosched.schedules.schedule import Schedule
-from autosched.search.prefixes import scheduled_steps
-from autosched.search.protocols import Controller, Proposal, Pruner, Thaw
-from autosched.search.room import trials_left
+from autosched.search import budget
+from autosched.search.policy import Policy, Proposal, Resume
 from autosched.space import build_schedule
-from autosched.space.records import ScheduleSpec
 
 LOOKAHEAD = 2
 """Running trials per worker at most: those that wait for a shared prefix leave their worker to another."""
@@ -67,13 +62,12 @@ class Loop:
         *,
         dispatcher: Dispatcher,
         retention: Retention,
-        controller: Controller,
-        pruner: Pruner,
+        policy: Policy,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._space, self._journal, self._dispatcher = dispatcher.space, dispatcher.journal, dispatcher
         self._retention, self._plans = retention, retention.plans
-        self._controller, self._pruner, self._now = controller, pruner, now
+        self._policy, self._now = policy, now
         self._exhausted = False
 
     def run(self) -> None:
@@ -113,7 +107,7 @@ class Loop:
     def _note_stages(self) -> None:
         """Commit the stages that a staged controller has behind it, and clear away what only they needed."""
         noted = len(self._journal.state.stages)
-        for stage in self._controller.stages(self._journal.state)[noted:]:
+        for stage in self._policy.stages(self._journal.state)[noted:]:
             self._journal.commit(stage)
             self._retention.stage_over(self._journal.state, stage)
 
@@ -162,7 +156,7 @@ class Loop:
         state, workers = self._journal.state, self._dispatcher.backend.workers
         if len(state.in_flight) >= workers or len(state.active) >= LOOKAHEAD * workers:
             return False
-        searching = state.kinds["confirm"] == 0
+        searching = state.proposed["confirm"] == 0
         if searching and not self._exhausted and (self._start_default() or self._search()):
             return True
         return self._confirm(searching=searching)
@@ -172,78 +166,66 @@ class Loop:
         state, default = self._journal.state, self._space.default
         if state.trials or default is None or budget.closed(self._space, state) is not None:
             return False
-        self._start("default", Proposal(family=default.family, params=default.params), self._space.seed)
+        self._start(Proposal(schedule=build_schedule(self._space, default), until=state.horizon, role="default"))
         return True
 
     def _search(self) -> bool:
-        """Thaw or start a search trial; False when neither was done."""
+        """Start or resume a trial of the search; False when neither was done."""
         state = self._journal.state
-        thrifty = self._controller.counts_prefixes
-        action: Proposal | Thaw | None = self._pruner.thaw(state)
-        if action is None and (thrifty or budget.closed(self._space, state) is None):
-            action = self._controller.ask(state)
-            self._exhausted = action is None and not (thrifty and state.active)  # a pruned trial makes room again
-        if isinstance(action, Thaw):
-            return self._thaw(action)
-        if action is None or not self._affordable(action):
+        action = self._policy.ask(state)
+        if action is None:
+            self._exhausted = not state.active  # a trial that ends early makes room again
             return False
-        self._start("search", action, self._space.seed)
+        if not self._affordable(action):
+            return False
+        if isinstance(action, Proposal):
+            self._start(action)
+        else:
+            resumed = TrialResumed(
+                trial=action.trial, role=action.role, until=action.until, reason=action.reason, at=state.clock
+            )
+            self._journal.commit(resumed)
         return True
 
-    def _affordable(self, proposal: Proposal) -> bool:
-        """Whether the budget has what a proposal needs: the updates that no trial of the study has scheduled.
-
-        Updates were counted already by a controller that says how far it wants to train the trial, and before it was
-        asked for one that counts whole runs.
-        """
+    def _affordable(self, action: Proposal | Resume) -> bool:
+        """Whether the budget has what a turn needs: the updates until its end that no trial has scheduled."""
         state = self._journal.state
-        if proposal.until is not None or not self._controller.counts_prefixes:
-            return trials_left(self._space, state) != 0
-        spec = ScheduleSpec(family=proposal.family, params=proposal.params)
-        plan = plan_trial(self._space, spec, self._space.seed)
-        needs = self._space.horizon_steps - scheduled_steps(plan.ids, state)
-        return budget.closed(self._space, state, needs=needs) is None
-
-    def _thaw(self, thaw: Thaw) -> bool:
-        """Let a stopped trial go on, if the budget has what it still needs."""
-        state = self._journal.state
-        needs = self._space.horizon_steps - state.trials[thaw.trial].step
-        if thaw.until is None and not budget.fits(self._space, state, needs):
-            return False
-        self._journal.commit(TrialThawed(trial=thaw.trial, reason=thaw.reason, at=state.clock))
-        return True
+        if isinstance(action, Proposal):
+            if budget.trials_left(self._space, state) == 0:
+                return False
+            ids = self._plans.make(action.schedule, self._space.seed).ids
+        else:
+            ids = self._plans.of(state.trials[action.trial]).ids
+        return budget.fits(self._space, state, action.until - state.scheduled_steps(ids))
 
     def _confirm(self, *, searching: bool) -> bool:
         """Start the next confirmation run, once the search is over."""
         state = self._journal.state
         if searching and state.active:
             return False
-        made = {(trial.of, trial.seed) for trial in state.trials if trial.kind == "confirm"}
+        made = {(trial.of, trial.seed) for trial in state.trials if trial.role == "confirm"}
         for run in confirmations(self._space, state):
             if (run.of, run.seed) not in made:
-                trial = state.trials[run.of]
-                self._start("confirm", Proposal(family=trial.family, params=trial.params), run.seed, of=run.of)
+                again = Proposal(schedule=state.trials[run.of].schedule, until=state.horizon, role="confirm")
+                self._start(again, seed=run.seed, of=run.of)
                 return True
         return False
 
-    def _start(self, kind: TrialKind, proposal: Proposal, seed: int, of: int | None = None) -> None:
-        state = self._journal.state
-        schedule = self._build(proposal)
+    def _start(self, proposal: Proposal, *, seed: int | None = None, of: int | None = None) -> None:
+        state, schedule = self._journal.state, proposal.schedule
         self._journal.commit(
             TrialProposed(
                 trial=len(state.trials),
-                kind=kind,
-                family=proposal.family,
+                role=proposal.role,
+                family=schedule.family,
                 params=schedule.params,
-                seed=seed,
+                seed=self._space.seed if seed is None else seed,
                 fingerprint=schedule.fingerprint,
                 at=state.clock,
+                until=proposal.until,
                 of=of,
             )
         )
-
-    def _build(self, proposal: Proposal) -> Schedule:
-        return build_schedule(self._space, ScheduleSpec(family=proposal.family, params=proposal.params))
 
     # -- settling -----------------------------------------------------------------------------------------------
 
@@ -279,17 +261,21 @@ class Loop:
             self._judge(trial)
 
     def _judge(self, trial: TrialState) -> None:
-        """Ask the pruner about a search trial; the user's default and the confirmations are never pruned."""
-        if trial.kind != "search":
+        """Ask whether a search trial goes on, and let it rest at the end of its turn.
+
+        The user's default and the confirmations are never pruned.
+        """
+        if trial.role in {"default", "confirm"}:
             return
-        decision = self._pruner.decide(self._journal.state, trial.number)
+        decision = self._policy.judge(self._journal.state, trial.number)
         judged = TrialJudged(trial=trial.number, step=trial.step, decision=decision)
-        if decision.action == "keep":
+        status = _status(trial, decision)
+        if status is None:
             self._journal.commit(judged)
             return
         ended = TrialEnded(
             trial=trial.number,
-            status="pruned" if decision.action == "stop" else "paused",
+            status=status,
             step=trial.step,
             at=trial.due,
             reason=decision.reason,
@@ -328,8 +314,14 @@ class Loop:
 
     def _reason(self) -> str:
         state = self._journal.state
-        over = budget.spent(self._space, state, seconds=self._seconds()) or self._controller.outcome(state)
-        over = over or budget.closed(self._space, state)
-        if over is not None or self._controller.counts_prefixes:  # one that minds the budget may see no chance left
-            return over or "nothing is left to try"
-        return "nothing is left to try: what is drawn anew was tried before"
+        over = budget.spent(self._space, state, seconds=self._seconds()) or self._policy.outcome(state)
+        return over or budget.closed(self._space, state) or "nothing is left to try"
+
+
+def _status(trial: TrialState, decision: Decision) -> Literal["pruned", "reached", "paused"] | None:
+    """How a trial ends after a decision about it; None when it goes on."""
+    if decision.action == "stop":
+        return "pruned"
+    if trial.step >= trial.until:
+        return "reached"
+    return "paused" if decision.action == "pause" else None

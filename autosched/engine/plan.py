@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from autosched.ledger.records import segment_ids
 from autosched.ledger.state import TrialState
 from autosched.schedules.schedule import Schedule
-from autosched.search.autolrs_space import trial_cuts
-from autosched.search.prefixes import segment_ids
-from autosched.space import Space, build_schedule
-from autosched.space.records import ScheduleSpec
+from autosched.space import Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +27,6 @@ class TrialPlan:
         validate: see :class:`autosched.ledger.records.Segment`.
     """
 
-    spec: ScheduleSpec
     schedule: Schedule
     seed: int
     cuts: tuple[int, ...]
@@ -45,27 +42,28 @@ class TrialPlan:
         return [cut for cut in reversed(self.cuts) if cut <= step]
 
 
-def plan_trial(space: Space, spec: ScheduleSpec, seed: int) -> TrialPlan:
-    """The plan of a schedule of `space` trained with `seed`."""
-    schedule = build_schedule(space, spec)
-    cuts = trial_cuts(space)
-    ids = segment_ids(space.trainer, seed=seed, eval_every=space.eval_every, lrs=schedule.lrs, cuts=cuts)
-    return TrialPlan(spec=spec, schedule=schedule, seed=seed, cuts=cuts, ids=ids)
-
-
 class Plans:
-    """The plans of a study's active trials; an old one is made again when it is asked for."""
+    """The plans of a study's active trials; an old one is made again when it is asked for.
 
-    def __init__(self, space: Space) -> None:
-        self._space = space
+    Args:
+        cuts: of every trial, see :class:`TrialPlan`.
+    """
+
+    def __init__(self, space: Space, cuts: tuple[int, ...]) -> None:
+        self._space, self._cuts = space, cuts
         self._plans: dict[int, TrialPlan] = {}
+
+    def make(self, schedule: Schedule, seed: int) -> TrialPlan:
+        """The plan of a schedule trained with `seed`."""
+        space = self._space
+        ids = segment_ids(space.trainer, seed=seed, eval_every=space.eval_every, lrs=schedule.lrs, cuts=self._cuts)
+        return TrialPlan(schedule=schedule, seed=seed, cuts=self._cuts, ids=ids)
 
     def of(self, trial: TrialState) -> TrialPlan:
         """The plan of `trial`."""
         plan = self._plans.get(trial.number)
         if plan is None:
-            plan = plan_trial(self._space, ScheduleSpec(family=trial.family, params=trial.params), trial.seed)
-            self._plans[trial.number] = plan
+            plan = self._plans[trial.number] = self.make(trial.schedule, trial.seed)
         return plan
 
     def drop(self, number: int) -> None:

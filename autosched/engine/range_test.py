@@ -16,11 +16,10 @@ from autosched.engine.execute import SegmentRunner
 from autosched.engine.plan import TrialPlan
 from autosched.errors import WorkError
 from autosched.ledger.events import RangeTested
-from autosched.ledger.records import Failure, Observation, Segment
+from autosched.ledger.records import Failure, Observation, Segment, segment_ids
 from autosched.ledger.sweeps import read_sweep
-from autosched.search.prefixes import segment_ids
 from autosched.space.auto_bounds import conflict
-from autosched.space.records import ScheduleSpec, Space
+from autosched.space.records import Space
 from autosched.space.trainer_spec import TrainerSpec
 
 NEVER = 0
@@ -32,7 +31,6 @@ def sweep_plan(trainer: TrainerSpec, *, seed: int, sweep: Sweep) -> TrialPlan:
     schedule = sweep.schedule()
     cuts = (sweep.steps,)
     return TrialPlan(
-        spec=ScheduleSpec(family=schedule.family, params=schedule.params),
         schedule=schedule,
         seed=seed,
         cuts=cuts,

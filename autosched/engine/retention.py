@@ -1,8 +1,8 @@
 """Which checkpoints are kept: those something may still be forked from, within a size limit.
 
 A checkpoint is needed when a running trial stands on it, when a stopped one may go on from it, or when another
-proposal of the space could share exactly its LRs (a trunk at a fixed peak LR); the best trial's last one is kept for
-its owner to use. The rest goes at once.
+proposal of the space could share exactly its LRs (a stable phase at a fixed peak LR); the best trial's last one is kept
+for its owner to use. The rest goes at once.
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ from dataclasses import dataclass, field
 
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.dispatcher import Dispatcher
-from autosched.engine.plan import Plans, TrialPlan
+from autosched.engine.plan import Plans
 from autosched.ledger.events import StageAdvanced
-from autosched.ledger.state import THAWABLE, StudyState, TrialState
-from autosched.schedules.registry import get_family
-from autosched.search.autolrs_space import NAME as AUTOLRS
-from autosched.search.autolrs_space import stage_starts
-from autosched.space import can_branch
+from autosched.ledger.state import RESUMABLE, StudyState, TrialState
+from autosched.search.policy import Policy
 from autosched.space.records import Space
 
 STANDING = 2
@@ -26,20 +23,21 @@ STANDING = 2
 
 @dataclass(slots=True)
 class Retention:
-    """Deletes checkpoints nothing can fork from any more; the oldest of the others when they outgrow the limit."""
+    """Deletes checkpoints nothing can fork from any more; the oldest of the others when they outgrow the limit.
+
+    Attributes:
+        policy: says what another proposal may branch from.
+    """
 
     space: Space
     store: CheckpointStore
     dispatcher: Dispatcher
     plans: Plans
+    policy: Policy
     _held: dict[int, list[str]] = field(default_factory=dict)
     _branchable: dict[str, int] = field(default_factory=dict)
     _stopped: dict[str, int] = field(default_factory=dict)
     _best: str = ""
-    _starts: frozenset[int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._starts = stage_starts(self.space)
 
     def restore(self, state: StudyState) -> None:
         """After a resume: learn what there is, and delete what the last driver was killed before deleting."""
@@ -59,9 +57,9 @@ class Retention:
     def _learn(self, trial: TrialState) -> None:
         plan = self.plans.of(trial)
         for cut in plan.previous_cuts(trial.step)[::-1]:
-            if self._can_branch(plan, cut) and trial.kind != "confirm":
+            if self._can_branch(trial, cut):
                 self._branchable[plan.ids[cut]] = trial.number
-            elif trial.status in THAWABLE and cut == trial.step:
+            elif trial.status in RESUMABLE and cut == trial.step:
                 self._stopped[plan.ids[cut]] = trial.number
             elif trial.status == "running":
                 self._held.setdefault(trial.number, []).append(plan.ids[cut])
@@ -72,7 +70,7 @@ class Retention:
         """A running trial has a new checkpoint: its older ones that nothing can branch from go."""
         plan = self.plans.of(trial)
         identity = plan.ids[trial.step]
-        if self._can_branch(plan, trial.step) and trial.kind != "confirm":
+        if self._can_branch(trial, trial.step):
             self._branchable[identity] = trial.number
             return
         held = self._held.setdefault(trial.number, [])
@@ -82,25 +80,16 @@ class Retention:
             if identity not in self._stopped:
                 self._delete(state, identity)
 
-    def _can_branch(self, plan: TrialPlan, cut: int) -> bool:
-        """Whether another proposal may share exactly the first `cut` updates; the law branches on purpose.
-
-        The probes of a stage branch where it begins.
-        """
-        if self.space.controller.name == AUTOLRS:
-            return cut in self._starts
-        if self.space.controller.name != "law":
-            return can_branch(self.space, plan.spec, cut)
-        family = get_family(plan.spec.family)
-        steps = plan.schedule.steps
-        return cut <= family.trunk_steps(family.complete(plan.spec.params, steps=steps), steps)
+    def _can_branch(self, trial: TrialState, cut: int) -> bool:
+        """Whether another proposal may share exactly the first `cut` updates; a fresh seed has no other proposals."""
+        return trial.role != "confirm" and self.policy.can_branch(trial.schedule, cut)
 
     def ended(self, state: StudyState, trial: TrialState) -> None:
         """A trial is over: what only it could use goes, but for the best trial's last checkpoint."""
         held = self._held.pop(trial.number, [])
         if trial.status == "complete":
             held.append(trial.segments[-1])
-        elif trial.status in THAWABLE and held:  # it may go on from there
+        elif trial.status in RESUMABLE and held:  # it may go on from there
             self._stopped[held.pop()] = trial.number
         if held and state.best == trial.number:
             last = held.pop()
@@ -149,7 +138,7 @@ class Retention:
                     self._delete(state, identity)
 
     def finished(self, state: StudyState) -> None:
-        """The study is over: nothing is thawed any more."""
+        """The study is over: nothing is resumed any more."""
         for identity in self._stopped:
             if identity not in self._branchable:
                 self._delete(state, identity)

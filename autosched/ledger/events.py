@@ -17,7 +17,20 @@ from autosched.errors import LedgerError
 from autosched.ledger.records import Decision, Divergence, Failure, Forecast, Observation, Point
 from autosched.schedules.schedule import ParameterValue
 
-TrialKind = Literal["default", "search", "confirm"]
+Role = Literal["default", "pilot", "design", "reference", "search", "probe", "annealed_probe", "commit", "confirm"]
+"""Why a trial is trained.
+
+    role             meaning
+    default          the user's own schedule, the baseline of the report
+    pilot            a short run with a cooldown of its own, made to see what its peak LR does
+    design           the beginning of a candidate, where there are no pilots: it shows the law another peak LR
+    reference        a whole run that the law needs to see before it is followed
+    search           a schedule that may win
+    probe            a beginning with one LR of a stage (AutoLRS), compared with others of the stage
+    annealed_probe   the decay of a probe to zero, which is for scoring only
+    commit           the winner of a stage, trained to the stage's end
+    confirm          a finalist's schedule again, on a fresh seed
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +82,8 @@ class TrialProposed:
 
     Attributes:
         trial: number, from 0 without gaps.
-        kind: ``default`` (the user's own baseline), ``search`` (a controller's), ``confirm`` (a finalist, fresh seed).
+        role: why it is trained.
+        until: the update it is meant to reach; None, in ledgers older than roles, for the horizon.
         seed: the training seed (model init and batches).
         fingerprint: of the schedule's LRs.
         at: virtual time, in updates.
@@ -77,12 +91,13 @@ class TrialProposed:
     """
 
     trial: int
-    kind: TrialKind
+    role: Role
     family: str
     params: Mapping[str, ParameterValue]
     seed: int
     fingerprint: str
     at: int
+    until: int | None
     of: int | None = None
 
 
@@ -142,15 +157,16 @@ class TrialEnded:
     """A trial is over.
 
     Attributes:
-        status: ``complete``, ``pruned`` (it cannot win), ``paused`` (others promise more), ``diverged``, ``failed`` or
-            ``stopped`` (the budget ran out). Pruned and paused trials may be thawed.
+        status: ``complete``, ``reached`` (it got to the update its turn was meant for, below the horizon), ``pruned``
+            (it cannot win), ``paused`` (others promise more), ``diverged``, ``failed`` or ``stopped`` (the budget ran
+            out). One that is reached, pruned or paused may be resumed.
         step: updates reached.
         value: validation loss at the horizon, for ``complete``.
         reason: one sentence, for all but ``complete``.
     """
 
     trial: int
-    status: Literal["complete", "pruned", "paused", "diverged", "failed", "stopped"]
+    status: Literal["complete", "reached", "pruned", "paused", "diverged", "failed", "stopped"]
     step: int
     at: int
     value: float | None = None
@@ -160,15 +176,18 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialThawed:
-    """A pruned or paused trial goes on from where it was left.
+class TrialResumed:
+    """A trial that was reached, pruned or paused goes on from where it was left: its next turn.
 
     Attributes:
+        role, until: of this turn, as in :class:`TrialProposed`.
         reason: one sentence.
         at: virtual time.
     """
 
     trial: int
+    role: Role
+    until: int | None
     reason: str
     at: int
 
@@ -216,7 +235,7 @@ Event = (
     | TrialAdvanced
     | TrialJudged
     | TrialEnded
-    | TrialThawed
+    | TrialResumed
     | StageAdvanced
     | StudyFinished
 )
@@ -231,10 +250,12 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
     "trial_advanced": TrialAdvanced,
     "trial_judged": TrialJudged,
     "trial_ended": TrialEnded,
-    "trial_thawed": TrialThawed,
+    "trial_resumed": TrialResumed,
     "stage_advanced": StageAdvanced,
     "study_finished": StudyFinished,
 }
+_RENAMED = {"trial_thawed": "trial_resumed"}
+"""Names that earlier versions gave to events."""
 _NAMES = {cls: name for name, cls in EVENT_TYPES.items()}
 _RECORDS: Mapping[str, type[Any]] = {
     "decision": Decision,
@@ -274,6 +295,14 @@ def encode(event: Event) -> str:
     return json.dumps(_plain(event), separators=(",", ":"))
 
 
+def _with_role(cls: type[Event], fields: dict[str, Any]) -> dict[str, Any]:
+    """A turn that was written before turns had roles: of the kind that trials had then, and to the horizon."""
+    if cls not in (TrialProposed, TrialResumed) or "role" in fields:
+        return fields
+    role = fields.pop("kind") if cls is TrialProposed else "search"
+    return {**fields, "role": role, "until": None}
+
+
 def _record(cls: type[Any], data: Mapping[str, Any]) -> Any:
     fields = dict(data)
     for name, record in _RECORDS.items():
@@ -290,11 +319,11 @@ def decode(kind: str, payload: str) -> Event:
     Raises:
         LedgerError: an unknown name, broken JSON, or missing fields: the ledger is damaged or from a newer version.
     """
-    cls = EVENT_TYPES.get(kind)
+    cls = EVENT_TYPES.get(_RENAMED.get(kind, kind))
     if cls is None:
         raise LedgerError(f"unknown event {kind!r}: the ledger was written by a newer autosched, or is damaged.")
     try:
-        event: Event = _record(cls, json.loads(payload))
+        event: Event = _record(cls, _with_role(cls, json.loads(payload)))
     except (TypeError, ValueError, KeyError) as error:
         raise LedgerError(f"damaged {kind!r} event in the ledger: {error}.") from None
     return event

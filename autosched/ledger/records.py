@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,20 +25,38 @@ FailureKind = Literal["error", "out_of_memory", "worker_died", "checkpoint_lost"
 Action = Literal["keep", "stop", "pause"]
 
 
-def segment_preamble(trainer: TrainerSpec, *, seed: int, eval_every: int) -> bytes:
-    """What identifies a run besides its LRs; the first bytes that :func:`segment_id` hashes."""
-    return f"{trainer.canonical()}|seed={seed}|eval_every={eval_every}|".encode()
-
-
 def segment_id(trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray) -> str:
     """Identity of the state after training with exactly these LRs from update 0.
 
     A hash of (trainer configuration, seed, evaluation grid, every LR so far): two trials whose schedules agree on
     their first k updates have the same identity at k, so those updates are trained once.
     """
-    digest = hashlib.sha256(segment_preamble(trainer, seed=seed, eval_every=eval_every))
-    digest.update(np.ascontiguousarray(lrs, dtype="<f8").tobytes())
-    return digest.hexdigest()[:40]
+    return segment_ids(trainer, seed=seed, eval_every=eval_every, lrs=lrs, cuts=(len(lrs),))[len(lrs)]
+
+
+def segment_ids(
+    trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray, cuts: Sequence[int]
+) -> dict[int, str]:
+    """Identity at every cut, in one pass over the LRs; equal to :func:`segment_id` at each."""
+    digest = hashlib.sha256(f"{trainer.canonical()}|seed={seed}|eval_every={eval_every}|".encode())
+    ids, done = {}, 0
+    for cut in cuts:
+        digest.update(np.ascontiguousarray(lrs[done:cut], dtype="<f8").tobytes())
+        ids[cut], done = digest.copy().hexdigest()[:40], cut
+    return ids
+
+
+def cut_points(steps: int, *, every: int) -> tuple[int, ...]:
+    """Multiples of `every`, and the end.
+
+    A grid that does not depend on the schedule: schedules with equal first LRs then have equal first segments, whole
+    ones, and what one of them saw in a segment is all that another needs to know of it.
+
+    Args:
+        steps: the horizon.
+        every: updates between checkpoints.
+    """
+    return (*range(every, steps, every), steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

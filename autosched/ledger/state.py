@@ -15,6 +15,7 @@ from autosched.errors import LedgerError
 from autosched.ledger.events import (
     Event,
     RangeTested,
+    Role,
     SegmentFailed,
     SegmentFinished,
     SegmentScheduled,
@@ -26,16 +27,31 @@ from autosched.ledger.events import (
     TrialAdvanced,
     TrialEnded,
     TrialJudged,
-    TrialKind,
     TrialProposed,
-    TrialThawed,
+    TrialResumed,
 )
 from autosched.ledger.records import Decision, Divergence, Failure, Forecast, Observation, Point
-from autosched.schedules.schedule import ParameterValue
+from autosched.schedules.registry import build
+from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.space.records import ScheduleSpec
 
-TrialStatus = Literal["running", "complete", "pruned", "paused", "diverged", "failed", "stopped"]
-LogKind = Literal["proposed", "advanced", "ended", "thawed"]
-THAWABLE: frozenset[TrialStatus] = frozenset({"pruned", "paused"})
+TrialStatus = Literal["running", "complete", "reached", "pruned", "paused", "diverged", "failed", "stopped"]
+LogKind = Literal["proposed", "advanced", "ended", "resumed"]
+RESUMABLE: frozenset[TrialStatus] = frozenset({"reached", "pruned", "paused"})
+
+
+class Turn(NamedTuple):
+    """A stretch that a trial is trained for in one go, from its proposal or from a resumption.
+
+    Attributes:
+        role: why it is trained.
+        until: the update it is meant to reach.
+        start: the update it begins at.
+    """
+
+    role: Role
+    until: int
+    start: int
 
 
 @dataclass(slots=True)
@@ -43,6 +59,8 @@ class TrialState:
     """One trial as the ledger knows it; only the fold changes it.
 
     Attributes:
+        horizon: updates of a full run.
+        turns: the present turn is the last.
         step: updates reached.
         due: virtual time at which `step` was reached.
         points: all evaluations so far, in order of step.
@@ -51,11 +69,12 @@ class TrialState:
     """
 
     number: int
-    kind: TrialKind
     family: str
     params: Mapping[str, ParameterValue]
     seed: int
     fingerprint: str
+    horizon: int
+    turns: list[Turn]
     due: int
     of: int | None = None
     proposed_time: float = 0.0
@@ -72,6 +91,34 @@ class TrialState:
     reason: str = ""
     forecast: Forecast | None = None
     divergence: Divergence | None = None
+    _schedule: Schedule | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def role(self) -> Role:
+        """Why the trial is trained, in its present turn."""
+        return self.turns[-1].role
+
+    @property
+    def until(self) -> int:
+        """The update that the present turn is meant to reach."""
+        return self.turns[-1].until
+
+    @property
+    def planned(self) -> int:
+        """The furthest update that any turn was meant to reach."""
+        return max(turn.until for turn in self.turns)
+
+    @property
+    def spec(self) -> ScheduleSpec:
+        """The schedule's family and parameters."""
+        return ScheduleSpec(family=self.family, params=self.params)
+
+    @property
+    def schedule(self) -> Schedule:
+        """The schedule over the whole horizon, made when it is first asked for."""
+        if self._schedule is None:
+            self._schedule = build(self.family, self.params, steps=self.horizon)
+        return self._schedule
 
     @property
     def condemned(self) -> Decision | None:
@@ -90,7 +137,8 @@ class Transition(NamedTuple):
     Attributes:
         step: the update reached.
         status, value: how an ``ended`` trial ended this time, and its final loss or, for one that was stopped, the
-            forecast of it. A trial that was thawed ends again, so these are not to be read off the trial.
+            forecast of it. A trial that was resumed ends again, so these are not to be read off the trial.
+        turn: that begins with a ``proposed`` or ``resumed``.
     """
 
     kind: LogKind
@@ -98,6 +146,7 @@ class Transition(NamedTuple):
     step: int
     status: TrialStatus = "running"
     value: float | None = None
+    turn: Turn | None = None
 
 
 @dataclass(slots=True)
@@ -118,7 +167,8 @@ class StudyState:
         log: logical transitions in order; every cache reads it from its own cursor.
         clock: virtual time, in updates trained one after another on one virtual worker.
         observations: physical results by segment identity.
-        kinds: how many trials of each kind were proposed.
+        proposed: how many trials of each role were proposed.
+        records_roles: whether the events say why each trial was trained; those of earlier versions do not.
         active: numbers of running trials.
         best: number of the complete search or default trial with the lowest value.
         range_test: what found bounds that were ``auto``; None before, and in a space without such bounds.
@@ -130,7 +180,8 @@ class StudyState:
     events: int = 0
     clock: int = 0
     trials: list[TrialState] = field(default_factory=list)
-    kinds: Counter[TrialKind] = field(default_factory=Counter)
+    proposed: Counter[Role] = field(default_factory=Counter)
+    records_roles: bool = True
     active: set[int] = field(default_factory=set)
     scheduled: dict[str, ScheduledSegment] = field(default_factory=dict)
     in_flight: set[str] = field(default_factory=set)
@@ -152,6 +203,29 @@ class StudyState:
     def seconds(self) -> float:
         """Wall-clock seconds a driver was at work, summed over sessions (a killed one ends at its last event)."""
         return sum(end - start for start, end in self.sessions)
+
+    @property
+    def horizon(self) -> int:
+        """Updates of a full run."""
+        return int(self.space["horizon_steps"])
+
+    @property
+    def searched(self) -> list[TrialState]:
+        """The trials of the search, the default's included: all but those that confirm a finalist on a fresh seed."""
+        return [trial for trial in self.trials if trial.role != "confirm"]
+
+    def scheduled_steps(self, ids: Mapping[int, str]) -> int:
+        """The longest prefix of a schedule that some trial has trained or ordered, in updates.
+
+        Args:
+            ids: the schedule's identity at every cut, in order.
+        """
+        reached = 0
+        for cut, identity in ids.items():
+            if identity not in self.scheduled:
+                break
+            reached = cut
+        return reached
 
     def trial(self, number: int) -> TrialState:
         """The trial with this number.
@@ -183,26 +257,33 @@ def _range_tested(state: StudyState, event: RangeTested, time: float) -> None:
     state.clock = max(state.clock, event.at)
 
 
+def _turn(state: StudyState, event: TrialProposed | TrialResumed, start: int) -> Turn:
+    state.records_roles = state.records_roles and event.until is not None
+    return Turn(role=event.role, until=state.horizon if event.until is None else event.until, start=start)
+
+
 def _proposed(state: StudyState, event: TrialProposed, time: float) -> None:
     if event.trial != len(state.trials):
         raise LedgerError(f"trial {event.trial} was proposed where {len(state.trials)} was expected.")
+    turn = _turn(state, event, 0)
     state.trials.append(
         TrialState(
             number=event.trial,
-            kind=event.kind,
             family=event.family,
             params=event.params,
             seed=event.seed,
             fingerprint=event.fingerprint,
+            horizon=state.horizon,
+            turns=[turn],
             due=event.at,
             of=event.of,
             proposed_time=time,
         )
     )
     state.active.add(event.trial)
-    state.kinds[event.kind] += 1
+    state.proposed[event.role] += 1
     state.clock = max(state.clock, event.at)
-    state.log.append(Transition("proposed", event.trial, 0))
+    state.log.append(Transition("proposed", event.trial, 0, turn=turn))
 
 
 def _scheduled(state: StudyState, event: SegmentScheduled, time: float) -> None:
@@ -255,7 +336,7 @@ def _ended(state: StudyState, event: TrialEnded, time: float) -> None:
     _leave_clock(state, trial.pending, event.at)
     trial.pending = None
     state.active.discard(event.trial)
-    if event.status == "complete" and event.value is not None and trial.kind != "confirm":
+    if event.status == "complete" and event.value is not None and trial.role != "confirm":
         best = state.best_trial()
         if best is None or best.value is None or event.value < best.value:
             state.best = event.trial
@@ -264,15 +345,17 @@ def _ended(state: StudyState, event: TrialEnded, time: float) -> None:
     state.log.append(Transition("ended", event.trial, event.step, event.status, value))
 
 
-def _thawed(state: StudyState, event: TrialThawed, time: float) -> None:
+def _resumed(state: StudyState, event: TrialResumed, time: float) -> None:
     trial = state.trial(event.trial)
-    if trial.status not in THAWABLE:
-        raise LedgerError(f"trial {event.trial} is {trial.status}: only a pruned or paused one can be thawed.")
+    if trial.status not in RESUMABLE:
+        raise LedgerError(f"trial {event.trial} is {trial.status}: it must be one of {', '.join(sorted(RESUMABLE))}.")
+    turn = _turn(state, event, trial.step)
+    trial.turns.append(turn)
     trial.status, trial.reason, trial.forecast = "running", "", None
     trial.ended_time, trial.due = None, event.at
     state.active.add(event.trial)
     state.clock = max(state.clock, event.at)
-    state.log.append(Transition("thawed", event.trial, trial.step))
+    state.log.append(Transition("resumed", event.trial, trial.step, turn=turn))
 
 
 def _stage(state: StudyState, event: StageAdvanced, time: float) -> None:
@@ -294,7 +377,7 @@ _HANDLERS: Mapping[type[Event], Any] = {
     TrialAdvanced: _advanced,
     TrialJudged: _judged,
     TrialEnded: _ended,
-    TrialThawed: _thawed,
+    TrialResumed: _resumed,
     StageAdvanced: _stage,
     StudyFinished: _finished,
 }

@@ -66,8 +66,8 @@ def _condemnations(state: StudyState) -> dict[int, tuple[int, Decision]]:
 def _incumbents_at(state: StudyState, steps: dict[int, int]) -> dict[int, float]:
     """The incumbent's value at the moment each trial reached its step."""
     incumbent, found = math.inf, {}
-    for kind, number, step, status, value in state.log:
-        if kind == "ended" and status == "complete" and state.trials[number].kind != "confirm" and value is not None:
+    for kind, number, step, status, value, _ in state.log:
+        if kind == "ended" and status == "complete" and state.trials[number].role != "confirm" and value is not None:
             incumbent = min(incumbent, value)
         elif kind == "advanced" and steps.get(number) == step:
             found[number] = incumbent

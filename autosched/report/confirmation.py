@@ -61,7 +61,7 @@ def winner(state: StudyState) -> TrialState | None:
 
 def default_trial(state: StudyState) -> TrialState | None:
     """The trial of the user's own schedule, if the space names one."""
-    return next((trial for trial in state.trials if trial.kind == "default"), None)
+    return next((trial for trial in state.trials if trial.role == "default"), None)
 
 
 def confirmation(state: StudyState) -> Confirmation | None:
@@ -72,7 +72,7 @@ def confirmation(state: StudyState) -> Confirmation | None:
     """
     runs: dict[int, dict[int, float]] = {}
     for trial in state.trials:
-        if trial.kind == "confirm" and trial.of is not None:
+        if trial.role == "confirm" and trial.of is not None:
             losses = runs.setdefault(trial.of, {})
             if trial.status == "complete" and trial.value is not None:
                 losses[trial.seed] = trial.value

@@ -1,7 +1,8 @@
-"""What a study cost, in updates, against training every trial in full.
+"""What a study cost, in updates, against training every trial as far as it was meant to go.
 
 name      meaning                                                                       unit
 horizon   updates of a full run                                                         updates
+planned   the furthest update a trial was meant to reach: a pilot's end, or the horizon updates
 reach     updates a trial got to, trained for it or not                                 updates
 fresh     updates of a segment that were computed when it was first needed              updates
 trained   updates workers really computed: all fresh ones, and those computed again     updates
@@ -19,7 +20,7 @@ from autosched.ledger.state import ScheduledSegment, StudyState, TrialStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialCost:
-    """One trial's horizon, cut into what happened to it: ``trained + reused + rest == horizon``, all in updates.
+    """A trial's plan, cut into what happened to it: ``trained + reused + rest == planned``, all in updates.
 
     Attributes:
         trained: computed for this trial, which was the first to need them.
@@ -33,6 +34,11 @@ class TrialCost:
     reused: int
     rest: int
 
+    @property
+    def planned(self) -> int:
+        """How far it was meant to go."""
+        return self.trained + self.reused + self.rest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
@@ -42,7 +48,7 @@ class Cost:
 
     Attributes:
         horizon: updates of a full run.
-        full_cost: trials x horizon: what the same trials cost when each is trained in full from update 0.
+        full_cost: what the same trials cost when each is trained from update 0 as far as it was meant to go.
         trained: updates that workers computed.
         retrained: of these, computed again because a checkpoint was lost.
         range_test: of these, computed for the range test that the study began with.
@@ -63,7 +69,7 @@ class Cost:
     not_trained: int
 
 
-def trial_costs(state: StudyState, *, horizon: int) -> list[TrialCost]:
+def trial_costs(state: StudyState) -> list[TrialCost]:
     """The cost of every trial, in order of number."""
     fresh: defaultdict[int, int] = defaultdict(int)
     reach = [trial.step for trial in state.trials]
@@ -78,7 +84,7 @@ def trial_costs(state: StudyState, *, horizon: int) -> list[TrialCost]:
             status=trial.status,
             trained=fresh[trial.number],
             reused=reach[trial.number] - fresh[trial.number],
-            rest=horizon - reach[trial.number],
+            rest=trial.planned - reach[trial.number],
         )
         for trial in state.trials
     ]
@@ -86,12 +92,12 @@ def trial_costs(state: StudyState, *, horizon: int) -> list[TrialCost]:
 
 def study_cost(state: StudyState, *, horizon: int) -> Cost:
     """The cost of the whole study so far."""
-    costs = trial_costs(state, horizon=horizon)
+    costs = trial_costs(state)
     pruned, diverged = _rest(costs, "pruned") + _rest(costs, "paused"), _rest(costs, "diverged")
     swept = sum(seen.trained for identity, seen in state.observations.items() if identity not in state.scheduled)
     return Cost(
         horizon=horizon,
-        full_cost=len(costs) * horizon,
+        full_cost=sum(cost.planned for cost in costs),
         trained=state.steps_trained,
         retrained=state.steps_trained - swept - sum(cost.trained for cost in costs),
         range_test=swept,

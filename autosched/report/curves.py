@@ -6,30 +6,18 @@ import numpy as np
 
 from autosched.ledger.state import StudyState, TrialState
 from autosched.schedules.schedule import FloatArray, Schedule
-from autosched.space import build_schedule
-from autosched.space.records import ScheduleSpec, Space
 
 DRAWN_POINTS = 600
 DRAWN_TRIALS = 400
 
 
-def searched(state: StudyState) -> list[TrialState]:
-    """The default's trial and the search's; without the runs that confirm them."""
-    return [trial for trial in state.trials if trial.kind != "confirm"]
-
-
 def drawn(state: StudyState) -> list[TrialState]:
     """The searched trials worth a line in a figure: all of them, or the 400 with the lowest losses of very many."""
-    trials = searched(state)
+    trials = state.searched
     if len(trials) <= DRAWN_TRIALS:
         return trials
-    ranked = sorted(trials, key=lambda trial: (trial.kind != "default", trial.value is None, trial.value or 0.0))
+    ranked = sorted(trials, key=lambda trial: (trial.role != "default", trial.value is None, trial.value or 0.0))
     return sorted(ranked[:DRAWN_TRIALS], key=lambda trial: trial.number)
-
-
-def schedule_of(trial: TrialState, space: Space) -> Schedule:
-    """The schedule a trial follows."""
-    return build_schedule(space, ScheduleSpec(family=trial.family, params=trial.params))
 
 
 def points_of(trial: TrialState) -> tuple[FloatArray, FloatArray]:

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from autosched.ledger.state import THAWABLE, StudyState, TrialState
+from autosched.ledger.state import StudyState, TrialState
 from autosched.report.audits import audits
 from autosched.report.confirmation import winner
 from autosched.report.curves import DRAWN_TRIALS
 from autosched.report.markup import Html, join, picture, section, table, tag
-from autosched.report.text import describe, forecast_text, gain_text, seconds_text
+from autosched.report.text import describe, forecast_text, gain_text, role_text, seconds_text
 from autosched.space.records import Space
 
 USAGE = """\
@@ -30,10 +30,10 @@ COST_TERMS = {
     "retrained": "of these, computed again because a checkpoint was lost",
     "range_test": "of these, for the range test that the study began with",
     "reused": "taken from a shared prefix: of another trial, or of an earlier study",
-    "saved_by_pruning": "left when a trial was pruned",
+    "saved_by_pruning": "left when a trial was pruned or paused",
     "saved_by_divergence": "left when a trial diverged",
     "not_trained": "left by trials that failed, were stopped, or are still open",
-    "full_cost": "all trials, each trained in full from update 0",
+    "full_cost": "all trials, each trained from update 0 as far as it was meant to go",
 }
 
 
@@ -93,7 +93,7 @@ def forecast_section(figures: Mapping[str, bytes]) -> Html | None:
 
 def pruned_section(state: StudyState, space: Space) -> Html | None:
     """Which trials were stopped by the pruner, and why."""
-    pruned = [trial for trial in state.trials if trial.status in THAWABLE]
+    pruned = [trial for trial in state.trials if trial.status in {"pruned", "paused"}]
     if not pruned:
         return None
     fixed = _fixed(state)
@@ -183,11 +183,11 @@ def trials_section(state: StudyState) -> Html | None:
     if not state.trials:
         return None
     best, fixed = winner(state), _fixed(state)
-    heads = ("trial", "kind", "schedule", "status", "updates", "shared", "loss", "last forecast (90%)")
+    heads = ("trial", "role", "schedule", "status", "updates", "shared", "loss", "last forecast (90%)")
     rows = [
         (
             tag("span", f"★ {trial.number}", class_="winner") if trial is best else str(trial.number),
-            trial.kind if trial.of is None else f"confirms {trial.of}",
+            role_text(trial.role) if trial.of is None else f"confirms {trial.of}",
             _schedule(trial, fixed),
             trial.status,
             str(trial.step),

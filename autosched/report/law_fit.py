@@ -15,22 +15,23 @@ from autosched.space.records import Space
 def study_law(state: StudyState, space: Space) -> SavedLaw | FitFailure:
     """The law that the search follows at this place of the study; ``autosched predict law.json`` reads it.
 
-    Confirmation runs are left out: their seeds differ, and a law does not know seeds.
+    Confirmation runs are left out: their seeds differ, and a law does not know seeds. A pilot counts as far as it was
+    meant to go.
     """
     surrogate = Surrogate(space)
     fitted = surrogate.at(state)
     if isinstance(fitted, FitFailure):
         return fitted
     curves, runs = surrogate.curves(state, len(state.log))
-    logs = {curves[number].name: _log(surrogate, state.trials[trial]) for trial, number in runs.items()}
+    logs = {curves[number].name: _log(state.trials[trial]) for trial, number in runs.items()}
     old = len(surrogate.old())
     return SavedLaw.of(fitted.law, [*curves[:old], *(logs[curve.name] for curve in curves[old:])])
 
 
-def _log(surrogate: Surrogate, trial: TrialState) -> Curve:
+def _log(trial: TrialState) -> Curve:
     """All that a trial logged, by which its run is recognised when its log is longer."""
     return Curve(
-        schedule=surrogate.schedule(trial),
+        schedule=trial.schedule,
         steps=np.array([point.step for point in trial.points], dtype=np.float64),
         losses=np.array([point.loss for point in trial.points]),
         name=f"trial {trial.number}",

@@ -11,7 +11,6 @@ import numpy as np
 from autosched.ledger.state import StudyState, TrialState
 from autosched.report import canvas
 from autosched.report.confirmation import winner
-from autosched.report.curves import searched
 from autosched.space.membership import domain_contains
 from autosched.space.records import Choice, Domain, Fixed, Range, Space
 
@@ -30,7 +29,7 @@ def parameter_plot(state: StudyState, space: Space) -> Figure | None:
     is searched.
     """
     panels = _panels(state, space)
-    values = [trial.value for trial in searched(state) if trial.value is not None]
+    values = [trial.value for trial in state.searched if trial.value is not None]
     if not panels or not values:
         return None
     columns = min(COLUMNS, len(panels))
@@ -46,7 +45,7 @@ def parameter_plot(state: StudyState, space: Space) -> Figure | None:
             canvas.dress(axes, x=name, y="final loss (nats)" if index % columns == 0 else "")
             if len(space.schedule) > 1:
                 axes.set_title(family, loc="left", fontsize=9, color=canvas.INK)
-            trials = [t for t in searched(state) if t.family == family and domain_contains(domain, t.params.get(name))]
+            trials = [t for t in state.searched if t.family == family and domain_contains(domain, t.params.get(name))]
             _panel(axes, trials, name, domain)
             _star(axes, winner(state), family, name, domain)
         else:
@@ -58,7 +57,7 @@ def parameter_plot(state: StudyState, space: Space) -> Figure | None:
 
 def _panels(state: StudyState, space: Space) -> list[tuple[str, str, Domain]]:
     """(family, parameter, domain) of what is searched and was used."""
-    used = {(trial.family, name) for trial in searched(state) for name in trial.params}
+    used = {(trial.family, name) for trial in state.searched for name in trial.params}
     found: list[tuple[str, str, Domain]] = [
         (family.family, name, parameter.domain)
         for family in space.schedule

@@ -15,7 +15,7 @@ from autosched.ledger.state import StudyState
 from autosched.report import canvas
 from autosched.report.confirmation import default_trial, winner
 from autosched.report.cost import study_cost, trial_costs
-from autosched.report.curves import drawn, points_of, schedule_of, searched, thinned
+from autosched.report.curves import drawn, points_of, thinned
 from autosched.report.parameter_plot import parameter_plot
 from autosched.report.schedule_plot import LR, STEPS, scale_lr_axis, schedule_plot
 from autosched.report.terminal_plot import terminal_plot
@@ -47,7 +47,7 @@ def lr_curves(state: StudyState, space: Space) -> Figure | None:
         return None
     figure = canvas.new_figure(7.2, 3.9)
     axes = canvas.dress(figure.add_subplot(), x=STEPS, y=LR)
-    curves = {trial.number: thinned(schedule_of(trial, space)) for trial in trials}
+    curves = {trial.number: thinned(trial.schedule) for trial in trials}
     scale_lr_axis(axes, [lrs for _, lrs in curves.values()])
     axes.set_xlim(0, space.horizon_steps)
     _draw_trials(figure, axes, state, curves)
@@ -79,7 +79,7 @@ def forecasts(state: StudyState, space: Space) -> Figure | None:
     """Forecasts of complete trials against what was seen: value against value, and error against what was known."""
     made = [
         (trial.value, step / space.horizon_steps, decision.forecast)
-        for trial in searched(state)
+        for trial in state.searched
         for step, decision in trial.decisions
         if trial.value is not None and decision.forecast is not None
     ]
@@ -140,7 +140,7 @@ def winner_and_default(state: StudyState, space: Space) -> Figure | None:
     canvas.dress(below, x=STEPS, y=LOSS)
     losses = []
     for trial, name, colour in pairs:
-        above.plot(*thinned(schedule_of(trial, space)), color=colour, lw=2, label=f"{name} (trial {trial.number})")
+        above.plot(*thinned(trial.schedule), color=colour, lw=2, label=f"{name} (trial {trial.number})")
         for run in [trial, *(other for other in state.trials if other.of == trial.number)]:
             curve = points_of(run)
             losses.append(curve)
@@ -149,7 +149,7 @@ def winner_and_default(state: StudyState, space: Space) -> Figure | None:
     above.set_ylim(bottom=0)
     above.set_xlim(0, space.horizon_steps)
     below.set_ylim(*_loss_window([curve for curve in losses if curve[0].size], space.horizon_steps))
-    fresh = any(trial.kind == "confirm" for trial in state.trials)
+    fresh = any(trial.role == "confirm" for trial in state.trials)
     if fresh:
         below.plot([], [], color=canvas.MUTED, lw=0.8, label="same schedules, fresh seeds")
     _legend_on_top(figure, above, below)
@@ -161,7 +161,7 @@ def costs(state: StudyState, space: Space) -> Figure | None:
 
     Updates trained again after a lost checkpoint belong to no trial's horizon and stand in the legend only.
     """
-    shares = trial_costs(state, horizon=space.horizon_steps)
+    shares = trial_costs(state)
     if not shares:
         return None
     parts = _cost_parts(state, space)
@@ -184,7 +184,7 @@ def costs(state: StudyState, space: Space) -> Figure | None:
     top.set_yticks([])
     top.spines["left"].set_visible(False)
     top.grid(False)
-    top.set_xlim(0, len(shares))
+    top.set_xlim(0, sum(cost.planned for cost in shares) / space.horizon_steps)
     bottom.set_xlim(-0.6, len(shares) - 0.4)
     bottom.set_ylim(0, 1.09)
     bottom.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
@@ -264,7 +264,7 @@ def _legend_on_top(figure: Figure, *axes: Axes) -> None:
 
 def _cost_parts(state: StudyState, space: Space) -> dict[str, tuple[str, FloatArray]]:
     """Name of a part -> (colour, full runs by trial)."""
-    shares = trial_costs(state, horizon=space.horizon_steps)
+    shares = trial_costs(state)
 
     def runs(values: Iterator[int]) -> FloatArray:
         return np.fromiter(values, dtype=np.float64, count=len(shares)) / space.horizon_steps
@@ -292,7 +292,7 @@ def _mark_trials(axes: Axes, state: StudyState) -> None:
     best = winner(state)
     if best is not None:
         axes.plot([best.number], [1.045], marker="*", color=canvas.WINNER, ms=9, ls="", clip_on=False)
-    confirming = [trial.number for trial in state.trials if trial.kind == "confirm"]
+    confirming = [trial.number for trial in state.trials if trial.role == "confirm"]
     if confirming:
         axes.axvline(confirming[0] - 0.5, color=canvas.INK, lw=0.8, ls=":")
         axes.text(confirming[0] - 0.4, 1.025, "fresh seeds", fontsize=7.5, color=canvas.INK, va="bottom")

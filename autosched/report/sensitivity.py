@@ -19,7 +19,7 @@ def sensitivities(state: StudyState) -> dict[str, Sensitivity | NoSensitivity]:
     of the others. The loss of an untrained model is that of the range test's first update where there was one, else the
     highest first evaluation of any trial, which is a little below it.
     """
-    trials = [trial for trial in state.trials if trial.kind != "confirm" and PEAK_LR.name in trial.params]
+    trials = [trial for trial in state.searched if PEAK_LR.name in trial.params]
     families = dict.fromkeys(trial.family for trial in trials)
     by_family = {name: [trial for trial in trials if trial.family == name] for name in families}
     searched = {name: own for name, own in by_family.items() if len({_peak(trial) for trial in own}) > 1}

@@ -23,7 +23,16 @@ from autosched.space.records import Space
 
 __all__ = ["summarise", "winner"]
 
-STATUSES: tuple[TrialStatus, ...] = ("complete", "pruned", "paused", "diverged", "failed", "stopped", "running")
+STATUSES: tuple[TrialStatus, ...] = (
+    "complete",
+    "reached",
+    "pruned",
+    "paused",
+    "diverged",
+    "failed",
+    "stopped",
+    "running",
+)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -55,8 +64,8 @@ def summarise(
             ``predicted``: ``mean``, ``low``, ``high`` (90% interval) of the last forecast made while it ran, at update
             ``step``. None without such a trial.
         ``trials``
-            ``proposed`` in all, cut into ``complete``, ``pruned``, ``diverged``, ``failed``, ``stopped`` and
-            ``running``; ``confirm`` of them confirmed finalists on fresh seeds.
+            ``proposed`` in all, cut into ``complete``, ``reached``, ``pruned``, ``paused``, ``diverged``, ``failed``,
+            ``stopped`` and ``running``; ``confirm`` of them confirmed finalists on fresh seeds.
         ``steps``
             The cost, see :class:`autosched.report.cost.Cost`.
         ``seconds``, ``utilisation``, ``overhead_ms_per_segment``
@@ -145,7 +154,7 @@ def _counts(state: StudyState) -> dict[str, int]:
     return {
         "proposed": len(state.trials),
         **{status: seen[status] for status in STATUSES},
-        "confirm": state.kinds["confirm"],
+        "confirm": state.proposed["confirm"],
     }
 
 

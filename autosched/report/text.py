@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from autosched.errors import StudyError
+from autosched.ledger.events import Role
 from autosched.ledger.records import Decision, Forecast
-from autosched.ledger.state import StudyState, TrialState
-from autosched.report.curves import schedule_of
+from autosched.ledger.state import StudyState, TrialState, Turn
 from autosched.report.lr_section import range_test_text, sensitivity_text
 from autosched.report.terminal_plot import terminal_plot
 from autosched.space.records import Space
@@ -56,14 +56,9 @@ def trial_lines(state: StudyState, space: Space, number: int) -> list[str]:
         known = f"0 to {len(state.trials) - 1}" if state.trials else "none yet"
         raise StudyError(f"trial must be one of study {state.name!r} ({known}), but got {number}.")
     trial = state.trials[number]
-    schedule = schedule_of(trial, space)
-    kinds = {
-        "default": "the space's default schedule",
-        "search": "proposed by the search",
-        "confirm": f"confirms trial {trial.of} on seed {trial.seed}",
-    }
+    schedule = trial.schedule
     lines = [
-        f"trial {number} of study {state.name}: {kinds[trial.kind]}",
+        f"trial {number} of study {state.name}: {', then '.join(_meant(trial, turn) for turn in trial.turns)}",
         f"schedule    {schedule.describe()}",
         f"fingerprint {trial.fingerprint[:16]}",
         f"outcome     {outcome_line(trial)}",
@@ -78,9 +73,30 @@ def trial_lines(state: StudyState, space: Space, number: int) -> list[str]:
     return lines
 
 
+def role_text(role: Role) -> str:
+    """A role for people, e.g. ``annealed probe``."""
+    return role.replace("_", " ")
+
+
+def _meant(trial: TrialState, turn: Turn) -> str:
+    """What a turn of a trial was for."""
+    meanings: Mapping[Role, str] = {
+        "default": "the space's default schedule",
+        "pilot": f"a pilot run of {turn.until} updates",
+        "design": f"a beginning that shows its peak LR, to update {turn.until}",
+        "reference": "a reference run for the law",
+        "search": "proposed by the search" if turn.start == 0 else f"gone on with at update {turn.start}",
+        "probe": f"a probe to update {turn.until}",
+        "annealed_probe": f"the decay of a probe, to update {turn.until}",
+        "commit": f"the winner of a stage, to update {turn.until}",
+        "confirm": f"confirms trial {trial.of} on seed {trial.seed}",
+    }
+    return meanings[turn.role]
+
+
 def outcome_line(trial: TrialState) -> str:
     """What became of a trial, in one line."""
-    kind = "" if trial.kind == "search" else f" ({trial.kind})"
+    kind = "" if trial.role == "search" else f" ({role_text(trial.role)})"
     if trial.reason.startswith(f"{trial.status} at update"):
         return f"trial {trial.number}{kind} {trial.reason}"
     what = f"loss {trial.value:.4f}" if trial.value is not None else trial.reason

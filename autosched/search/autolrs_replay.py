@@ -1,21 +1,21 @@
 """An AutoLRS run as the trials of a study: the log of the study, read as what the state machine was asked and told.
 
-A probe is a trial, whose schedule goes on with the probe's LR to the horizon; it is paused at the end of its probe. A
-stage is committed by thawing the trial that won. When the next stage tries the same LR, that is the same schedule, and
-so the same trial, thawed again. So the log alone says what each trial was started for::
+A probe is a trial, whose schedule goes on with the probe's LR to the horizon; it rests at the end of its probe. A stage
+is committed by resuming the trial that won. When the next stage tries the same LR, that is the same schedule, and so
+the same trial, resumed again. What a turn is for, its role says::
 
-    log                                  work
-    proposed  trial 0                    probe 0 of stage 0
-    proposed  trial 1                    probe 1 of stage 0
-    advanced  trial 0 to update 100      tell(probe 0), paused
-    advanced  trial 1 to update 100      tell(probe 1), paused
-    thawed    trial 1                    commit of stage 0: all probes are there
-    advanced  trial 1 to update 1000     tell(commit), paused
-    thawed    trial 1                    probe 0 of stage 1
-    proposed  trial 2                    probe 1 of stage 1
+    log                                    role              work
+    proposed  trial 0                      probe             probe 0 of stage 0
+    proposed  trial 1                      probe             probe 1 of stage 0
+    advanced  trial 0 to update 100                          tell(probe 0)
+    advanced  trial 1 to update 100                          tell(probe 1)
+    resumed   trial 1                      commit            commit of stage 0
+    advanced  trial 1 to update 1000                         tell(commit)
+    resumed   trial 1                      probe             probe 0 of stage 1
+    proposed  trial 2                      probe             probe 1 of stage 1
 
-The decay of a probe is a trial of its own, which shares its prefix with the probe's and is never thawed; its schedule
-has more values than a probe's.
+The decay of a probe is a trial of its own, the annealed probe, which shares its prefix with the probe's and is never
+resumed.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ import math
 from dataclasses import dataclass, field
 
 from autosched.ledger.events import StageAdvanced
-from autosched.ledger.state import StudyState, Transition, TrialState
-from autosched.search.autolrs import Seen, Settings, State, Work, ask, stage_of, tell
-from autosched.search.autolrs_space import lr_in_stage, settings_of, trial_cuts
+from autosched.ledger.state import StudyState, Transition, TrialState, Turn
+from autosched.search.autolrs import Seen, Settings, State, Work, stage_of, tell
+from autosched.search.autolrs.machine import commit_of, decay_of, fixed
+from autosched.search.autolrs_space import settings_of, trial_cuts
 from autosched.space.records import Space
 
 
@@ -56,8 +57,8 @@ class Replay:
     def __post_init__(self) -> None:
         self.settings, self._cuts = settings_of(self.space), trial_cuts(self.space)
         self.state = State()
-        warmup = ask(self.settings, self.state) if self.settings.warmup_steps else None
-        if isinstance(warmup, Work):  # the first probe trains it; its losses are nobody's business
+        warmup = fixed(self.settings, self.state)
+        if warmup is not None:  # the first probe trains it; its losses are nobody's business
             self.state = tell(self.settings, self.state, warmup, Seen(updates=warmup.updates, steps=(), losses=()))
 
     def catch_up(self, study: StudyState) -> None:
@@ -66,12 +67,12 @@ class Replay:
             entry = study.log[self._read]
             self._read += 1
             trial = study.trials[entry.trial]
-            if trial.kind == "search":
+            if trial.role not in {"default", "confirm"}:
                 self._take(study, entry, trial)
 
     def _take(self, study: StudyState, entry: Transition, trial: TrialState) -> None:
-        if entry.kind in {"proposed", "thawed"}:
-            self.open[trial.number] = self._work(trial)
+        if entry.turn is not None:
+            self.open[trial.number] = self._work(trial, entry.turn)
         elif entry.kind == "advanced":
             if not self._diverges(study, trial.number):
                 self._reached(trial, entry.step)
@@ -91,30 +92,22 @@ class Replay:
         after = study.log[self._read] if self._read < len(study.log) else None
         return after is not None and after.trial == trial and after.status == "diverged"
 
-    def _work(self, trial: TrialState) -> Work:
-        """What a trial was started or thawed for."""
-        lr, is_decay = lr_in_stage(self.settings, self.state, _values(trial))
-        if is_decay:
-            return self._decay(trial)
-        if len(self.probes) == self.settings.probes:
-            work = ask(self.settings, self.state)
-            assert isinstance(work, Work), "it was asked for when the trial was thawed"  # noqa: S101 - same state
-            return work
+    def _work(self, trial: TrialState, turn: Turn) -> Work:
+        """What a turn of a trial is for."""
         stage = stage_of(self.settings, self.state.position)
-        assert stage is not None, "a probe has a stage"  # noqa: S101 - none is proposed in a cooldown
+        assert stage is not None, "it has a stage"  # noqa: S101 - nothing is started in a cooldown
+        if turn.role == "commit":
+            won = next(number for number, known in self.probes.items() if known == trial.number)
+            return commit_of(self.settings, self.state, stage, won, reuse=True)
+        lr = float(trial.schedule.lrs[stage.checkpoint])
+        if turn.role == "annealed_probe":
+            waiting = [one for one in self.state.tried if one.undecayed and one.number not in self.decays]
+            tried = next(one for one in waiting if one.lr == lr)
+            self.decays[tried.number] = trial.number
+            return decay_of(self.state, stage, tried)
         number = len(self.probes)
         self.probes[number] = trial.number
-        stop = stage.checkpoint + stage.probe_updates(number)
-        return Work(kind="probe", start=stage.checkpoint, stop=stop, lr=lr, stage=stage.index, probe=number)
-
-    def _decay(self, trial: TrialState) -> Work:
-        """Of the first probe that waited for it when the trial was proposed."""
-        work = ask(self.settings, self.state, running=list(self.open.values()))
-        assert isinstance(work, Work), "it was asked for when the trial was proposed"  # noqa: S101 - same state
-        assert work.kind == "decay", "as above"  # noqa: S101 - as above
-        assert work.probe is not None, "a decay has a probe"  # noqa: S101 - the machine's
-        self.decays[work.probe] = trial.number
-        return work
+        return Work(kind="probe", start=stage.checkpoint, stop=turn.until, lr=lr, stage=stage.index, probe=number)
 
     def _tell(self, trial: TrialState, work: Work, seen: Seen) -> None:
         del self.open[trial.number]
@@ -127,8 +120,8 @@ class Replay:
         self.probes.clear()
         self.decays.clear()
         if stage_of(self.settings, self.state.position) is None:
-            cooldown = ask(self.settings, self.state)
-            if isinstance(cooldown, Work):  # the trial goes on without a pause
+            cooldown = fixed(self.settings, self.state)
+            if cooldown is not None:  # the trial goes on without a pause
                 self.open[trial.number] = cooldown
 
     def _diverged(self, trial: TrialState, step: int) -> None:
@@ -170,10 +163,3 @@ class Replay:
 
     def _cut_before(self, step: int) -> int:
         return max((cut for cut in self._cuts if cut < step), default=0)
-
-
-def _values(trial: TrialState) -> list[float]:
-    """The LRs of a trial's stages."""
-    values = trial.params["values"]
-    assert isinstance(values, list | tuple), "the parameter of piecewise"  # noqa: S101 - the trial is AutoLRS's own
-    return [float(value) for value in values]

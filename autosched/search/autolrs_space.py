@@ -16,15 +16,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from autosched.errors import SpaceError, UsageError
+from autosched.ledger.records import cut_points
+from autosched.schedules.registry import build
 from autosched.schedules.schedule import ParameterValue
 from autosched.search.autolrs import Settings, State, Work, stages
 from autosched.search.autolrs.settings import FEWEST_LOSSES
-from autosched.search.prefixes import cut_points
-from autosched.search.protocols import Proposal
+from autosched.search.policy import Proposal
 from autosched.space.records import Fixed, Range, Space
 
 NAME = "autolrs"
@@ -95,25 +96,15 @@ def settings_of(space: Space) -> Settings:
 
 def trial_cuts(space: Space) -> tuple[int, ...]:
     """Updates after which a trial of this space is cut, increasing; the last is the horizon."""
-    cuts = cut_points(space.horizon_steps, every=space.checkpoint_every)
-    if space.controller.name != NAME:
-        return cuts
-    ends = set(cuts)
+    ends = set(cut_points(space.horizon_steps, every=space.checkpoint_every))
     for stage in stages(settings_of(space)):
         end = stage.checkpoint + stage.probe
         ends |= {stage.checkpoint, end, end + stage.decay}
     return tuple(sorted(ends - {0}))
 
 
-def stage_starts(space: Space) -> frozenset[int]:
-    """Updates at which the probes of a stage begin."""
-    if space.controller.name != NAME:
-        return frozenset()
-    return frozenset(stage.checkpoint for stage in stages(settings_of(space)))
-
-
 def proposal(settings: Settings, state: State, work: Work) -> Proposal:
-    """The committed run, the work's LR from there on, and the cooldown: one point of the family ``piecewise``.
+    """A probe or its decay: the committed run, the work's LR from there on, and the cooldown, as ``piecewise``.
 
     The decay of a probe is the probe's schedule to its end, and then a value for every update; the last one stays. The
     last update of the warmup is made with its full LR, so that the warmup is the same whatever follows.
@@ -137,17 +128,9 @@ def proposal(settings: Settings, state: State, work: Work) -> Proposal:
     if settings.cooldown_steps:
         fraction = settings.cooldown_fraction
         params |= {"cooldown_shape": "linear", "cooldown_fraction": fraction, "cooldown_final_ratio": 0.0}
-    return Proposal(family="piecewise", params=params, until=work.stop)
-
-
-def lr_in_stage(settings: Settings, state: State, values: Sequence[float]) -> tuple[float, bool]:
-    """The LR that a proposal tries in the present stage, and whether it is the decay of a probe.
-
-    Args:
-        values: of the family ``piecewise``.
-    """
-    at = min(len(state.passed) + (settings.warmup_steps > 0), len(values) - 1)
-    return values[at], len(values) > at + 1
+    assert settings.steps is not None, "a space has a horizon"  # noqa: S101 - settings_of gives it
+    schedule = build("piecewise", params, steps=settings.steps)
+    return Proposal(schedule=schedule, until=work.stop, role="annealed_probe" if work.kind == "decay" else "probe")
 
 
 def updates_left(settings: Settings, state: State, started: int, decays: int = 0) -> int:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from autosched.ledger.state import StudyState
 from autosched.randomness import generator
-from autosched.search.protocols import Proposal
 from autosched.space import build_schedule, draw
 from autosched.space.records import ScheduleSpec, Space
 
@@ -39,15 +38,10 @@ class Distinct:
         """Fingerprints of all trials before trial `number`, whatever became of them."""
         return frozenset(trial.fingerprint for trial in state.trials[:number])
 
-    def is_new(self, point: Proposal | ScheduleSpec, tried: frozenset[str]) -> bool:
-        """Whether no earlier trial has the curve of these parameters."""
-        spec = ScheduleSpec(family=point.family, params=point.params)
-        return build_schedule(self.space, spec).fingerprint not in tried
-
     def from_the_space(self, number: int, tried: frozenset[str]) -> ScheduleSpec | None:
         """The first of :data:`SPACE_DRAWS` random points of the space that is new; None when none of them is."""
         for attempt in range(SPACE_DRAWS):
             spec = draw(self.space, generator(self.space.seed, number, attempt, "anew"))
-            if self.is_new(spec, tried):
+            if build_schedule(self.space, spec).fingerprint not in tried:
                 return spec
         return None

@@ -1,7 +1,7 @@
 """What a law-guided search may train next: points of the space, near ones, branches of trunks, and stopped trials.
 
-name    meaning                                                                          unit
-needs   updates a candidate still has to train: those no trial of the study has scheduled  updates
+name         meaning                                                                          unit
+cost to go   updates a candidate still has to train: those no trial of the study has scheduled   updates
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import numpy as np
 
 from autosched.laws.forecast import Query
 from autosched.laws.residual import history
-from autosched.ledger.state import THAWABLE, StudyState, TrialState
+from autosched.ledger.events import Role
+from autosched.ledger.records import cut_points, segment_ids
+from autosched.ledger.state import RESUMABLE, StudyState, TrialState
 from autosched.randomness import generator
 from autosched.schedules.registry import get_family
 from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
-from autosched.search.prefixes import cut_points, scheduled_steps, segment_ids
 from autosched.space import build_schedule, draw
 from autosched.space.membership import active_parameters, stated
 from autosched.space.records import Choice, Fixed, Range, ScheduleSpec, Space
@@ -30,6 +31,8 @@ ALIKE = (0.1, 0.03, 0.03)
 """Gaps of these features under which two schedules are near-duplicates: a tenth in peak LR, 6% of a run in cooldown."""
 CENTRAL_WEIGHTS = np.array([25.0, 1.0, 1.0])
 """Of the squared gaps of these features, as shares of their ranges: the peak LR matters most."""
+CANDIDATE_ROLES: frozenset[Role] = frozenset({"design", "reference", "search"})
+"""Of the trials that the search proposed as candidates: not the pilots, and not what the user or the end asks for."""
 NEAR = 0.08
 """How far a near point lies from its origin, as a share of a range (standard deviation)."""
 
@@ -48,9 +51,9 @@ class Candidate:
     ids: Mapping[int, str]
     trial: int | None = None
 
-    def needs(self, state: StudyState) -> int:
-        """Updates that no trial of the study has scheduled."""
-        return self.schedule.steps - scheduled_steps(self.ids, state)
+    def cost_to_go(self, state: StudyState) -> int:
+        """Updates until its end that no trial of the study has scheduled."""
+        return self.schedule.steps - state.scheduled_steps(self.ids)
 
 
 class Candidates:
@@ -100,17 +103,14 @@ class Candidates:
         """A trial as a candidate."""
         found = self._trials.get(trial.number)
         if found is None:
-            spec = ScheduleSpec(family=trial.family, params=trial.params)
-            found = self._made(spec, build_schedule(self._space, spec), trial.number)
-            self._trials[trial.number] = found
+            found = self._trials[trial.number] = self._made(trial.spec, trial.schedule, trial.number)
         return found
 
-    def stopped(self, state: StudyState, most: int, without: Sequence[int] = ()) -> list[Candidate]:
-        """Pruned and paused trials, those stopped last first, but for those `without`."""
-        numbers = [n for n, trial in enumerate(state.trials) if trial.status in THAWABLE and trial.kind == "search"]
-        numbers = [number for number in numbers if number not in without]
-        numbers.sort(key=lambda n: -state.trials[n].due)
-        return [self.of(state.trials[number]) for number in numbers[:most]]
+    def stopped(self, state: StudyState, most: int) -> list[Candidate]:
+        """Candidates that were trained and may be resumed, those stopped last first."""
+        found = [trial for trial in state.trials if trial.status in RESUMABLE and trial.role in CANDIDATE_ROLES]
+        found.sort(key=lambda trial: -trial.due)
+        return [self.of(trial) for trial in found[:most]]
 
     def near(self, seen: int, origins: Sequence[ScheduleSpec]) -> list[Candidate]:
         """New points: each origin with some parameters moved a little, or with another cooldown after its trunk.

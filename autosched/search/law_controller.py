@@ -3,11 +3,11 @@
 All candidates' final losses are one joint normal: the stacked law's mean and uncertainty with the Gaussian process of
 its residual, conditioned on every curve of the study, whole or partial (:mod:`autosched.laws.forecaster`). By joint
 draws of it, a candidate is worth its chance to be (nearly) the best, or its expected improvement on the best complete
-run where short runs have told the place of the best peak LR (:mod:`autosched.search.acquisition`)::
+run where pilots have shown the place of the best peak LR (:mod:`autosched.search.acquisition`)::
 
-    score_i = worth_i / needs_i,    needs_i the updates of candidate i that nobody has trained yet
+    score_i = worth_i / cost_i,    cost_i the updates of candidate i that nobody has trained yet
 
-The best by this score is started, or thawed when it was stopped before. After every segment of a running trial the
+The best by this score is started, or resumed when it was stopped before. After every segment of a running trial the
 scores are looked at again, and the trial is paused when another one promises more: a paused trial costs nothing to
 take up again, so the search moves between partial runs as freely as the law changes its mind. Divergence is a
 constraint of its own (:mod:`autosched.search.divergence`).
@@ -22,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +32,20 @@ from autosched.ledger.records import Decision
 from autosched.ledger.records import Forecast as Recorded
 from autosched.ledger.state import StudyState
 from autosched.randomness import generator
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.registry import get_family
+from autosched.schedules.schedule import FloatArray, Schedule
 from autosched.search.acquisition import chances, gains, joint_draws
+from autosched.search.budget import fits, to_go, trials_left
 from autosched.search.divergence import boundary
-from autosched.search.law_candidates import Candidate, Candidates
+from autosched.search.law_candidates import CANDIDATE_ROLES, Candidate, Candidates
 from autosched.search.law_options import LawOptions
 from autosched.search.law_rule import recorded
 from autosched.search.law_start import Start
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.peak_posterior import with_interior_best
-from autosched.search.protocols import Proposal, Thaw, Unstaged
-from autosched.search.room import has_room, trials_left
+from autosched.search.policy import Proposal, Resume
 from autosched.search.surrogate import Fitted, Surrogate
-from autosched.space.records import Component, Space
+from autosched.space.records import Component, ScheduleSpec, Space
 
 MOST_STOPPED = 24
 HOPELESS = 0.05
@@ -84,29 +85,27 @@ class _Scores:
         return number if self.score[number] >= 0 else None
 
 
-class LawController(Unstaged):
-    """Proposes, thaws and pauses by the law. A function of the study's state; its caches are rebuilt from it.
+class LawController:
+    """Proposes, resumes and pauses by the law. A function of the study's state; its caches are rebuilt from it.
 
     Args:
         space: what is searched.
         options: see :class:`LawOptions`.
     """
 
-    counts_prefixes: ClassVar[bool] = True
-
     def __init__(self, space: Space, options: Mapping[str, Any]) -> None:
         self._space, self._options = space, LawOptions.of(options)
-        self._surrogate = Surrogate(space, self._short_ends)
+        self._surrogate = Surrogate(space)
         self._candidates: Candidates | None = None
         self._start = Start(space, self._options, self._surrogate, self._pool)
         self._fallback: OptunaController | None = None
         self._known_ends: tuple[Any, Forecast] | None = None
         self._weighed: tuple[int, int | None, _Scores | None] | None = None
 
-    def ask(self, state: StudyState) -> Proposal | Thaw | None:
+    def ask(self, state: StudyState) -> Proposal | Resume | None:
         """The most promising new point or stopped trial that fits the budget; None when nothing does.
 
-        When all trials are proposed, stopped ones are thawed as long as they have a chance.
+        When all trials are proposed, stopped ones are resumed as long as they have a chance.
         """
         spent = trials_left(self._space, state) == 0
         first = None if spent else self._start.action(state)
@@ -120,15 +119,25 @@ class LawController(Unstaged):
             return None
         chosen = scores.candidates[number]
         if chosen.trial is None:
-            return Proposal(family=chosen.spec.family, params=chosen.spec.params)
-        return Thaw(trial=chosen.trial, reason=f"its chance of being the best is {scores.chance[number]:.0%} again")
+            return Proposal(schedule=chosen.schedule, until=self._space.horizon_steps)
+        reason = f"its chance of being the best is {scores.chance[number]:.0%} again"
+        return Resume(trial=chosen.trial, until=self._space.horizon_steps, reason=reason)
+
+    def outcome(self, state: StudyState) -> str | None:
+        """The budget knows."""
+        return None
+
+    def can_branch(self, schedule: Schedule, step: int) -> bool:
+        """Anywhere in the stable phase: it branches off on purpose."""
+        family = get_family(schedule.family)
+        return step <= family.trunk_steps(family.complete(schedule.params, steps=schedule.steps), schedule.steps)
 
     def forecast(self, state: StudyState, trial: int) -> Recorded | None:
         """What the law says of a running trial's final loss; None while there is no law."""
         fitted = self._surrogate.at(state)
-        if not isinstance(fitted, Fitted) or trial in self._start.short_trials(state):
+        if not isinstance(fitted, Fitted) or state.trials[trial].role == "pilot":
             return None
-        schedule = self._surrogate.schedule(state.trials[trial])
+        schedule = state.trials[trial].schedule
         end = fitted.law.forecast(Query.ends([schedule]), [fitted.runs.get(trial)])
         return recorded(end, law=fitted.law.name, step=state.trials[trial].step)
 
@@ -144,12 +153,9 @@ class LawController(Unstaged):
             return 0.0
         return next((c for one, c in zip(scores.candidates, scores.chance, strict=True) if one.trial == trial), 0.0)
 
-    def pause(self, state: StudyState, trial: int) -> Decision | None:
+    def judge(self, state: StudyState, trial: int) -> Decision | None:
         """Whether a running trial should wait, because another candidate promises more per update; None to go on."""
-        begun = self._start.decision(state, trial)
-        if begun is not None:
-            return begun if begun.action == "pause" else None
-        return self._outdone(state, trial)
+        return self._start.decision(state, trial) or self._outdone(state, trial)
 
     def _outdone(self, state: StudyState, trial: int) -> Decision | None:
         """A pause when another candidate promises more than a running trial, which has had its stretch.
@@ -158,7 +164,8 @@ class LawController(Unstaged):
         """
         if not self.has_seen(state, trial):
             return None
-        if state.trials[trial].step - taken_up_at(state, trial) < self._options.stretch * self._space.horizon_steps:
+        running = state.trials[trial]
+        if running.step - running.turns[-1].start < self._options.stretch * self._space.horizon_steps:
             return None
         scores = self._scores(state, trial)
         best = None if scores is None else scores.best()
@@ -171,21 +178,16 @@ class LawController(Unstaged):
         name = f"trial {other.trial}" if other.trial is not None else f"a new {other.spec.family}"
         return Decision(action="pause", reason=f"{name} promises more: {scores.said(best, own)}")
 
-    # -- the design -------------------------------------------------------------------------------------------------
-
     def _pool(self) -> Candidates:
         if self._candidates is None:  # made late: drawing a pool takes longer than opening a study should
             self._candidates = Candidates(self._space, size=self._options.pool, near=self._options.near)
         return self._candidates
 
     def _blind(self, state: StudyState) -> Proposal | None:
-        """While no law can be fitted to this study: what TPE proposes, if a whole run fits."""
+        """While no law can be fitted to this study: what TPE proposes."""
         if self._fallback is None:
             self._fallback = OptunaController(self._space, Component(name="tpe"))
-        return self._fallback.ask(state) if self._fits(state, self._space.horizon_steps) else None
-
-    def _short_ends(self) -> Mapping[str, int]:
-        return self._start.short_ends()
+        return self._fallback.ask(state)
 
     # -- the scores -------------------------------------------------------------------------------------------------
 
@@ -203,16 +205,13 @@ class LawController(Unstaged):
         None when the law can say nothing of any of them.
         """
         pool = self._pool()
-        short = self._start.short_trials(state)
-        going = [t for t in state.trials if t.status == "running" and t.kind != "confirm" and t.number not in short]
-        known = [*map(pool.of, going), *pool.stopped(state, MOST_STOPPED, without=short)]
+        whole = [trial for trial in state.searched if trial.role != "pilot"]
+        going = [trial for trial in whole if trial.status == "running"]
+        known = [*map(pool.of, going), *pool.stopped(state, MOST_STOPPED)]
         known = sorted(known, key=lambda candidate: candidate.trial or 0)
         tried = {trial.fingerprint for trial in state.trials}
         seen, _ = self._surrogate.place(state)
-        fresh = pool.novel(
-            pool.near(seen, self._origins(state)),
-            [t for t in state.trials if t.kind != "confirm" and t.number not in short],
-        )
+        fresh = pool.novel(pool.near(seen, self._origins(state)), whole)
         every = [*known, *fresh, *pool.pool]
         free = np.array([self._free(state, candidate, running) for candidate in every], dtype=np.bool_)
         new = np.array([c.trial is not None or c.schedule.fingerprint not in tried for c in every], dtype=np.bool_)
@@ -226,9 +225,9 @@ class LawController(Unstaged):
         if candidates and not np.any(ends.sound):
             return None
         chance, gain = self._worth(state, fitted, candidates, ends, pending=(runs & ~free)[rows])
-        needs = np.array([max(candidate.needs(state), self._space.eval_every) for candidate in candidates])
+        cost = np.array([max(candidate.cost_to_go(state), self._space.eval_every) for candidate in candidates])
         worth = chance if gain is None else gain
-        score = np.where(free[rows], worth * self._space.horizon_steps / needs, -1.0)
+        score = np.where(free[rows], worth * self._space.horizon_steps / cost, -1.0)
         return _Scores(candidates, chance, gain, score)
 
     def _worth(
@@ -241,7 +240,7 @@ class LawController(Unstaged):
     ) -> tuple[FloatArray, FloatArray | None]:
         """Of each candidate the chance to be the best, and the expected improvement where that is what counts.
 
-        It counts once a run is complete and short runs have told where the best peak LR lies: only then are forecasts
+        It counts once a run is complete and pilots have shown where the best peak LR lies: only then are forecasts
         of peak LRs that nobody has seen bounded, so that following them is no chase after what is known least.
         """
         survival, weights = self._survival(state, candidates), self._prior_weights(state, candidates)
@@ -267,18 +266,18 @@ class LawController(Unstaged):
         runs = [None if c.trial is None else fitted.runs.get(c.trial) for c in fresh]
         runs += [None] * len(self._pool().pool)
         ends = fitted.law.forecast(asked if fresh else asked[1:], runs, observation_noise=False)
-        place = self._start.peak_posterior(state)
-        if place is None:
+        best = self._start.peak_posterior(state)
+        if best is None:
             return ends
-        return with_interior_best(ends, np.concatenate([group.features for group in asked]), place)
+        return with_interior_best(ends, np.concatenate([group.features for group in asked]), best)
 
     def _survival(self, state: StudyState, candidates: list[Candidate]) -> FloatArray:
         """Probability of each candidate not to diverge."""
         horizon = self._space.horizon_steps
-        searched = [trial for trial in state.trials if trial.kind != "confirm"]
-        diverged = [self._surrogate.schedule(trial) for trial in searched if trial.status == "diverged"]
+        searched = state.searched
+        diverged = [trial.schedule for trial in searched if trial.status == "diverged"]
         safe = [trial for trial in searched if trial.status != "diverged" and trial.step >= SAFE_SHARE * horizon]
-        found = boundary([self._surrogate.schedule(trial) for trial in safe[-MOST_SEEN:]], diverged[-MOST_SEEN:])
+        found = boundary([trial.schedule for trial in safe[-MOST_SEEN:]], diverged[-MOST_SEEN:])
         return np.ones(len(candidates)) if found is None else found.survival([c.schedule for c in candidates])
 
     def _tolerance(self, fitted: Fitted) -> float:
@@ -288,13 +287,13 @@ class LawController(Unstaged):
     def _prior_weights(self, state: StudyState, candidates: list[Candidate]) -> FloatArray:
         """How likely each candidate's peak LR is the best by what is known beforehand, 1 for the likeliest.
 
-        Short runs of this very model tell it to the end; other models' runs until a searched trial is complete.
+        Pilots of this very model tell it to the end; other models' runs until a candidate is complete.
         """
-        place, prior = self._start.peak_posterior(state), self._start.prior()
-        searched = any(trial.kind == "search" and trial.status == "complete" for trial in state.trials)
-        if place is not None:
-            mean, sd = place.mean, math.hypot(place.sd, SHAPE_SD)
-        elif prior is not None and not searched:
+        best, prior = self._start.peak_posterior(state), self._start.prior()
+        complete = any(trial.role in CANDIDATE_ROLES and trial.status == "complete" for trial in state.trials)
+        if best is not None:
+            mean, sd = best.mean, math.hypot(best.sd, SHAPE_SD)
+        elif prior is not None and not complete:
             mean, sd = prior.mean, prior.sd
         else:
             return np.ones(len(candidates))
@@ -302,15 +301,14 @@ class LawController(Unstaged):
         weights: FloatArray = np.exp(-0.5 * ((peaks - mean) / sd) ** 2)
         return weights
 
-    def _origins(self, state: StudyState) -> list[Any]:
+    def _origins(self, state: StudyState) -> list[ScheduleSpec]:
         """The points whose neighbourhood is looked at: the best complete trials, and the latest ones."""
-        short = self._start.short_trials(state)
-        done = [t for t in state.trials if t.kind != "confirm" and t.status == "complete" and t.value is not None]
+        done = [trial for trial in state.searched if trial.status == "complete" and trial.value is not None]
         done.sort(key=lambda trial: (trial.value, trial.number))
-        latest = [t for t in reversed(state.trials) if t.kind == "search" and t.number not in short][: ORIGINS // 2]
-        numbers = dict.fromkeys(t.number for t in [*done[: ORIGINS // 2], *latest])
+        latest = [trial for trial in reversed(state.trials) if trial.role in CANDIDATE_ROLES]
+        chosen = {trial.number: trial for trial in [*done[: ORIGINS // 2], *latest[: ORIGINS // 2]]}
         inside = {family.family for family in self._space.schedule}
-        return [self._pool().of(state.trials[n]).spec for n in numbers if state.trials[n].family in inside]
+        return [trial.spec for trial in chosen.values() if trial.family in inside]
 
     def _free(self, state: StudyState, candidate: Candidate, running: int | None) -> bool:
         """Whether a candidate may be chosen: it does not run already, and the budget has what it needs."""
@@ -318,16 +316,5 @@ class LawController(Unstaged):
             return candidate.trial == running
         if candidate.trial is None and trials_left(self._space, state) == 0:
             return False
-        promised = 0 if running is None else self._space.horizon_steps - state.trials[running].step
-        return self._fits(state, candidate.needs(state) - promised)
-
-    def _fits(self, state: StudyState, needs: int) -> bool:
-        return has_room(self._space, state, needs)
-
-
-def taken_up_at(state: StudyState, trial: int) -> int:
-    """The update from which a running trial goes on since it was started or thawed last."""
-    for entry in reversed(state.log):
-        if entry.trial == trial and entry.kind in {"proposed", "thawed"}:
-            return entry.step
-    return 0
+        promised = 0 if running is None else to_go(state, running)
+        return fits(self._space, state, candidate.cost_to_go(state) - promised)

@@ -3,8 +3,8 @@
 With the forecast's mean m and relative standard deviation s, and the best complete loss b, the probability that the
 trial beats it is ``Phi((ln b - ln m) / s)``. Under the `threshold` of the law pruner's options the trial is stopped,
 unless the law has seen nothing of it yet; a share of such trials is kept nevertheless, to count how often that would
-have been wrong (audits). A stopped trial stays among the controller's candidates, so it is thawed when the law changes
-its mind.
+have been wrong (audits). A stopped trial stays among the controller's candidates, so it is resumed when the law
+changes its mind.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autosched.ledger.state import StudyState
 from autosched.randomness import uniform
 from autosched.search.law_controller import LawController
 from autosched.search.law_pruner import LawPrunerOptions
-from autosched.search.protocols import Pruner
+from autosched.search.policy import Pruner
 from autosched.space.records import Space
 
 
@@ -34,15 +34,15 @@ class LawJudge:
     def __init__(self, space: Space, controller: LawController, options: LawPrunerOptions) -> None:
         self._seed, self._controller, self._options = space.seed, controller, options
 
-    def decide(self, state: StudyState, trial: int) -> Decision:
+    def judge(self, state: StudyState, trial: int) -> Decision:
         """Stop what cannot win, pause what promises less than another candidate, keep the rest."""
         forecast = self._controller.forecast(state, trial)
         hopeless = None if forecast is None else self._hopeless(state, trial, forecast)
-        decision = hopeless or self._controller.pause(state, trial) or KEEP
+        decision = hopeless or self._controller.judge(state, trial) or KEEP
         return decision if decision.forecast is not None else replace(decision, forecast=forecast)
 
-    def thaw(self, state: StudyState) -> None:
-        """The controller thaws, weighing stopped trials against new ones."""
+    def resume(self, state: StudyState) -> None:
+        """The controller resumes, weighing stopped trials against new ones."""
 
     def _hopeless(self, state: StudyState, trial: int, forecast: Forecast) -> Decision | None:
         best = state.best_trial()
@@ -73,16 +73,16 @@ class PausingPruner:
     def __init__(self, inner: Pruner, controller: LawController) -> None:
         self._inner, self._controller = inner, controller
 
-    def decide(self, state: StudyState, trial: int) -> Decision:
+    def judge(self, state: StudyState, trial: int) -> Decision:
         """The pruner's decision, or a pause; with the law's forecast when the pruner made none."""
-        decision = self._inner.decide(state, trial)
+        decision = self._inner.judge(state, trial)
         if decision.action == "keep" and not decision.audit:
-            decision = self._controller.pause(state, trial) or decision
+            decision = self._controller.judge(state, trial) or decision
         return (
             decision
             if decision.forecast is not None
             else replace(decision, forecast=self._controller.forecast(state, trial))
         )
 
-    def thaw(self, state: StudyState) -> None:
-        """The controller thaws."""
+    def resume(self, state: StudyState) -> None:
+        """The controller resumes."""

@@ -20,10 +20,8 @@ from autosched.laws.forecaster_fit import FAST
 from autosched.ledger.records import Decision
 from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import uniform
-from autosched.schedules.registry import build
-from autosched.schedules.schedule import Schedule
 from autosched.search.law_rule import LawRule, OtherRun, recorded
-from autosched.search.protocols import Thaw
+from autosched.search.policy import Resume
 from autosched.space.records import Space
 
 _RECENT_TRIALS = 512
@@ -71,7 +69,7 @@ class LawPrunerOptions:
 
 
 class LawPruner:
-    """The default pruner. A function of the study's state alone; its only cache holds schedules by trial.
+    """The default pruner. A function of the study's state alone; it remembers what it reconsidered.
 
     Args:
         space: gives the horizon and the seed of the audit draw.
@@ -82,10 +80,9 @@ class LawPruner:
         self._horizon = space.horizon_steps
         self._seed = space.seed
         self._options = LawPrunerOptions.of(options)
-        self._schedules: dict[int, Schedule] = {}
         self._looks: dict[tuple[int, int, int, int | None], str | None] = {}
 
-    def decide(self, state: StudyState, trial: int) -> Decision:
+    def judge(self, state: StudyState, trial: int) -> Decision:
         """Stop when the chance of beating the best complete trial is under the threshold."""
         judged, best = state.trial(trial), state.best_trial()
         verdict = self._options.rule.judge(
@@ -100,14 +97,14 @@ class LawPruner:
             return Decision(action="keep", reason=reason, forecast=forecast, audit=True)
         return Decision(action="stop" if verdict.stop else "keep", reason=verdict.reason, forecast=forecast)
 
-    def thaw(self, state: StudyState) -> Thaw | None:
+    def resume(self, state: StudyState) -> Resume | None:
         """A stopped trial that has a fair chance after all: trials that ended since have changed the law's mind."""
         stopped = [trial for trial in state.trials if trial.status == "pruned" and trial.forecast is not None]
         stopped.sort(key=lambda trial: (trial.forecast.mean if trial.forecast else math.inf, trial.number))
         for trial in stopped[:_MOST_RECONSIDERED]:
             reason = self._reconsidered(state, trial)
             if reason is not None:
-                return Thaw(trial=trial.number, reason=reason)
+                return Resume(trial=trial.number, until=self._horizon, reason=reason)
         return None
 
     def _reconsidered(self, state: StudyState, trial: TrialState) -> str | None:
@@ -130,26 +127,19 @@ class LawPruner:
         if best is not None and best.number < recent[0].number:
             recent = [best, *recent]
         for other in recent:
-            if other.number != judged.number and other.kind != "confirm" and other.status not in {"diverged", "failed"}:
+            if other.number != judged.number and other.role != "confirm" and other.status not in {"diverged", "failed"}:
                 yield OtherRun(
                     number=other.number,
-                    peak_lr=self._schedule(other).peak_lr,
+                    peak_lr=other.schedule.peak_lr,
                     share=other.step / self._horizon,
                     complete=other.status == "complete",
                     curve=partial(self._curve, other),
                 )
 
-    def _schedule(self, trial: TrialState) -> Schedule:
-        found = self._schedules.get(trial.number)
-        if found is None:
-            found = build(trial.family, trial.params, steps=self._horizon)
-            self._schedules[trial.number] = found
-        return found
-
     def _curve(self, trial: TrialState) -> Curve:
         seen = [point for point in trial.points if math.isfinite(point.loss) and point.loss > 0]
         return Curve(
-            schedule=self._schedule(trial),
+            schedule=trial.schedule,
             steps=np.array([point.step for point in seen], dtype=np.float64),
             losses=np.array([point.loss for point in seen], dtype=np.float64),
             name=f"trial {trial.number}",

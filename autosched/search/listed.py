@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from autosched.ledger.state import StudyState
 from autosched.randomness import generator
 from autosched.schedules.schedule import ParameterValue
-from autosched.search.protocols import Proposal
 from autosched.space import build_schedule
 from autosched.space.records import ScheduleSpec, Space
 
@@ -34,7 +33,7 @@ class Listed:
         order = generator(self._space.seed, len(state.trials), "candidate").permutation(len(left))
         return [left[number] for number in order]
 
-    def nearest(self, wanted: Proposal, left: list[ScheduleSpec]) -> ScheduleSpec:
+    def nearest(self, wanted: ScheduleSpec, left: list[ScheduleSpec]) -> ScheduleSpec:
         """The candidate that differs least from a proposal; of equals the first.
 
         Differences are summed over what both have, the family included: places apart over the number of places for
@@ -42,7 +41,7 @@ class Listed:
         """
         return min(left, key=lambda spec: self._gap(spec, wanted))
 
-    def _gap(self, spec: ScheduleSpec, wanted: Proposal) -> float:
+    def _gap(self, spec: ScheduleSpec, wanted: ScheduleSpec) -> float:
         total = float(spec.family != wanted.family)
         for name in spec.params.keys() & wanted.params.keys():
             a, b, known = spec.params[name], wanted.params[name], self._places.get(name, ())

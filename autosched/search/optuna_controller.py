@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from autosched.errors import SpaceError
 from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.randomness import key
-from autosched.schedules.schedule import ParameterValue
+from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.search import budget
 from autosched.search.distinct import SAMPLER_DRAWS, Distinct
 from autosched.search.listed import Listed
 from autosched.search.optuna_options import SAMPLER_OPTIONS, check_options
-from autosched.search.protocols import Proposal, Unstaged
+from autosched.search.policy import Proposal
+from autosched.space import build_schedule, can_branch
 from autosched.space.membership import active_parameters, contains, stated
 from autosched.space.records import Choice, Component, FamilySpace, Fixed, Range, ScheduleSpec, Space
 
@@ -76,7 +78,7 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int, sequence: int
     return made
 
 
-class OptunaController(Unstaged):
+class OptunaController:
     """Proposes with an Optuna sampler.
 
     Pruned trials are told with the forecast of their final loss where the pruner made one; a diverged trial with the
@@ -88,12 +90,11 @@ class OptunaController(Unstaged):
         remembered: trials the sampler sees at least; the best and the latest are kept.
     """
 
-    counts_prefixes: ClassVar[bool] = False
-
     def __init__(self, space: Space, component: Component, *, remembered: int = REMEMBERED) -> None:
         self._space, self._component, self._remembered = space, component, remembered
         self._listed, self._distinct = Listed(space), Distinct(space)
         self._stateful = component.name in _STATEFUL
+        self._exhausted_at: int | None = None
         self._sampler(0)  # options are checked before anything is trained
         self._restart()
 
@@ -109,24 +110,38 @@ class OptunaController(Unstaged):
     def ask(self, state: StudyState) -> Proposal | None:
         """The sampler's choice for trial ``len(state.trials)``, a curve that no earlier trial has.
 
-        None when the space has none left: a list of candidates is used up, or whatever is drawn was tried before.
+        None when the budget has no whole run left, and when the space has none: a list of candidates is used up, or
+        whatever is drawn was tried before.
         """
         number = len(state.trials)
+        if budget.closed(self._space, state) is not None or self._exhausted_at == number:
+            return None
         if self._asked is not None and self._asked[0] == number and self._cursor == len(state.log):
             return self._asked[1]
         if self._asked is not None and not _taken_up(state, *self._asked):
             self._restart()
         self._catch_up(state)
-        proposal = self._candidate(state, number) if self._listed else self._new_curve(state, number)
-        if proposal is not None:
-            self._asked = (number, proposal)
-        return proposal
+        schedule = self._candidate(state, number) if self._listed else self._new_curve(state, number)
+        if schedule is None:
+            self._exhausted_at = number
+            return None
+        self._asked = number, Proposal(schedule=schedule, until=self._space.horizon_steps)
+        return self._asked[1]
 
-    def _candidate(self, state: StudyState, number: int) -> Proposal | None:
+    def outcome(self, state: StudyState) -> str | None:
+        """That the space is used up, when the budget is not."""
+        closed = budget.closed(self._space, state)
+        return "nothing is left to try: what is drawn anew was tried before" if closed is None else None
+
+    def can_branch(self, schedule: Schedule, step: int) -> bool:
+        """Where the space's own values make it possible."""
+        return can_branch(self._space, schedule, step)
+
+    def _candidate(self, state: StudyState, number: int) -> Schedule | None:
         left = self._listed.left(state)
         return self._settle_on_candidate(number, self._sample(number), left) if left else None
 
-    def _new_curve(self, state: StudyState, number: int) -> Proposal | None:
+    def _new_curve(self, state: StudyState, number: int) -> Schedule | None:
         """What the sampler wants unless it was tried before; then what it wants at a further try, or a random point.
 
         Whether there is anything new is settled first, apart from the sampler and from what it has learned.
@@ -136,13 +151,13 @@ class OptunaController(Unstaged):
         if otherwise is None:
             return None
         for attempt in range(SAMPLER_DRAWS):
-            proposal = self._sample(number, attempt)
-            if self._distinct.is_new(proposal, tried):
-                return proposal
+            schedule = build_schedule(self._space, self._sample(number, attempt))
+            if schedule.fingerprint not in tried:
+                return schedule
             self._drop(number)
         if not self._stateful:
             self._insert(number, otherwise)
-        return Proposal(family=otherwise.family, params=otherwise.params)
+        return build_schedule(self._space, otherwise)
 
     def _new_study(self) -> optuna.Study:
         import optuna
@@ -155,16 +170,16 @@ class OptunaController(Unstaged):
         seed, sequence = key(self._space.seed, *place, "propose"), key(self._space.seed, "sequence", "propose")
         return make_sampler(self._component.name, self._component.options, seed, sequence)
 
-    def _sample(self, number: int, attempt: int = 0) -> Proposal:
+    def _sample(self, number: int, attempt: int = 0) -> ScheduleSpec:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._study.sampler = self._sampler(number, attempt)
             trial = self._study.ask()
-            proposal = suggest(self._space, trial)
+            spec = suggest(self._space, trial)
         self._numbers[number] = trial.number
         if not self._stateful:
             self._forget_draft(trial.number)
-        return proposal
+        return spec
 
     def _drop(self, number: int) -> None:
         """Take back what was sampled for a trial: samplers learn nothing from an Optuna trial that failed."""
@@ -172,7 +187,7 @@ class OptunaController(Unstaged):
 
         self._study.tell(self._numbers.pop(number), state=OptunaState.FAIL)
 
-    def _settle_on_candidate(self, number: int, wanted: Proposal, left: list[ScheduleSpec]) -> Proposal:
+    def _settle_on_candidate(self, number: int, wanted: ScheduleSpec, left: list[ScheduleSpec]) -> Schedule:
         """The candidate to train instead; the Optuna study then has it in place of what the sampler wanted.
 
         A sampler with a state keeps what it wanted, because asking it again must give the same.
@@ -182,7 +197,7 @@ class OptunaController(Unstaged):
         if not self._stateful:
             self._drop(number)
             self._insert(number, spec)
-        return Proposal(family=spec.family, params=spec.params)
+        return build_schedule(self._space, spec)
 
     def _forget_draft(self, number: int) -> None:
         """Leave of an asked trial what a rebuilt study has: its parameters. Samplers also note parameters they would
@@ -194,11 +209,11 @@ class OptunaController(Unstaged):
 
     def _catch_up(self, state: StudyState) -> None:
         """Read the log from the cursor. What is done at an entry depends on the log up to it and on nothing later."""
-        for kind, number, step, status, value in state.log[self._cursor :]:
+        for kind, number, step, status, value, _ in state.log[self._cursor :]:
             trial = state.trials[number]
             if kind == "advanced" and trial.points and trial.points[0].step <= step:
                 self._untrained = max(self._untrained, trial.points[0].loss)
-            if trial.kind == "confirm":
+            if trial.role == "confirm":
                 continue
             if kind == "proposed":
                 self._proposed(trial, state)
@@ -206,7 +221,7 @@ class OptunaController(Unstaged):
                     self._forget()
             elif kind == "ended":
                 self._results[number] = self._value(status, value)
-                if self._is_told(number):  # it was thawed and ended again
+                if self._is_told(number):  # it was resumed and ended again
                     self._take_back(number)
                 self._tell(trial, status)
         self._cursor = len(state.log)
@@ -216,14 +231,14 @@ class OptunaController(Unstaged):
             self._asked = None
             if self._stateful or trial.number in self._numbers:
                 return
-        if self._stateful and trial.kind == "search":
+        if self._stateful and trial.role != "default":
             # ledgers older than the rule of one trial per curve may hold a curve twice
             if self._listed or trial.fingerprint in self._distinct.tried(state, trial.number):
                 self._sample(trial.number)
             else:
                 self._new_curve(state, trial.number)
             return
-        self._insert(trial.number, ScheduleSpec(family=trial.family, params=trial.params))
+        self._insert(trial.number, trial.spec)
 
     def _insert(self, number: int, spec: ScheduleSpec) -> None:
         """Put a trial into the Optuna study as running; one outside the space (a user's default) is left out."""
@@ -278,7 +293,7 @@ class OptunaController(Unstaged):
         value = self._results[trial.number]
         if value is not None:
             self._study.tell(number, value)
-        elif trial.points and status in {"pruned", "paused", "stopped"}:
+        elif trial.points and status in {"reached", "pruned", "paused", "stopped"}:
             storage_id = self._study.get_trials(deepcopy=False)[number]._trial_id
             self._study._storage.set_trial_intermediate_value(storage_id, trial.step, trial.points[-1].loss)
             self._study.tell(number, state=OptunaState.PRUNED)
@@ -316,15 +331,14 @@ def _taken_up(state: StudyState, number: int, proposal: Proposal) -> bool:
     if number >= len(state.trials):
         return False
     trial = state.trials[number]
-    same = all(trial.params.get(name) == value for name, value in proposal.params.items())
-    return trial.kind == "search" and trial.family == proposal.family and same
+    return trial.role == proposal.role and trial.fingerprint == proposal.schedule.fingerprint
 
 
-def suggest(space: Space, trial: optuna.trial.Trial) -> Proposal:
+def suggest(space: Space, trial: optuna.trial.Trial) -> ScheduleSpec:
     """Draw one point of `space` from an Optuna trial, conditions respected."""
     names = [family.family for family in space.schedule]
     name = names[0] if len(names) == 1 else str(trial.suggest_categorical("family", names))
-    return Proposal(family=name, params=_suggest_family(space.family(name), trial))
+    return ScheduleSpec(family=name, params=_suggest_family(space.family(name), trial))
 
 
 def _suggest_family(family: FamilySpace, trial: optuna.trial.Trial) -> dict[str, ParameterValue]:

@@ -56,11 +56,11 @@ def make_pruner(component: Component, space: Space) -> optuna.pruners.BasePruner
 class NoPruner:
     """Keeps every trial."""
 
-    def decide(self, state: StudyState, trial: int) -> Decision:
+    def judge(self, state: StudyState, trial: int) -> Decision:
         """Keep."""
         return KEEP
 
-    def thaw(self, state: StudyState) -> None:
+    def resume(self, state: StudyState) -> None:
         """Nothing was stopped."""
 
 
@@ -81,7 +81,7 @@ class OptunaPruner:
         self._horizon = space.horizon_steps
         self._cursor = 0
 
-    def decide(self, state: StudyState, trial: int) -> Decision:
+    def judge(self, state: StudyState, trial: int) -> Decision:
         """Stop when Optuna's pruner would prune at the trial's last evaluation."""
         self._catch_up(state)
         points = state.trials[trial].points
@@ -93,20 +93,20 @@ class OptunaPruner:
             return Decision(action="stop", reason=f"{seen} is among the worse at that update")
         return Decision(action="keep", reason=f"{seen} is good enough at that update")
 
-    def thaw(self, state: StudyState) -> None:
+    def resume(self, state: StudyState) -> None:
         """What these pruners stop stays stopped."""
 
     def _catch_up(self, state: StudyState) -> None:
         """Read the log from the cursor; asking again is part of it, since some pruners note rungs when asked."""
-        for kind, number, step, status, _ in state.log[self._cursor :]:
+        for kind, number, step, status, *_ in state.log[self._cursor :]:
             trial = state.trials[number]
-            if trial.kind == "confirm":
+            if trial.role == "confirm":
                 continue
-            if kind == "proposed" or (kind == "thawed" and number not in self._trials):
+            if kind == "proposed" or (kind == "resumed" and number not in self._trials):
                 self._trials[number] = self._study.ask()
             elif kind == "advanced":
                 self._advance(trial, step)
-            elif kind == "ended" and status != "paused":
+            elif kind == "ended" and status not in {"reached", "paused"}:
                 self._end(trial, status)
         self._cursor = len(state.log)
 

@@ -1,4 +1,4 @@
-"""From a name in a space file to a controller or a pruner; the only place where these names become objects."""
+"""From the names in a space file to a policy; the only place where these names become objects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from autosched.errors import SpaceError
-from autosched.search.autolrs_controller import AutoLrsController
+from autosched.search.autolrs_controller import AutoLrsPolicy
 from autosched.search.autolrs_space import NAME as AUTOLRS
 from autosched.search.autolrs_space import check_budget, check_pruner, check_schedule
 from autosched.search.law_controller import LawController
@@ -14,57 +14,48 @@ from autosched.search.law_judge import LawJudge, PausingPruner
 from autosched.search.law_pruner import LawPruner, LawPrunerOptions
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.optuna_pruner import NoPruner, OptunaPruner
-from autosched.search.protocols import Controller, Pruner
+from autosched.search.policy import Composed, Controller, Policy, Pruner
 from autosched.space.records import Space
 
 _SAMPLERS = ("tpe", "gp", "random", "qmc", "cmaes")
 _OPTUNA_PRUNERS = ("median", "percentile", "asha", "hyperband", "threshold")
 
 
-def make_controller(space: Space) -> Controller:
-    """The controller a space asks for.
+def make_policy(space: Space) -> Policy:
+    """The policy that a space's controller and pruner make.
 
     Raises:
-        SpaceError: an unknown name, or an option it does not have.
+        SpaceError: an unknown name, or an option that it does not have or does not obey.
     """
-    if space.controller.name == "law":
-        return LawController(space, space.controller.options)
     if space.controller.name == AUTOLRS:
-        return AutoLrsController(space)
-    if space.controller.name in _SAMPLERS:
-        return OptunaController(space, space.controller)
-    raise SpaceError(
-        f"controller must be one of law, autolrs, {', '.join(_SAMPLERS)}, but got {space.controller.name!r}."
-    )
-
-
-def make_search(space: Space) -> tuple[Controller, Pruner]:
-    """The controller and the pruner a space asks for; the law controller pauses what the pruner would keep.
-
-    Raises:
-        SpaceError: an unknown name, or an option it does not have.
-    """
-    controller, pruner = make_controller(space), make_pruner(space)
-    if isinstance(controller, AutoLrsController):
+        check_pruner(space)
         check_budget(space)
-        return controller, controller
-    if not isinstance(controller, LawController):
-        return controller, pruner
-    if isinstance(pruner, LawPruner):
-        return controller, LawJudge(space, controller, LawPrunerOptions.of(space.pruner.options))
-    return controller, PausingPruner(pruner, controller)
+        return AutoLrsPolicy(space)
+    controller = _controller(space)
+    return Composed(space, controller, _pruner(space, controller))
 
 
-def make_pruner(space: Space) -> Pruner:
-    """The pruner a space asks for.
-
-    Raises:
-        SpaceError: an unknown name, or an option it does not have.
-    """
-    check_pruner(space)
-    name = space.pruner.name
+def _controller(space: Space) -> Controller:
+    name = space.controller.name
     if name == "law":
-        return LawPruner(space, space.pruner.options)
+        return LawController(space, space.controller.options)
+    if name in _SAMPLERS:
+        return OptunaController(space, space.controller)
+    raise SpaceError(f"controller must be one of law, {AUTOLRS}, {', '.join(_SAMPLERS)}, but got {name!r}.")
+
+
+def _pruner(space: Space, controller: Controller) -> Pruner:
+    """The pruner beside a controller; that of the law forecasts itself, and pauses what the pruner would keep."""
+    name, options = space.pruner.name, space.pruner.options
+    if isinstance(controller, LawController):
+        if name == "law":
+            return LawJudge(space, controller, LawPrunerOptions.of(options))
+        return PausingPruner(_other_pruner(space), controller)
+    return LawPruner(space, options) if name == "law" else _other_pruner(space)
+
+
+def _other_pruner(space: Space) -> Pruner:
+    name = space.pruner.name
     if name == "none":
         return NoPruner()
     if name in _OPTUNA_PRUNERS:
@@ -72,7 +63,20 @@ def make_pruner(space: Space) -> Pruner:
     raise SpaceError(f"pruner must be one of law, none, {', '.join(_OPTUNA_PRUNERS)}, but got {name!r}.")
 
 
+def _check_controller(space: Space) -> None:
+    if space.controller.name == AUTOLRS:
+        AutoLrsPolicy(space)
+    else:
+        _controller(space)
+
+
+def _check_pruner(space: Space) -> None:
+    check_pruner(space)
+    if space.controller.name != AUTOLRS:
+        _pruner(space, _controller(space))
+
+
 CHECKS: Mapping[str, Callable[[Space], object]] = MappingProxyType(
-    {"schedule": check_schedule, "controller": make_controller, "pruner": make_pruner, "budget": check_budget}
+    {"schedule": check_schedule, "controller": _check_controller, "pruner": _check_pruner, "budget": check_budget}
 )
 """What a space says of its search that only the search can check, by the key of the space file."""

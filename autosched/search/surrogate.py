@@ -9,7 +9,7 @@ a surrogate that is made anew finds what the old one had found.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -21,8 +21,6 @@ from autosched.laws.forecaster import Forecaster
 from autosched.laws.forecaster_fit import FULL, fit_forecaster
 from autosched.laws.priors import WORST_FORECAST_MISFIT
 from autosched.ledger.state import StudyState, TrialState
-from autosched.schedules.registry import build
-from autosched.schedules.schedule import Schedule
 from autosched.search.old_runs import comparable
 from autosched.space.records import Space
 
@@ -58,15 +56,12 @@ class Surrogate:
 
     Args:
         space: gives the horizon, the segments' lengths, and the old runs that are known beforehand.
-        short: gives the fingerprints of runs that end before the horizon and their updates; called late.
     """
 
-    def __init__(self, space: Space, short: Callable[[], Mapping[str, int]] = dict) -> None:
-        self._short = short
+    def __init__(self, space: Space) -> None:
         self._horizon, self._every = space.horizon_steps, space.checkpoint_every
         self._space = space
         self._old: Sequence[Curve] | None = None
-        self._schedules: dict[int, Schedule] = {}
         self._segments: list[int] = []  # the places in the log where a trial advanced
         self._diverged = 0
         self._cursor = 0
@@ -81,7 +76,7 @@ class Surrogate:
         return self._now[1]
 
     def place(self, state: StudyState) -> tuple[int, int]:
-        """How much was seen: segments, and divergences; what is proposed, paused or thawed teaches nothing."""
+        """How much was seen: segments, and divergences; what is proposed, paused or resumed teaches nothing."""
         for place in range(self._cursor, len(state.log)):
             entry = state.log[place]
             if entry.kind == "advanced":
@@ -95,13 +90,6 @@ class Surrogate:
         if self._old is None:
             self._old = tuple(comparable(self._space))
         return self._old
-
-    def schedule(self, trial: TrialState) -> Schedule:
-        """The trial's schedule over the whole horizon."""
-        found = self._schedules.get(trial.number)
-        if found is None:
-            found = self._schedules[trial.number] = build(trial.family, trial.params, steps=self._horizon)
-        return found
 
     def _fit(self, state: StudyState) -> Fitted | FitFailure:
         milestone = _milestone(len(self._segments))
@@ -139,12 +127,12 @@ class Surrogate:
 
     def _curve(self, reach: _Reach, *, after: int) -> Curve:
         seen = [p for p in reach.trial.points if after < p.step <= reach.step and 0 < p.loss < np.inf]
-        schedule, short = self.schedule(reach.trial), self._short().get(reach.trial.fingerprint)
+        trial = reach.trial
         curve = Curve(
-            schedule=schedule if short is None else Schedule(schedule.lrs[:short]),
+            schedule=trial.schedule.prefix(trial.until) if trial.role == "pilot" else trial.schedule,
             steps=np.array([p.step for p in seen], dtype=np.float64),
             losses=np.array([p.loss for p in seen], dtype=np.float64),
-            name=f"trial {reach.trial.number}",
+            name=f"trial {trial.number}",
         )
         return thinned(curve, most=POINTS_PER_CURVE)
 
@@ -152,13 +140,13 @@ class Surrogate:
         """The trials that tell most, furthest first: the best complete ones, then those that advanced last."""
         last: dict[int, tuple[int, int]] = {}
         diverged: set[int] = set()
-        for place, (kind, number, step, status, _) in enumerate(itertools.islice(state.log, length)):
+        for place, (kind, number, step, status, *_) in enumerate(itertools.islice(state.log, length)):
             if kind == "advanced":
                 last[number] = place, step
             elif status == "diverged":  # what leads to a divergence is no law's matter
                 diverged.add(number)
         # Confirming runs have other seeds.
-        usable = {n: seen for n, seen in last.items() if n not in diverged and state.trials[n].kind != "confirm"}
+        usable = {n: seen for n, seen in last.items() if n not in diverged and state.trials[n].role != "confirm"}
         reaches = {n: _Reach(state.trials[n], step) for n, (_, step) in usable.items()}
         whole = sorted((n for n, r in reaches.items() if r.step == self._horizon), key=lambda n: _end(reaches[n]))
         partial = sorted(reaches.keys() - set(whole), key=lambda n: -usable[n][0])

@@ -36,7 +36,7 @@ def contains(space: Space, spec: ScheduleSpec) -> bool:
     return drawn and all(_is_default(family, params, name) for name in params if name not in active)
 
 
-def can_branch(space: Space, spec: ScheduleSpec, step: int) -> bool:
+def can_branch(space: Space, spec: ScheduleSpec | Schedule, step: int) -> bool:
     """Whether another proposal of this space can share exactly the first `step` LRs of this schedule.
 
     It can inside the family's trunk, when every parameter that shapes the trunk is fixed or has countable values
@@ -95,7 +95,7 @@ def _is_listed(space: Space, spec: ScheduleSpec) -> bool:
     return ScheduleSpec(family=spec.family, params=params) in space.candidates
 
 
-def _competing(space: Space, spec: ScheduleSpec) -> FamilySpace | None:
+def _competing(space: Space, spec: ScheduleSpec | Schedule) -> FamilySpace | None:
     return next((family for family in space.schedule if family.family == spec.family), None)
 
 

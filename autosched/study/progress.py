@@ -17,6 +17,7 @@ from autosched.ledger.state import StudyState, TrialState
 from autosched.printed import printable, tell
 from autosched.report.lr_section import range_test_text
 from autosched.report.text import outcome_line
+from autosched.search.budget import trials_left
 from autosched.space.records import Space
 
 
@@ -134,11 +135,11 @@ def _covered(state: StudyState) -> int:
 
 def _expected(space: Space, state: StudyState) -> int:
     """Updates if the budget is used up: what was reached, what runs, what may still be proposed."""
-    open_steps = sum(space.horizon_steps - state.trials[n].step for n in state.active)
-    searched = state.kinds["default"] + state.kinds["search"]
-    trials = None if space.budget.trials is None else max(space.budget.trials - searched, 0) * space.horizon_steps
+    open_steps = sum(state.trials[number].until - state.trials[number].step for number in state.active)
+    proposals = trials_left(space, state)
+    trials = None if proposals is None else proposals * space.horizon_steps
     steps = None if space.search_steps is None else max(space.search_steps - state.steps_scheduled - open_steps, 0)
     future = min((limit for limit in (trials, steps) if limit is not None), default=0)
     runs = len(confirmations(space, state)) or space.confirming_steps // space.horizon_steps
-    confirming = max(runs - state.kinds["confirm"], 0) * space.horizon_steps
+    confirming = max(runs - state.proposed["confirm"], 0) * space.horizon_steps
     return _covered(state) + open_steps + future + confirming

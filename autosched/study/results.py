@@ -16,7 +16,7 @@ from autosched.ledger.state import StudyState, TrialState
 from autosched.ledger.store import Ledger
 from autosched.report.canvas import png
 from autosched.report.confirmation import default_trial
-from autosched.report.curves import points_of, schedule_of
+from autosched.report.curves import points_of
 from autosched.report.html import FIGURES
 from autosched.report.summary import summarise, winner
 from autosched.report.text import final_lines
@@ -127,9 +127,7 @@ class Study:
             steps, losses = points_of(trial)
             if steps.size:
                 name = f"{self.name}/{trial.number}"
-                curves[trial.number] = Curve(
-                    schedule=schedule_of(trial, self.space), steps=steps, losses=losses, name=name
-                )
+                curves[trial.number] = Curve(schedule=trial.schedule, steps=steps, losses=losses, name=name)
         return MappingProxyType(curves)
 
     @cached_property
@@ -143,7 +141,7 @@ class Study:
 
     def schedule(self, trial: int | None = None) -> Schedule:
         """The winner's schedule, or a trial's; raises as :meth:`trial`."""
-        return schedule_of(self.trial(trial), self.space)
+        return self.trial(trial).schedule
 
     def export(self, target: str, trial: int | None = None) -> str:
         """A schedule as text for a framework, see :func:`autosched.export_text`."""
@@ -206,7 +204,8 @@ def _row(trial: TrialState) -> dict[str, Any]:
     forecast = trial.last_forecast
     return {
         "trial": trial.number,
-        "kind": trial.kind,
+        "role": trial.role,
+        "until": trial.until,
         "of": trial.of,
         "status": trial.status,
         "step": trial.step,

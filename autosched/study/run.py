@@ -178,8 +178,7 @@ def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
     artifacts = {"report": str(folder / "report.html")}
     best = winner(state)
     if best is not None:
-        schedule = build_schedule(space, ScheduleSpec(family=best.family, params=best.params))
-        (folder / "schedule.json").write_text(schedule.to_json())
+        (folder / "schedule.json").write_text(best.schedule.to_json())
         artifacts["schedule"] = str(folder / "schedule.json")
     law = study_law(state, space)
     if isinstance(law, SavedLaw):

@@ -8,7 +8,7 @@
     TrialJudged      ``forecast``, ``forecast_low``, ``forecast_high``; ``audit`` when a condemned trial is kept
     TrialEnded       ``value``, ``steps_shared``, ``schedule.json``, ``curve.csv``, the status;
                      ``best_value`` on the parent
-    TrialThawed      the trial's run is RUNNING again
+    TrialResumed     the trial's run is RUNNING again
     StageAdvanced    ``stage`` and ``stage_lr`` at the update that the stage goes to
     StudyFinished    counts, the driver's own measurements, and the status on the parent
 
@@ -35,9 +35,9 @@ from autosched.ledger.events import (
     TrialEnded,
     TrialJudged,
     TrialProposed,
-    TrialThawed,
+    TrialResumed,
 )
-from autosched.ledger.state import THAWABLE, StudyState, TrialState, apply
+from autosched.ledger.state import RESUMABLE, StudyState, TrialState, apply
 from autosched.schedules.schedule import Schedule
 from autosched.tracking.tracker import STUDY, Metric, RunStatus, StudyRun, TrialRun
 from autosched.tracking.writes import Artifact, MetricBatch, RunEnd, Write
@@ -48,6 +48,7 @@ ScheduleOf = Callable[[TrialProposed], Schedule]
 PLAN_POINTS = 200
 STATUS: Mapping[str, RunStatus] = {
     "complete": "FINISHED",
+    "reached": "FINISHED",
     "pruned": "KILLED",
     "paused": "KILLED",
     "stopped": "KILLED",
@@ -151,7 +152,7 @@ class Translator:
                 writes = [self._points(event)]
             case TrialJudged() as event:
                 writes = self._judged(event)
-            case TrialThawed() as event:
+            case TrialResumed() as event:
                 writes = [self._trial_run(event.trial)]
             case StageAdvanced() as event:
                 writes = [self._metrics(event.trial, event.step, {"stage": event.stage, "stage_lr": event.lr})]
@@ -185,7 +186,7 @@ class Translator:
 
     def _forget(self, ended: TrialEnded) -> None:
         self._schedules.pop(ended.trial, None)
-        if ended.status not in THAWABLE:
+        if ended.status not in RESUMABLE:
             self._proposals.pop(ended.trial, None)
 
     def _schedule(self, trial: int) -> Schedule:
@@ -199,16 +200,16 @@ class Translator:
 
     def _trial_run(self, number: int) -> TrialRun:
         trial = self.state.trial(number)
-        params = {"family": trial.family, "kind": trial.kind, "seed": str(trial.seed), **dict(flatten(trial.params))}
+        params = {"family": trial.family, "role": trial.role, "seed": str(trial.seed), **dict(flatten(trial.params))}
         if trial.of is not None:
             params["of"] = str(trial.of)
-        kind = "" if trial.kind == "search" else f" {trial.kind}"
+        role = "" if trial.role == "search" else f" {trial.role.replace('_', ' ')}"
         return TrialRun(
             trial=number,
-            name=f"{number:04d} {trial.family}{kind}",
+            name=f"{number:04d} {trial.family}{role}",
             params=params,
             tags={
-                "autosched.kind": trial.kind,
+                "autosched.role": trial.role,
                 "autosched.fingerprint": trial.fingerprint,
                 "autosched.status": "running",
             },

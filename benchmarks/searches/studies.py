@@ -21,7 +21,7 @@ from autosched.engine.local_backend import LocalBackend
 from autosched.ledger.events import Stamped, StudyCreated, TrialEnded, TrialJudged
 from autosched.ledger.state import StudyState, TrialState
 from autosched.ledger.store import Ledger
-from autosched.space import Component, Resources, ScheduleSpec, Space, Storage, build_schedule, space_to_json
+from autosched.space import Component, Resources, Space, Storage, space_to_json
 from searches.drive import Forecasted, Outcome, Tally
 from searches.world import Run, World
 
@@ -118,6 +118,5 @@ class _Watch:
 
     def _run(self, trial: TrialState) -> Run | None:
         if trial.number not in self.runs:
-            spec = ScheduleSpec(family=trial.family, params=trial.params)
-            self.runs[trial.number] = self.world.run_of(build_schedule(self.space, spec))
+            self.runs[trial.number] = self.world.run_of(trial.schedule)
         return self.runs[trial.number]

@@ -108,7 +108,7 @@ def picture(state: StudyState) -> list[dict[str, object]]:
     return [
         {
             "trial": trial.number,
-            "kind": trial.kind,
+            "turns": trial.turns,
             "fingerprint": trial.fingerprint,
             "seed": trial.seed,
             "status": trial.status,

@@ -55,5 +55,5 @@ def test_a_found_schedule_is_shown_plotted_exported_and_polished(folder: Path, c
     (warm,) = space_from_json(dict(events()["polished"][0].event.space)).warm_start
     assert {old.family for old in warm.runs} == {"piecewise"}
     state = Ledger("sqlite:///autosched.db").state("polished")
-    assert state.trials[0].kind == "default"
+    assert state.trials[0].role == "default"
     assert state.steps_scheduled - state.steps_trained >= 240, "segments that end at common cuts are not trained again"

@@ -173,7 +173,7 @@ def picture(state: StudyState) -> list[tuple[Any, ...]]:
     return [
         (
             trial.number,
-            trial.kind,
+            tuple(trial.turns),
             trial.of,
             trial.fingerprint,
             trial.seed,

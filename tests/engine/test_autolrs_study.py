@@ -13,11 +13,11 @@ from studies import Interruption, Study, picture, simulated, trained_twice, wsd_
 
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.local_backend import LocalBackend
-from autosched.ledger.events import TrialThawed
+from autosched.ledger.events import TrialResumed
 from autosched.ledger.state import StudyState
 from autosched.search.autolrs import Finished, Seen, State, ask, stages, tell
 from autosched.search.autolrs_space import settings_of
-from autosched.space import Space, build_schedule
+from autosched.space import Space
 from autosched.space.records import (
     Budget,
     Component,
@@ -57,8 +57,8 @@ def autolrs_space(folder: Path, *, workers: int = 1, cooldown: float = 0.0, warm
 
 def search_ticks(study: Study, state: StudyState) -> list[int]:
     """Virtual time from the begin of each stage to the choice of its LR."""
-    thawed = [stamped.event for stamped in study.events() if isinstance(stamped.event, TrialThawed)]
-    chosen = [event.at for event in thawed if "won stage" in event.reason]
+    resumed = [stamped.event for stamped in study.events() if isinstance(stamped.event, TrialResumed)]
+    chosen = [event.at for event in resumed if "won stage" in event.reason]
     begun = [0, *(stage.at for stage in state.stages[:-1])]
     return [at - start for at, start in zip(chosen, begun, strict=True)]
 
@@ -73,11 +73,11 @@ def test_a_run_ends_with_its_stages_and_a_schedule_that_says_so(tmp_path: Path) 
     assert best is not None
     assert best.status == "complete"
     assert best.family == "piecewise"
-    lrs = build_schedule(space, ScheduleSpec(family=best.family, params=best.params)).lrs
+    lrs = best.schedule.lrs
     assert lrs[:20].max() == pytest.approx(0.01), "the warmup is the same for all probes: to the middle of the range"
     assert [lrs[stage.step - 1] for stage in state.stages] == [stage.lr for stage in state.stages]
     np.testing.assert_allclose(lrs[896:], state.stages[-1].lr * (1 - np.arange(224) / 224))
-    assert {trial.status for trial in state.trials} == {"paused", "complete"}
+    assert {trial.status for trial in state.trials} == {"reached", "complete"}
     assert trained_twice(Study(space).events()) == []
 
 
@@ -227,8 +227,8 @@ def test_a_default_is_trained_beside_it_and_confirmed_with_the_winner(tmp_path: 
     state = Study(space, backend=lambda space: LocalBackend(simulated, workers=2)).run()
     assert state.finished is not None
     assert state.finished.reason == "all 3 stages are committed"
-    assert [trial.kind for trial in state.trials].count("confirm") == 2
-    assert state.trials[0].kind == "default"
+    assert [trial.role for trial in state.trials].count("confirm") == 2
+    assert state.trials[0].role == "default"
     assert state.trials[0].status == "complete"
 
 

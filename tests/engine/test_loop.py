@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from studies import Interruption, Study, picture, trained_twice, wsd_space
 
-from autosched.engine.budget import closed
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.local_backend import LocalBackend
 from autosched.errors import CheckpointError
 from autosched.ledger.events import SegmentScheduled, TrialAdvanced
 from autosched.ledger.records import Failure, Segment
+from autosched.search.budget import closed
 from autosched.space.records import Budget, Component, Confirm, Resources
 
 
@@ -23,23 +23,23 @@ def test_a_study_ends_with_every_trial_ended(tmp_path: Path) -> None:
     assert state.finished.reason == "8 trials are proposed"
     assert not state.active
     assert not state.in_flight
-    searched = [trial for trial in state.trials if trial.kind != "confirm"]
+    searched = [trial for trial in state.trials if trial.role != "confirm"]
     assert len(searched) == 8
-    assert [trial.kind for trial in searched][:2] == ["default", "search"]
+    assert [trial.role for trial in searched][:2] == ["default", "search"]
     assert all(trial.status in {"complete", "pruned"} for trial in searched)
     assert all(trial.value == trial.points[-1].loss for trial in searched if trial.status == "complete")
 
 
 def test_the_default_is_trained_first_and_never_pruned(tmp_path: Path) -> None:
     state = Study(wsd_space(tmp_path)).run()
-    assert state.trials[0].kind == "default"
+    assert state.trials[0].role == "default"
     assert state.trials[0].status == "complete"
     assert state.trials[0].decisions == []
 
 
 def test_finalists_and_default_are_confirmed_on_the_same_fresh_seeds(tmp_path: Path) -> None:
     state = Study(wsd_space(tmp_path, confirm=Confirm(finalists=2, seeds=3))).run()
-    runs = [trial for trial in state.trials if trial.kind == "confirm"]
+    runs = [trial for trial in state.trials if trial.role == "confirm"]
     assert {trial.of for trial in runs} >= {0, state.best}
     seeds = {number: {t.seed for t in runs if t.of == number} for number in {t.of for t in runs}}
     assert all(len(fresh) == 3 and 0 not in fresh for fresh in seeds.values())
@@ -51,13 +51,13 @@ def test_confirming_runs_can_be_paid_from_the_budget(tmp_path: Path) -> None:
     space = wsd_space(tmp_path, confirm=paid, budget=Budget(steps=2100), pruner=Component(name="none"))
     assert (space.horizon_steps, space.confirming_steps, space.search_steps) == (200, 600, 1500)
     state = Study(space).run()
-    assert {trial.of for trial in state.trials if trial.kind == "confirm"} >= {0, state.best}
+    assert {trial.of for trial in state.trials if trial.role == "confirm"} >= {0, state.best}
     assert state.steps_scheduled <= 2100
     assert state.finished is not None
     assert state.finished.reason == "2100 updates are used or promised and kept for confirming runs"
     (tmp_path / "apart").mkdir()
     apart = wsd_space(tmp_path / "apart", budget=Budget(steps=1500), pruner=Component(name="none"))
-    searched = [[t.params for t in s.trials if t.kind != "confirm"] for s in (state, Study(apart).run())]
+    searched = [[t.params for t in s.trials if t.role != "confirm"] for s in (state, Study(apart).run())]
     assert searched[0] == searched[1], "the search is the one with the smaller budget"
 
 

@@ -37,7 +37,7 @@ def space_of_few_curves(folder: Path, controller: str) -> Space:
 def test_a_study_trains_every_curve_once_and_then_says_that_nothing_is_left(tmp_path: Path, controller: str) -> None:
     study = Study(space_of_few_curves(tmp_path / "a", controller))
     state = study.run()
-    assert [trial.kind for trial in state.trials] == ["default"] + ["search"] * (CURVES - 1)
+    assert [trial.role for trial in state.trials] == ["default"] + ["search"] * (CURVES - 1)
     assert len({trial.fingerprint for trial in state.trials}) == CURVES
     assert state.finished is not None
     assert state.finished.reason == "nothing is left to try: what is drawn anew was tried before"

@@ -55,7 +55,7 @@ def test_the_study_searches_between_the_bounds_of_its_range_test(tmp_path: Path)
     assert tested is not None
     assert tested.bounds == (expected.low, expected.high)
     assert tested.divergence_lr == expected.divergence_lr
-    searched = [trial.params["peak_lr"] for trial in state.trials if trial.kind == "search"]
+    searched = [trial.params["peak_lr"] for trial in state.trials if trial.role == "search"]
     assert len(searched) == 7
     assert all(expected.low <= peak <= expected.high for peak in searched)
     assert state.finished is not None

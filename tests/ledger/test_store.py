@@ -25,7 +25,7 @@ from autosched.ledger.events import (
     TrialEnded,
     TrialJudged,
     TrialProposed,
-    TrialThawed,
+    TrialResumed,
     decode,
     encode,
     kind_of,
@@ -47,7 +47,9 @@ EVENTS: list[Event] = [
     StudyCreated(space={"study": "s", "nested": {"a": [1, 2.5, None]}}, versions={"torch": "2"}),
     SessionStarted(backend="ray", workers=2),
     RangeTested(segment="b" * 40, steps=171, at=171, low=2e-3, high=0.1 + 0.2, divergence_lr=None, reason="go on"),
-    TrialProposed(trial=0, kind="search", family="wsd", params={"peak_lr": 0.1}, seed=3, fingerprint="f", at=0),
+    TrialProposed(
+        trial=0, role="pilot", family="wsd", params={"peak_lr": 0.1}, seed=3, fingerprint="f", at=0, until=40
+    ),
     SegmentScheduled(trial=0, segment="a" * 40, start=0, stop=40, due=40),
     SegmentFailed(failure=Failure(segment="a" * 40, kind="worker_died", reason="gone"), attempt=1),
     SegmentFinished(observation=SEEN),
@@ -63,7 +65,7 @@ EVENTS: list[Event] = [
         forecast=FORECAST,
         divergence=Divergence(step=38, loss=math.inf, reason="loss is infinite"),
     ),
-    TrialThawed(trial=0, reason="it may win", at=80),
+    TrialResumed(trial=0, role="search", until=80, reason="it may win", at=80),
     StudyFinished(reason="1 trial", stats={"utilisation": 0.97}),
 ]
 

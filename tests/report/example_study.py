@@ -13,6 +13,7 @@ import numpy as np
 
 from autosched.ledger.events import (
     Event,
+    Role,
     SegmentFailed,
     SegmentFinished,
     SegmentScheduled,
@@ -23,7 +24,6 @@ from autosched.ledger.events import (
     TrialAdvanced,
     TrialEnded,
     TrialJudged,
-    TrialKind,
     TrialProposed,
 )
 from autosched.ledger.records import (
@@ -115,17 +115,21 @@ class Study:
 
     def begin(self) -> None:
         """Create the study and start a driver."""
-        self.add(StudyCreated(space={"study": "wsd-demo"}, versions={"python": "3.11.9", "autosched": "0.1.0"}))
+        space = {"study": "wsd-demo", "horizon_steps": HORIZON}
+        self.add(StudyCreated(space=space, versions={"python": "3.11.9", "autosched": "0.1.0"}))
         self.add(SessionStarted(backend="local", workers=1))
 
-    def propose(self, schedule: Schedule, kind: TrialKind = "search", *, seed: int = 0, of: int | None = None) -> int:
+    def propose(
+        self, schedule: Schedule, role: Role = "search", until: int = HORIZON, *, seed: int = 0, of: int | None = None
+    ) -> int:
         """A trial of this schedule; returns its number."""
         number = len(self.schedules)
         self.schedules.append(schedule)
         self.add(
             TrialProposed(
                 trial=number,
-                kind=kind,
+                role=role,
+                until=until,
                 family=schedule.family,
                 params=schedule.params,
                 seed=seed,
@@ -187,7 +191,7 @@ class Study:
         """Train a trial from where it is to the horizon."""
         while self.state.trials[number].step < HORIZON:
             self.train(number, **how)
-            if self.state.trials[number].step < HORIZON and self.state.trials[number].kind == "search":
+            if self.state.trials[number].step < HORIZON and self.state.trials[number].role == "search":
                 self.judge(number)
         value = self.state.trials[number].points[-1].loss
         self.end(number, "complete", value=value)

@@ -82,9 +82,9 @@ def test_losses_are_paired_by_seed() -> None:
     assert found.seeds == (11, 12)
     assert found.default == 0
     state = example_study(seeds=(11, 12)).state
-    runs = {(t.of, t.seed): t.value for t in state.trials if t.kind == "confirm"}
+    runs = {(t.of, t.seed): t.value for t in state.trials if t.role == "confirm"}
     assert found.losses[12] == (runs[12, 11], runs[12, 12])
-    assert all(trial.step == HORIZON for trial in state.trials if trial.kind == "confirm")
+    assert all(trial.step == HORIZON for trial in state.trials if trial.role == "confirm")
 
 
 def test_the_interval_is_students_t_on_the_paired_differences() -> None:

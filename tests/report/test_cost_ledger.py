@@ -25,7 +25,7 @@ def test_the_parts_of_the_cost_add_up_after_every_event() -> None:
 
 
 def test_every_trials_horizon_is_trained_reused_or_left() -> None:
-    costs = trial_costs(example_study().state, horizon=HORIZON)
+    costs = trial_costs(example_study().state)
     assert all(cost.trained + cost.reused + cost.rest == HORIZON for cost in costs)
 
 

@@ -15,7 +15,18 @@ KEYS = {
     "reason": None,
     "best": {"trial", "value", "schedule", "predicted"},
     "default": {"trial", "value", "schedule"},
-    "trials": {"proposed", "complete", "pruned", "paused", "diverged", "failed", "stopped", "running", "confirm"},
+    "trials": {
+        "proposed",
+        "complete",
+        "reached",
+        "pruned",
+        "paused",
+        "diverged",
+        "failed",
+        "stopped",
+        "running",
+        "confirm",
+    },
     "steps": {
         "horizon",
         "full_cost",
@@ -84,8 +95,8 @@ def test_every_trial_is_counted_once() -> None:
     trials = summarise(example_study().state, SPACE)["trials"]
     assert trials["proposed"] == 23
     assert trials["confirm"] == 9
-    statuses = ("complete", "pruned", "paused", "diverged", "failed", "stopped", "running")
-    assert [trials[status] for status in statuses] == [16, 3, 0, 1, 1, 2, 0]
+    statuses = ("complete", "reached", "pruned", "paused", "diverged", "failed", "stopped", "running")
+    assert [trials[status] for status in statuses] == [16, 0, 3, 0, 1, 1, 2, 0]
 
 
 def test_the_best_carries_its_last_forecast_and_its_schedule() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from autosched.ledger.events import (
     Event,
+    Role,
     SegmentFinished,
     SegmentScheduled,
     Stamped,
@@ -14,14 +15,14 @@ from autosched.ledger.events import (
     TrialAdvanced,
     TrialEnded,
     TrialJudged,
-    TrialKind,
     TrialProposed,
 )
 from autosched.ledger.records import Decision, Divergence, Forecast, Observation, Point
 from autosched.ledger.state import StudyState, apply
 from autosched.randomness import generator, uniform
-from autosched.search.protocols import Controller, Proposal
-from autosched.space import Space, build_schedule, space_from_json
+from autosched.schedules.schedule import Schedule
+from autosched.search.policy import Controller, Policy, Proposal
+from autosched.space import Space, build_schedule, space_from_json, space_to_json
 from autosched.space.records import ScheduleSpec
 
 HORIZON, EVERY = 100, 20
@@ -46,6 +47,7 @@ def space_of(schedule: Mapping[str, Any], **keys: Any) -> Space:
             "horizon_steps": HORIZON,
             "eval_every": EVERY,
             "checkpoint_every": EVERY,
+            "budget": {"trials": 1000},
             "schedule": dict(schedule),
             **keys,
         }
@@ -57,20 +59,25 @@ class Script:
 
     def __init__(self, space: Space) -> None:
         self.space, self.state = space, StudyState(space.study)
-        self._write(StudyCreated(space={}, versions={}))
+        self._write(StudyCreated(space=space_to_json(space), versions={}))
 
     def _write(self, event: Event) -> None:
         apply(self.state, Stamped(number=self.state.events, time=0.0, event=event))
 
-    def propose(self, family: str, params: Mapping[str, Any], kind: TrialKind = "search") -> int:
-        """A new trial with all its parameters, as the loop commits it; returns its number."""
+    def propose(self, family: str, params: Mapping[str, Any], role: Role = "search") -> int:
+        """A new trial of these parameters, meant for the horizon; returns its number."""
+        spec = ScheduleSpec(family=family, params=params)
+        return self._propose(build_schedule(self.space, spec), role, HORIZON)
+
+    def _propose(self, schedule: Schedule, role: Role, until: int) -> int:
+        """What the loop commits for a proposal."""
         number = len(self.state.trials)
-        schedule = build_schedule(self.space, ScheduleSpec(family=family, params=params))
         self._write(
             TrialProposed(
                 trial=number,
-                kind=kind,
-                family=family,
+                role=role,
+                until=until,
+                family=schedule.family,
                 params=schedule.params,
                 seed=0,
                 fingerprint=schedule.fingerprint,
@@ -79,9 +86,9 @@ class Script:
         )
         return number
 
-    def take(self, proposal: Proposal | None) -> int:
-        assert proposal is not None
-        return self.propose(proposal.family, proposal.params)
+    def take(self, proposal: Any) -> int:
+        assert isinstance(proposal, Proposal)
+        return self._propose(proposal.schedule, proposal.role, proposal.until)
 
     def advance(self, trial: int, loss: float, *, steps: int = EVERY, evaluated: bool = True) -> None:
         """One more segment, evaluated at its end."""
@@ -139,8 +146,8 @@ def fate_of(script: Script, number: int) -> None:
 
 
 def search(
-    space: Space, make: Callable[[], Controller], trials: int, *, workers: int = 3, restart_every: int = 0
-) -> tuple[StudyState, list[Proposal], Controller]:
+    space: Space, make: Callable[[], Controller | Policy], trials: int, *, workers: int = 3, restart_every: int = 0
+) -> tuple[StudyState, list[Proposal], Controller | Policy]:
     """Run a study on a loss that is known, with several trials in flight that take turns at random.
 
     Args:
@@ -153,7 +160,7 @@ def search(
     while len(proposals) < trials:
         if len(script.state.active) < workers:
             proposal = controller.ask(script.state)
-            assert proposal is not None
+            assert isinstance(proposal, Proposal)
             proposals.append(proposal)
             script.take(proposal)
             if restart_every and len(proposals) % restart_every == 0:

@@ -10,7 +10,7 @@ from scripted_study import HORIZON, NUMERIC, Script, fate_of, loss_of, space_of
 from autosched.randomness import generator
 from autosched.search.distinct import SPACE_DRAWS, Distinct
 from autosched.search.optuna_controller import OptunaController
-from autosched.search.protocols import Proposal
+from autosched.search.policy import Proposal
 from autosched.space import ScheduleSpec, Space, build_schedule
 
 SAMPLERS = ["random", "tpe", "qmc", "cmaes"]
@@ -41,10 +41,6 @@ def controller_of(space: Space) -> OptunaController:
     return OptunaController(space, space.controller)
 
 
-def fingerprint(space: Space, proposal: Proposal) -> str:
-    return build_schedule(space, ScheduleSpec(family=proposal.family, params=proposal.params)).fingerprint
-
-
 def asked_to_the_end(space: Space, *, most: int, restart: bool = False) -> tuple[list[Proposal], Script]:
     """All proposals of a study in which several trials are in flight; at most `most` of them."""
     script, controller, proposals = Script(space), controller_of(space), list[Proposal]()
@@ -66,7 +62,7 @@ def asked_to_the_end(space: Space, *, most: int, restart: bool = False) -> tuple
 def test_every_curve_of_a_small_space_is_proposed_once_and_then_none(name: str) -> None:
     space = space_with(name, FEW)
     proposals, script = asked_to_the_end(space, most=CURVES + 5)
-    assert len({fingerprint(space, proposal) for proposal in proposals}) == len(proposals) == CURVES
+    assert len({proposal.schedule.fingerprint for proposal in proposals}) == len(proposals) == CURVES
     assert controller_of(space).ask(script.state) is None
 
 
@@ -75,8 +71,8 @@ def test_curves_that_many_numbers_give_are_proposed_once(name: str) -> None:
     """Cooldowns of 60 to 100 of 100 updates are one curve after a warmup of 40."""
     space = space_with(name, NEARLY)
     proposals, _ = asked_to_the_end(space, most=18)
-    assert len({fingerprint(space, proposal) for proposal in proposals}) == len(proposals) == 18
-    longest = [p for p in proposals if p.params["cooldown_fraction"] >= 0.6]
+    assert len({proposal.schedule.fingerprint for proposal in proposals}) == len(proposals) == 18
+    longest = [p for p in proposals if p.schedule.params["cooldown_fraction"] >= 0.6]
     assert len(longest) <= 2
 
 

@@ -14,15 +14,14 @@ from scripted_study import NUMERIC, Script, space_of
 from studies import Study, wsd_space
 
 from autosched.errors import SpaceError
-from autosched.ledger.events import TrialEnded, TrialThawed
+from autosched.ledger.events import TrialEnded, TrialResumed
 from autosched.ledger.state import StudyState
 from autosched.randomness import uniform
 from autosched.search.law_controller import LawController
 from autosched.search.law_options import LawOptions
-from autosched.search.select import make_controller, make_search
-from autosched.search.short_runs import FAMILY
+from autosched.search.select import make_policy
 from autosched.space import Space, contains
-from autosched.space.records import Budget, Component, Confirm, ScheduleSpec
+from autosched.space.records import Budget, Component, Confirm
 
 LAW = Component(name="law")
 
@@ -34,7 +33,7 @@ def law_space(folder: Path, **changes) -> Space:
 
 
 def searched(state: StudyState):
-    return [trial for trial in state.trials if trial.kind == "search"]
+    return [trial for trial in state.searched if trial.role != "default"]
 
 
 def endings(study: Study) -> list[TrialEnded]:
@@ -43,7 +42,7 @@ def endings(study: Study) -> list[TrialEnded]:
 
 
 def designed(**options) -> Component:
-    """The law with a design instead of short runs."""
+    """The law with a design instead of pilots."""
     return Component(name="law", options={"short_runs": 0, **options})
 
 
@@ -64,9 +63,10 @@ def test_the_first_trials_differ_in_peak_lr_and_wait_until_all_have_been_seen(tm
     first, second = searched(study.run())[:2]
     assert first.params["peak_lr"] != second.params["peak_lr"]
     pauses = [event for event in endings(study) if event.trial == first.number]
-    assert pauses[0].status == "paused"
+    assert pauses[0].status == "reached"
     assert pauses[0].step == 40  # a fifth of the horizon, at a checkpoint
-    assert "other peak LRs" in pauses[0].reason
+    assert pauses[0].reason == "shows the law its peak LR until update 40"
+    assert first.turns[0].role == second.turns[0].role == "design"
 
 
 def test_a_trial_that_has_shown_the_law_nothing_is_neither_outdone_nor_stopped(tmp_path):
@@ -80,18 +80,18 @@ def test_a_trial_that_has_shown_the_law_nothing_is_neither_outdone_nor_stopped(t
 
 def test_nobody_waits_for_a_trial_of_the_design_that_a_pruner_stopped():
     space = space_of({"wsd": NUMERIC}, controller={"use": "law", "short_runs": 0, "design_share": 0.4}, pruner="none")
-    script, (controller, pruner) = Script(space), make_search(space)
+    script, policy = Script(space), make_policy(space)
     for number, updates in enumerate((40, 20, 20)):
-        assert script.take(controller.ask(script.state)) == number
+        assert script.take(policy.ask(script.state)) == number
         for step in range(0, updates, 20):
             script.advance(number, 3.0 - 0.01 * step)
-        if number == 1:
-            assert "other peak LRs" not in pruner.decide(script.state, number).reason  # it is one of them
-            script.end(number, "pruned", None)
-    assert "other peak LRs" not in pruner.decide(script.state, 2).reason
+        if number < 2:
+            assert "other peak LRs" not in policy.judge(script.state, number).reason  # it is one of them
+            script.end(number, ("reached", "pruned")[number], None)
+    assert "other peak LRs" not in policy.judge(script.state, 2).reason
 
 
-def test_expected_improvement_counts_once_short_runs_told_the_place_and_a_run_is_complete(study, tmp_path):
+def test_expected_improvement_counts_once_pilots_showed_the_place_and_a_run_is_complete(study, tmp_path):
     def reasons(of: Study) -> str:
         return "\n".join(event.reason for event in endings(of) if "promises more" in event.reason)
 
@@ -104,8 +104,8 @@ def test_expected_improvement_counts_once_short_runs_told_the_place_and_a_run_is
 
 
 def test_every_proposal_lies_in_the_space_and_is_a_new_curve(study, state):
-    whole = [trial for trial in searched(state) if trial.family != FAMILY]  # but for the short runs
-    assert all(contains(study.space, ScheduleSpec(family=t.family, params=t.params)) for t in whole)
+    whole = [trial for trial in searched(state) if trial.role != "pilot"]
+    assert all(contains(study.space, trial.spec) for trial in whole)
     assert len({trial.fingerprint for trial in state.trials}) == len(state.trials)
 
 
@@ -119,9 +119,9 @@ def test_it_beats_the_default_by_far(state):
     assert state.best_trial().value < state.trials[0].value - 0.02
 
 
-def test_a_thawed_trial_goes_on_bit_exactly(study, state, tmp_path):
-    thawed = {stamped.event.trial for stamped in study.events() if isinstance(stamped.event, TrialThawed)}
-    finished = [t for t in searched(state) if t.number in thawed and t.status == "complete"]
+def test_a_resumed_trial_goes_on_bit_exactly(study, state, tmp_path):
+    resumed = {stamped.event.trial for stamped in study.events() if isinstance(stamped.event, TrialResumed)}
+    finished = [t for t in searched(state) if t.number in resumed and t.status == "complete"]
     assert finished
     fixed = {k: finished[0].params[k] for k in ("peak_lr", "cooldown_fraction", "cooldown_shape")}
     alone = wsd_space(tmp_path, fixed=fixed, budget=Budget(trials=1), confirm=Confirm())
@@ -177,7 +177,7 @@ def test_a_limit_in_trials_leaves_no_promising_trial_unfinished(tmp_path):
     state = Study(space).run()
     assert len(state.trials) == 5
     assert state.finished is not None
-    assert all(trial.status in {"complete", "paused", "pruned"} for trial in state.trials)
+    assert all(trial.status in {"complete", "reached", "paused", "pruned"} for trial in state.trials)
     assert sum(trial.status == "complete" for trial in searched(state)) >= 1
 
 
@@ -197,10 +197,10 @@ def test_other_pruners_go_with_it(tmp_path):
 
 def test_where_no_law_fits_tpe_proposes_and_nothing_is_paused(tmp_path):
     space = space_of({"wsd": NUMERIC}, controller="law", pruner="law", budget={"trials": 40})
-    script, (controller, pruner) = Script(space), make_search(space)
-    tpe = make_controller(replace(space, controller=Component(name="tpe")))
+    script, policy = Script(space), make_policy(space)
+    tpe = make_policy(replace(space, controller=Component(name="tpe"), pruner=Component(name="none")))
     for _ in range(8):
-        proposal = controller.ask(script.state)
+        proposal = policy.ask(script.state)
         if len(script.state.trials) >= 2:
             assert proposal == tpe.ask(script.state)
         number = script.take(proposal)
@@ -208,7 +208,7 @@ def test_where_no_law_fits_tpe_proposes_and_nothing_is_paused(tmp_path):
             step = script.state.trials[number].step
             script.advance(number, 10.0 ** (uniform(number, step, "loss") - 0.5))
             if 20 < step + 20 < 100 and number >= 2:
-                assert pruner.decide(script.state, number).action == "keep"
+                assert policy.judge(script.state, number).action == "keep"
         script.end(number, "complete", script.state.trials[number].points[-1].loss)
 
 
@@ -233,7 +233,7 @@ def test_a_faulty_option_is_refused_by_name(tmp_path, options, rule):
 def test_the_judges_audit_share_is_a_share(tmp_path):
     space = replace(law_space(tmp_path), pruner=Component(name="law", options={"audit_share": 2}))
     with pytest.raises(SpaceError, match=r"audit_share must be in \[0, 1\], but got 2"):
-        make_search(space)
+        make_policy(space)
 
 
 def test_the_options_of_a_space_reach_the_search():

@@ -7,7 +7,7 @@ from autosched.curves.curve import Curve
 from autosched.errors import SpaceError
 from autosched.laws.functional import FunctionalLaw
 from autosched.ledger.records import Point
-from autosched.ledger.state import StudyState, TrialState
+from autosched.ledger.state import StudyState, TrialState, Turn
 from autosched.randomness import generator, uniform
 from autosched.schedules.registry import build
 from autosched.search.law_pruner import LawPruner
@@ -51,13 +51,20 @@ def losses(number, peak_lr, cooldown):
     return steps, mean * np.exp(SCATTER * generator(number, "scatter").standard_normal(steps.size))
 
 
-def add(state, peak_lr, cooldown, *, until=HORIZON, kind="search"):
+def add(state, peak_lr, cooldown, *, until=HORIZON, role="search"):
     """Append a trial that was trained so far."""
     number = len(state.trials)
     steps, seen = losses(number, peak_lr, cooldown)
     points = [Point(step=int(s), loss=float(x)) for s, x in zip(steps, seen, strict=True) if s <= until]
     trial = TrialState(
-        number=number, kind=kind, family="wsd", params=params(peak_lr, cooldown), seed=0, fingerprint="", due=0
+        number=number,
+        family="wsd",
+        params=params(peak_lr, cooldown),
+        seed=0,
+        fingerprint="",
+        horizon=HORIZON,
+        turns=[Turn(role=role, until=HORIZON, start=0)],
+        due=0,
     )
     trial.points, trial.step = points, until
     state.trials.append(trial)
@@ -86,7 +93,7 @@ def pruner(**options):
 
 def test_a_hopeless_trial_is_stopped_with_the_numbers():
     state = seasoned()
-    decision = pruner().decide(state, add(state, 0.1, 0.1, until=200))
+    decision = pruner().judge(state, add(state, 0.1, 0.1, until=200))
     assert decision.action == "stop"
     assert decision.forecast is not None
     assert decision.forecast.step == 200
@@ -101,7 +108,7 @@ def test_a_schedule_that_looks_bad_because_it_decays_late_is_kept():
     final = losses(late, 0.007, 0.35)[1][-1]
     assert state.trials[late].points[-1].loss > by_step[380] + 0.015  # at equal step it is worse
     assert final < by_step[HORIZON]  # at the horizon it is better
-    decision = pruner().decide(state, late)
+    decision = pruner().judge(state, late)
     assert decision.action == "keep"
     assert decision.forecast is not None
     assert decision.forecast.low < final < decision.forecast.high
@@ -113,19 +120,19 @@ def test_a_schedule_that_looks_bad_because_it_decays_late_is_kept():
 )
 def test_a_trial_is_kept_while_little_is_known(until, text):
     state = study((0.01, 0.2), (0.03, 0.4), (0.003, 0.6))
-    decision = pruner(min_complete=4).decide(state, add(state, 0.1, 0.1, until=until))
+    decision = pruner(min_complete=4).judge(state, add(state, 0.1, 0.1, until=until))
     assert (decision.action, decision.reason, decision.forecast) == ("keep", text, None)
 
 
 def test_the_first_trial_has_nothing_to_be_compared_with():
     state = study()
-    decision = pruner().decide(state, add(state, 0.1, 0.1, until=400))
+    decision = pruner().judge(state, add(state, 0.1, 0.1, until=400))
     assert (decision.action, decision.reason) == ("keep", "no complete trial to compare with")
 
 
 def test_a_law_that_misses_the_curves_stops_nobody():
     state = seasoned()
-    decision = pruner(worst_fit=0.0001).decide(state, add(state, 0.1, 0.1, until=400))
+    decision = pruner(worst_fit=0.0001).judge(state, add(state, 0.1, 0.1, until=400))
     assert decision.action == "keep"
     assert "law misses the curves by" in decision.reason
 
@@ -135,7 +142,7 @@ def test_a_share_of_condemned_trials_is_kept_as_an_audit():
     state = seasoned()
     for _ in range(12):
         number = add(state, 0.1, 0.1, until=400)
-        outcomes[number] = pruner(audit_share=0.5).decide(state, number)
+        outcomes[number] = pruner(audit_share=0.5).judge(state, number)
         state.trials[number].status = "pruned"
     for number, decision in outcomes.items():
         audited = uniform(SPACE.seed, number, "audit") < 0.5
@@ -148,29 +155,29 @@ def test_a_decision_depends_on_the_state_alone():
     state, old = seasoned(), pruner()
     number = add(state, 0.04, 0.5, until=160)
     for until in (200, 240, 280):
-        old.decide(state, number)
+        old.judge(state, number)
         steps, seen = losses(number, 0.04, 0.5)
         state.trials[number].points = [
             Point(step=int(s), loss=float(x)) for s, x in zip(steps, seen, strict=True) if s <= until
         ]
         state.trials[number].step = until
-    assert old.decide(state, number) == pruner().decide(state, number)
+    assert old.judge(state, number) == pruner().judge(state, number)
 
 
 def test_confirmation_runs_with_other_seeds_do_not_teach():
     state = seasoned()
     number = add(state, 0.04, 0.5, until=240)
-    before = pruner().decide(state, number)
-    add(state, 0.04, 0.5, kind="confirm")
+    before = pruner().judge(state, number)
+    add(state, 0.04, 0.5, role="confirm")
     state.trials[-1].points = [Point(step=p.step, loss=3 * p.loss) for p in state.trials[-1].points]
-    assert pruner().decide(state, number) == before
+    assert pruner().judge(state, number) == before
 
 
 def test_points_that_are_not_finite_are_left_out():
     state = seasoned()
     number = add(state, 0.04, 0.5, until=240)
     state.trials[number].points[-1] = Point(step=240, loss=float("nan"))
-    assert pruner().decide(state, number).forecast is not None
+    assert pruner().judge(state, number).forecast is not None
 
 
 @pytest.mark.parametrize(
@@ -191,8 +198,16 @@ def replayed(curves, judge, horizon, every):
     """Train the curves one after another as a study; returns names of stopped ones and the share of steps saved."""
     state, stopped, saved = StudyState("replay"), [], 0
     for number, curve in enumerate(curves):
-        trial = TrialState(number=number, kind="search", family="table", params={}, seed=0, fingerprint="", due=0)
-        trial.params = {"lrs": curve.schedule.lrs.tolist()}
+        trial = TrialState(
+            number=number,
+            family="table",
+            params={"lrs": curve.schedule.lrs.tolist()},
+            seed=0,
+            fingerprint="",
+            horizon=horizon,
+            turns=[Turn(role="search", until=horizon, start=0)],
+            due=0,
+        )
         state.trials.append(trial)
         for until in range(every, horizon + 1, every):
             new = (curve.steps > trial.step) & (curve.steps <= until)
@@ -200,7 +215,7 @@ def replayed(curves, judge, horizon, every):
                 Point(step=int(s), loss=float(x)) for s, x in zip(curve.steps[new], curve.losses[new], strict=True)
             )
             trial.step = until
-            if until < horizon and judge.decide(state, number).action == "stop":
+            if until < horizon and judge.judge(state, number).action == "stop":
                 trial.status, saved = "pruned", saved + horizon - until
                 stopped.append(curve.name)
                 break

@@ -11,8 +11,7 @@ from scripted_study import WSD, Script, search, space_of
 
 from autosched.search.listed import Listed
 from autosched.search.optuna_controller import OptunaController
-from autosched.search.protocols import Proposal
-from autosched.space import Component, Space, space_from_json
+from autosched.space import Component, ScheduleSpec, Space, space_from_json
 
 PEAKS, FRACTIONS = (1e-3, 3e-3, 1e-2, 3e-2), (0.1, 0.4, 0.8)
 
@@ -79,10 +78,10 @@ def test_the_nearest_candidate_differs_least() -> None:
     space = space_of_candidates()
     listed = Listed(space)
     left = [spec for spec in space.candidates if spec.params.get("cooldown_fraction") != 0.4]
-    wanted = Proposal(family="wsd", params={"peak_lr": 1e-2, "cooldown_fraction": 0.4})
+    wanted = ScheduleSpec(family="wsd", params={"peak_lr": 1e-2, "cooldown_fraction": 0.4})
     found = listed.nearest(wanted, left)
     assert (found.family, found.params["peak_lr"]) == ("wsd", 1e-2)
-    cosine = listed.nearest(Proposal(family="cosine", params={"peak_lr": 3e-2}), list(space.candidates))
+    cosine = listed.nearest(ScheduleSpec(family="cosine", params={"peak_lr": 3e-2}), list(space.candidates))
     assert (cosine.family, cosine.params["peak_lr"]) == ("cosine", 3e-3)
 
 

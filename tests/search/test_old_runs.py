@@ -24,7 +24,6 @@ from autosched.schedules import build
 from autosched.schedules.schedule import Schedule
 from autosched.search.law_controller import LawController
 from autosched.search.old_runs import MOST_RUNS, chosen, peak_prior
-from autosched.search.short_runs import FAMILY
 from autosched.search.surrogate import Surrogate
 from autosched.space import Space, space_digest, space_from_json, space_to_json
 from autosched.space.records import Budget, Component, Confirm
@@ -79,7 +78,7 @@ def updates_until(study: Study, loss: float) -> float:
 
 
 @pytest.mark.slow
-def test_a_study_of_half_the_horizon_spares_the_short_runs_and_leads_lower_than_a_cold_search(tmp_path):
+def test_a_study_of_half_the_horizon_spares_the_pilots_and_leads_lower_than_a_cold_search(tmp_path):
     old = law_space(tmp_path / "old", horizon_steps=100, checkpoint_every=10, budget=Budget(steps=800), seed=5)
     state = Study(old).run()
     curves, _ = Surrogate(old).curves(state, len(state.log))
@@ -89,8 +88,8 @@ def test_a_study_of_half_the_horizon_spares_the_short_runs_and_leads_lower_than_
     warm = Study(law_space(tmp_path / "warm", warm_start=(known,)))
     assert warm.run().best_trial().value < best
     assert updates_until(warm, best + SCATTER) < 1000  # seeds 0 to 3: 920, 820, 400, never; cold 900, 1120, 1140, 840
-    assert any(trial.family == FAMILY for trial in cold.run().trials)
-    assert not any(trial.family == FAMILY for trial in warm.run().trials)
+    assert any(trial.role == "pilot" for trial in cold.run().trials)
+    assert not any(trial.role == "pilot" for trial in warm.run().trials)
 
 
 @pytest.mark.slow
@@ -105,8 +104,8 @@ def test_a_resumed_study_decides_the_same_without_the_old_files(tmp_path):
 def test_no_design_is_trained_when_old_runs_of_two_peaks_are_known(tmp_path):
     space, empty = law_space(tmp_path, warm_start=(same_model(),)), StudyState("s")
     first = LawController(space, {}).ask(empty)
-    peaks = [LawController(replace(space, seed=seed), {}).ask(empty).params["peak_lr"] for seed in range(3)]
-    assert first.params["peak_lr"] == peaks[0]
+    peaks = [LawController(replace(space, seed=seed), {}).ask(empty).schedule.params["peak_lr"] for seed in range(3)]
+    assert first.schedule.params["peak_lr"] == peaks[0]
     assert all(0.02 < peak < 0.1 for peak in peaks)  # with 200 updates the best lies near 0.05
     one = replace(same_model(), runs=same_model().runs[:1])
     alone = LawController(replace(space, warm_start=(one,)), {})
@@ -118,17 +117,17 @@ def test_another_models_runs_centre_the_design(tmp_path):
     prior = peak_prior(replace(space, warm_start=(other_model(),)))
     low, high = prior.quantile(1 / 3), prior.quantile(2 / 3)
     told, design = replace(space, warm_start=(other_model(),)), {"short_runs": 0}
-    found = math.log(LawController(told, design).ask(empty).params["peak_lr"])
+    found = math.log(LawController(told, design).ask(empty).schedule.params["peak_lr"])
     assert min(abs(found - low), abs(found - high)) < 0.1
-    cold = math.log(LawController(space, design).ask(empty).params["peak_lr"])
+    cold = math.log(LawController(space, design).ask(empty).schedule.params["peak_lr"])
     assert min(abs(cold - low), abs(cold - high)) > 0.15
 
 
-def test_another_models_runs_centre_the_short_runs(tmp_path):
+def test_another_models_runs_centre_the_pilots(tmp_path):
     space, empty = law_space(tmp_path), StudyState("s")
     told = replace(space, warm_start=(other_model(),))
     prior = peak_prior(told)
-    found = math.log(LawController(told, {}).ask(empty).params["values"][0])
+    found = math.log(LawController(told, {}).ask(empty).schedule.params["values"][0])
     assert min(abs(found - prior.quantile(share)) for share in (1 / 6, 1 / 2, 5 / 6)) < 1e-6
 
 

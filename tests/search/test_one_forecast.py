@@ -32,7 +32,7 @@ def in_a_study(judged: tuple[float, float, int]) -> tuple[StudyState, int]:
     state = seasoned()
     peak, cooldown, until = judged
     number = add(state, peak, cooldown, until=until)
-    decision = pruner().decide(state, number)
+    decision = pruner().judge(state, number)
     judged_now = TrialJudged(trial=number, step=until, decision=decision)
     stored = decode(kind_of(judged_now), encode(judged_now))  # as the report finds it in the ledger
     apply(state, Stamped(number=state.events, time=0.0, event=stored))

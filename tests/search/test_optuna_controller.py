@@ -12,8 +12,8 @@ from autosched.errors import SpaceError
 from autosched.ledger.records import Forecast
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.optuna_options import SAMPLER_OPTIONS
-from autosched.search.select import make_controller
-from autosched.space import Component, ScheduleSpec, Space, build_schedule, contains
+from autosched.search.select import make_policy
+from autosched.space import Component, ScheduleSpec, Space, contains
 
 TREE = {"wsd": WSD, "cosine": COSINE}
 """Two families, and a parameter that exists for one cooldown shape only."""
@@ -87,14 +87,13 @@ def test_proposals_are_inside_the_space_and_obey_its_conditions(
     space = space_with(name, schedule, options)
     _, proposals, _ = search(space, lambda: controller_of(space), 30)
     for proposal in proposals:
-        spec = ScheduleSpec(family=proposal.family, params=proposal.params)
-        assert contains(space, spec)
-        assert ("cooldown_power" in proposal.params) == (proposal.params.get("cooldown_shape") == "power")
-        build_schedule(space, spec)
-    distinct = {(p.family, *map(str, p.params.items())) for p in proposals}
+        params = proposal.schedule.params
+        assert contains(space, ScheduleSpec(family=proposal.schedule.family, params=params))
+        assert ("cooldown_power" in params) == (params.get("cooldown_shape") == "power")
+    distinct = {(p.schedule.family, *map(str, p.schedule.params.items())) for p in proposals}
     assert len(distinct) >= 0.9 * len(proposals)  # a Gaussian process may come back to a corner
     if schedule is TREE:
-        assert {proposal.family for proposal in proposals} == {"wsd", "cosine"}
+        assert {proposal.schedule.family for proposal in proposals} == {"wsd", "cosine"}
 
 
 def test_asking_twice_gives_the_same_proposal() -> None:
@@ -122,14 +121,14 @@ def test_a_proposal_that_was_not_taken_up_leaves_no_trace(name: str) -> None:
 def test_another_seed_searches_elsewhere(name: str) -> None:
     first, second = (space_with(name, FLAT, {}, seed=seed) for seed in (0, 1))
     searches = [search(space, lambda space=space: controller_of(space), 12)[1] for space in (first, second)]
-    assert not any(one.params == other.params for one, other in zip(*searches, strict=True))
+    assert not any(one.schedule == other.schedule for one, other in zip(*searches, strict=True))
 
 
 def test_what_a_quasi_random_sequence_leaves_out_still_varies() -> None:
     """A cooldown power exists for some trials only, so it is no coordinate of the sequence."""
     space = space_with("qmc", TREE, {})
     _, proposals, _ = search(space, lambda: controller_of(space), 40)
-    powers = [p.params["cooldown_power"] for p in proposals if "cooldown_power" in p.params]
+    powers = [p.schedule.params["cooldown_power"] for p in proposals if "cooldown_power" in p.schedule.params]
     assert len(set(powers)) == len(powers) > 3
 
 
@@ -149,7 +148,7 @@ def test_a_sequence_covers_the_space_evenly() -> None:
 @pytest.mark.parametrize("name", ["tpe", "cmaes"])
 def test_a_sampler_learns_where_the_good_schedules_are(name: str) -> None:
     space = space_with(name, FLAT, {})
-    state, _, _ = search(space, lambda: make_controller(space), 60, workers=1)
+    state, _, _ = search(space, lambda: make_policy(space), 60, workers=1)
     values = [trial.value for trial in state.trials if trial.value is not None]
     assert sum(values[-10:]) / 10 < sum(values[:10]) / 10
 
@@ -333,7 +332,7 @@ def test_a_sequence_keeps_its_coordinates_when_the_oldest_trials_are_forgotten()
 )
 def test_a_bad_option_is_one_line_before_anything_is_trained(name: str, options: Mapping[str, Any], says: str) -> None:
     with pytest.raises(SpaceError) as caught:
-        make_controller(space_of(FLAT, controller={"use": name, **options}))
+        make_policy(space_of(FLAT, controller={"use": name, **options}))
     assert says in str(caught.value)
     assert str(caught.value).isprintable()
 
@@ -361,7 +360,7 @@ def test_an_allowed_option_works(name: str, option: str, value: Any) -> None:
 def test_an_unknown_controller_is_refused_by_name() -> None:
     space = space_of(FLAT)
     with pytest.raises(SpaceError, match="must be one of law, autolrs, tpe, gp, random, qmc, cmaes, but got 'tea'"):
-        make_controller(
+        make_policy(
             Space(
                 study="s",
                 seed=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -14,8 +15,8 @@ from autosched.ledger.records import Decision
 from autosched.randomness import generator, uniform
 from autosched.search.optuna_options import PRUNER_OPTIONS
 from autosched.search.optuna_pruner import NoPruner, OptunaPruner, make_pruner
-from autosched.search.select import make_pruner as select_pruner
-from autosched.space import Space, draw
+from autosched.search.select import make_policy
+from autosched.space import Component, Space, draw
 
 WSD = {"wsd": {**NUMERIC, "cooldown_shape": "sqrt"}}
 CASES = [
@@ -57,9 +58,9 @@ def decided(space: Space, trials: int, workers: int = 3) -> tuple[Script, list[t
             script.end(number, "complete", trial.points[-1].loss)
         elif number % 11 == 9:
             script.end(number, "diverged")
-        elif trial.kind == "search":
-            decision = live.decide(script.state, number)
-            assert OptunaPruner(space, space.pruner).decide(script.state, number) == decision
+        elif trial.role == "search":
+            decision = live.judge(script.state, number)
+            assert OptunaPruner(space, space.pruner).judge(script.state, number) == decision
             script.judge(number, decision)
             found.append((number, trial.step, decision))
             if decision.action == "stop":
@@ -73,7 +74,7 @@ def test_a_resumed_study_decides_as_an_uninterrupted_one(name: str, options: Map
     script, found = decided(space_with(name, options), 30)
     actions = {decision.action for _, _, decision in found}
     assert actions == {"keep", "stop"}
-    assert all(trial.status != "pruned" for trial in script.state.trials if trial.kind == "confirm")
+    assert all(trial.status != "pruned" for trial in script.state.trials if trial.role == "confirm")
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)
@@ -88,7 +89,7 @@ def test_a_decision_is_the_one_optuna_makes(name: str, options: Mapping[str, Any
     )
     verdicts: list[tuple[int, int, str]] = []
     for seen in script.state.trials:
-        if seen.kind == "confirm":
+        if seen.role == "confirm":
             continue
         trial = study.ask()
         for point in seen.points:
@@ -111,10 +112,10 @@ def test_a_decision_says_what_was_seen_and_makes_no_forecast() -> None:
     )
     script.advance(good, 2.5)
     script.advance(bad, 3.5)
-    assert pruner.decide(script.state, good) == Decision(
+    assert pruner.judge(script.state, good) == Decision(
         action="keep", reason="threshold: loss 2.5000 at update 20 is good enough at that update"
     )
-    assert pruner.decide(script.state, bad) == Decision(
+    assert pruner.judge(script.state, bad) == Decision(
         action="stop", reason="threshold: loss 3.5000 at update 20 is among the worse at that update"
     )
 
@@ -124,7 +125,7 @@ def test_a_trial_without_an_evaluation_is_kept() -> None:
     script, pruner = Script(space), OptunaPruner(space, space.pruner)
     number = script.propose("wsd", {"peak_lr": 0.01})
     script.advance(number, 9.0, steps=5, evaluated=False)
-    assert pruner.decide(script.state, number) == Decision(action="keep", reason="threshold: nothing evaluated yet")
+    assert pruner.judge(script.state, number) == Decision(action="keep", reason="threshold: nothing evaluated yet")
 
 
 def test_late_decay_is_thrown_away_at_equal_steps() -> None:
@@ -136,16 +137,15 @@ def test_late_decay_is_thrown_away_at_equal_steps() -> None:
     late = script.propose("wsd", {"peak_lr": 0.05, "cooldown_fraction": 0.1})
     script.advance(late, 3.0)
     script.advance(late, 2.9)
-    assert pruner.decide(script.state, late).action == "stop"
+    assert pruner.judge(script.state, late).action == "stop"
 
 
 def test_no_pruner_keeps_everything() -> None:
-    space = space_of(WSD, pruner="none")
-    script, pruner = Script(space), select_pruner(space)
+    space = space_of(WSD)
+    script, pruner = Script(space), NoPruner()
     number = script.propose("wsd", {"peak_lr": 0.01})
     script.advance(number, 99.0)
-    assert isinstance(pruner, NoPruner)
-    assert pruner.decide(script.state, number) == Decision(action="keep", reason="no pruner")
+    assert pruner.judge(script.state, number) == Decision(action="keep", reason="no pruner")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_no_pruner_keeps_everything() -> None:
 )
 def test_a_bad_option_is_one_line_before_anything_is_trained(name: str, options: Mapping[str, Any], says: str) -> None:
     with pytest.raises(SpaceError) as caught:
-        select_pruner(space_with(name, options))
+        make_policy(replace(space_with(name, options), controller=Component(name="random")))
     assert says in str(caught.value)
     assert str(caught.value).isprintable()
 

@@ -9,9 +9,9 @@ from space_text import written
 
 from autosched.errors import SpaceError
 from autosched.search.autolrs import stages
-from autosched.search.autolrs_space import settings_of, stage_starts, trial_cuts
-from autosched.search.select import CHECKS, make_search
-from autosched.space import Space, load_space, space_from_json, space_to_json
+from autosched.search.autolrs_space import settings_of, trial_cuts
+from autosched.search.select import CHECKS, make_policy
+from autosched.space import Space, build_schedule, load_space, space_from_json, space_to_json
 
 FILE = {
     6: "horizon_steps: 1200",
@@ -45,7 +45,8 @@ def test_trials_are_cut_where_probes_begin_and_end(tmp_path: Path) -> None:
     found = [(stage.start, stage.start + stage.probe, stage.stop) for stage in stages(settings_of(space))]
     assert found == [(30, 50, 230), (230, 270, 630), (630, 662, 960)]
     assert trial_cuts(space) == (30, 50, 230, 270, 400, 630, 662, 800, 1200)
-    assert stage_starts(space) == {30, 230, 630}
+    policy, schedule = make_policy(space), build_schedule(space, space.default)
+    assert [cut for cut in policy.cuts() if policy.can_branch(schedule, cut)] == [30, 230, 630]
 
 
 def test_a_probe_ends_at_an_evaluation_whatever_its_share(tmp_path: Path) -> None:
@@ -130,4 +131,4 @@ def test_what_does_not_fit_is_one_line_with_its_place(
 def test_the_ledger_refuses_what_the_file_would(tmp_path: Path) -> None:
     data = space_to_json(loaded(tmp_path))
     with pytest.raises(SpaceError, match="budget must be at least 3228 steps"):
-        make_search(space_from_json({**data, "budget": {"steps": 1800}}))
+        make_policy(space_from_json({**data, "budget": {"steps": 1800}}))

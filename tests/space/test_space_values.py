@@ -15,7 +15,7 @@ from space_text import written
 
 from autosched.errors import SpaceError
 from autosched.randomness import generator
-from autosched.search.select import make_controller, make_pruner
+from autosched.search.select import make_policy
 from autosched.space import (
     Budget,
     Choice,
@@ -218,8 +218,7 @@ def test_a_shipped_space_loads_survives_json_and_names_real_components(path: Pat
     assert space_digest(again(space)) == space_digest(space)
     assert space.default is not None
     build_schedule(space, space.default)
-    make_controller(space)
-    make_pruner(space)
+    make_policy(space)
 
 
 def test_four_spaces_are_shipped() -> None:

@@ -57,7 +57,7 @@ def test_the_table_has_a_row_per_trial_with_its_parameters(study: Study) -> None
     complete = frame[frame.status == "complete"]
     assert complete.value.min() == min(trial.value for trial in study.trials if trial.value is not None)
     assert frame.peak_lr.between(1e-3, 1e-1).all()
-    assert {"kind", "of", "step", "family", "cooldown_shape", "seed", "forecast", "reason"} <= set(frame.columns)
+    assert {"role", "until", "of", "step", "family", "cooldown_shape", "seed", "reason"} <= set(frame.columns)
 
 
 @pytest.mark.parametrize("name", Study.figures)

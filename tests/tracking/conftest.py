@@ -42,10 +42,18 @@ class _Author:
             number = len(self.events)
             self.events.append(Stamped(number=number, time=1000.25 + number / 2, event=event))
 
-    def propose(self, trial: int, *, kind: str = "search", of: int | None = None, **params: float) -> None:
+    def propose(self, trial: int, *, role: str = "search", of: int | None = None, **params: float) -> None:
         self.write(
             TrialProposed(
-                trial=trial, kind=kind, family="step", params=params, seed=0, fingerprint=f"f{trial}", at=0, of=of
+                trial=trial,
+                role=role,
+                until=HORIZON,
+                family="step",
+                params=params,
+                seed=0,
+                fingerprint=f"f{trial}",
+                at=0,
+                of=of,
             )
         )
 
@@ -74,9 +82,14 @@ class _Author:
 
 def _write_story() -> list[Stamped]:
     author = _Author()
-    space = {"study": "demo", "seed": 0, "schedule": [{"family": "step", "parameters": {"peak_lr": {"low": 1e-3}}}]}
+    space = {
+        "study": "demo",
+        "seed": 0,
+        "horizon_steps": HORIZON,
+        "schedule": [{"family": "step", "parameters": {"peak_lr": {"low": 1e-3}}}],
+    }
     author.write(StudyCreated(space=space, versions={"torch": "2.13.0"}), SessionStarted(backend="local", workers=1))
-    author.propose(0, kind="default", peak_lr=0.1)
+    author.propose(0, role="default", peak_lr=0.1)
     author.propose(1, peak_lr=0.1, drop=0.5)
     author.train(0, "trunk", 0, (3.0, 2.5))
     author.advance(0, "trunk", 20)
@@ -102,7 +115,7 @@ def _write_story() -> list[Stamped]:
     failure = Failure(segment="broken", kind="error", reason="no space left")
     author.write(SegmentFailed(failure=failure, attempt=1))
     author.end(4, "failed", 0, reason="no space left")
-    author.propose(5, kind="confirm", of=1, peak_lr=0.1, drop=0.5)
+    author.propose(5, role="confirm", of=1, peak_lr=0.1, drop=0.5)
     author.propose(6, peak_lr=0.05)
     author.train(5, "confirm-trunk", 0, (3.1, 2.6))
     author.advance(5, "confirm-trunk", 20)

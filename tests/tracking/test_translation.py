@@ -29,7 +29,7 @@ def test_every_trial_gets_a_run_with_its_schedule_and_seed(picture):
     assert picture[0].name == "0000 step default"
     assert picture[2].name == "0002 step"
     assert dict(picture[5].params) == {
-        "family": "step", "kind": "confirm", "seed": "0", "of": "1", "peak_lr": "0.1", "drop": "0.5"
+        "family": "step", "role": "confirm", "seed": "0", "of": "1", "peak_lr": "0.1", "drop": "0.5"
     }  # fmt: skip
     assert picture[2].tags["autosched.fingerprint"] == "f2"
 

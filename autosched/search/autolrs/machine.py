@@ -68,9 +68,9 @@ def ask(
     """
     if state.broken:
         return Failed(reason=state.broken)
-    fixed = _fixed(settings, state)
-    if fixed is not None:
-        return Wait() if running else fixed
+    unsearched = fixed(settings, state)
+    if unsearched is not None:
+        return Wait() if running else unsearched
     stage = stage_of(settings, state.position)
     if stage is None:
         return Finished()
@@ -82,8 +82,8 @@ def ask(
     return Wait() if running else _commit(settings, state, stage, ends)
 
 
-def _fixed(settings: Settings, state: State) -> Work | None:
-    """Updates whose LR is not searched."""
+def fixed(settings: Settings, state: State) -> Work | None:
+    """Updates that come next and whose LR is not searched: warmup, message, cooldown; None where it is."""
     here = state.position
     if here < settings.warmup_steps:
         return Work(kind="warmup", start=here, stop=settings.warmup_steps, lr=settings.warmup_lr, stage=0)
@@ -108,15 +108,19 @@ def _decay(state: State, stage: Stage, running: Sequence[Work]) -> Work | None:
     taken = {work.probe for work in running if work.kind == "decay"}
     for tried in state.tried:
         if tried.undecayed and tried.number not in taken:
-            start = stage.checkpoint + stage.probe_updates(tried.number)
-            stop, lr = start + stage.decay, decay_lr(state, tried)
-            return Work(kind="decay", start=start, stop=stop, lr=lr, stage=stage.index, probe=tried.number)
+            return decay_of(state, stage, tried)
     return None
 
 
+def decay_of(state: State, stage: Stage, tried: Tried) -> Work:
+    """The decay of a probe."""
+    start = stage.checkpoint + stage.probe_updates(tried.number)
+    stop, lr = start + stage.decay, decay_lr(state, tried)
+    return Work(kind="decay", start=start, stop=stop, lr=lr, stage=stage.index, probe=tried.number)
+
+
 def _commit(settings: Settings, state: State, stage: Stage, ends: Collection[int] | None) -> Work | Failed:
-    found = values(settings, state, stage)
-    order = [number for number in ranked(settings, state, found) if number not in state.refused]
+    order = [number for number in standing(settings, state) if number not in state.refused]
     if not order:
         return Failed(
             reason=f"all {len(state.tried)} LRs tried in stage {stage.index} diverged, from "
@@ -125,7 +129,16 @@ def _commit(settings: Settings, state: State, stage: Stage, ends: Collection[int
         )
     kept = [number for number in order if ends is None or number in ends]
     reuse = settings.reuse and bool(kept)
-    number = kept[0] if reuse else order[0]
+    return commit_of(settings, state, stage, kept[0] if reuse else order[0], reuse=reuse)
+
+
+def commit_of(settings: Settings, state: State, stage: Stage, number: int, *, reuse: bool) -> Work:
+    """The rest of a stage with the LR of one of its probes, what was forecast of it included.
+
+    Args:
+        reuse: whether it goes on from the probe's end; else from the stage's checkpoint.
+    """
+    found = values(settings, state, stage)
     winner = next(tried for tried in state.tried if tried.number == number)
     start = stage.checkpoint + (stage.probe_updates(number) if reuse else 0)
     return Work(

@@ -1,13 +1,13 @@
-"""Short runs that end with a cooldown: where the best peak LR lies, for the cost of a few tenths of a run.
+"""Pilot runs: short ones that end with a cooldown show where the best peak LR lies, for a few tenths of a run.
 
 A run that is merely begun says little of its peak LR: what a high LR loses in noise a cooldown gives back, and a low
-one looks better than it is. A short run *with* its cooldown shows both, and the best peak LR of short runs is carried
-over to the horizon by a power of the updates::
+one looks better than it is. A pilot *with* its cooldown shows both, and the best peak LR of the pilots is carried over
+to the horizon by a power of the updates::
 
-    short run   warmup as the space's, at most a fifth | peak LR | over the second half down to 0, in `STAIRS` stairs
+    pilot   warmup as the space's, at most a fifth | peak LR | over the second half down to 0, in `PIECES` pieces
     ln(final loss at peak x) = c + a (x - m)**2 + noise,   ln(a) normal, m normal about the middle of the range
 
-A short run is a trial of the family ``piecewise`` that waits after its last update and is never taken up again.
+A pilot is a trial of the role ``pilot``, with a schedule of the family ``piecewise``, and is never resumed.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autosched.ledger.state import StudyState
+from autosched.ledger.state import TrialState
 from autosched.schedules.registry import build
-from autosched.schedules.schedule import FloatArray, ParameterValue
+from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
 from autosched.search.peak_posterior import BEND, PeakPosterior
 from autosched.space.records import Space
 
 FAMILY = "piecewise"
 MOST_SHARE = 0.25
-"""Of the horizon: where segments are longer, short runs are no bargain."""
-STAIRS = 32
-COOLDOWN, MOST_WARMUP = 0.5, 0.2  # shares of a short run
+"""Of the horizon: where segments are longer, pilots are no bargain."""
+PIECES = 32
+COOLDOWN, MOST_WARMUP = 0.5, 0.2  # shares of a pilot
 NOISE, MISFIT = 0.004, 0.2
-"""Of a short run's final log loss: its scatter, and its distance from a parabola over the squared range of all."""
+"""Of a pilot's final log loss: its scatter, and its distance from a parabola over the squared range of all."""
 BEND_LOG_SD = 0.5
 """Of ln(a): short runs bend more than long ones, by 0.01 to 0.2."""
 BEYOND = 3.0
-"""How far in ln(peak LR) beyond the short runs the best peak LR is looked for."""
+"""How far in ln(peak LR) beyond the pilots the best peak LR is looked for."""
 FEWEST = 3
 EXPONENT, EXPONENT_SD = 0.4, 0.2
 """Best peak LR ~ updates**-EXPONENT. Published are 0.32 for long runs (Bjorck et al.) and 0.5 (the convex bound, the
@@ -42,8 +42,8 @@ Power scheduler); a small byte GPT from 120 to 1,200 updates has 0.6, Llama runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShortRuns:
-    """The short runs of a study.
+class Pilots:
+    """The pilots of a study.
 
     Attributes:
         length: updates of each, a multiple of the space's segments.
@@ -55,28 +55,23 @@ class ShortRuns:
     warmup: int
     log_peaks: tuple[float, ...]
 
-    def params(self, number: int) -> dict[str, ParameterValue]:
-        """Of the family ``piecewise``, over the whole horizon: after the short run its last LR stays."""
+    def schedule(self, number: int, horizon: int) -> Schedule:
+        """Of a pilot, over the whole horizon: after its end the last LR stays."""
         peak = math.exp(self.log_peaks[number])
         begin = self.length - int(COOLDOWN * self.length)
-        stairs = min(STAIRS, self.length - begin)
-        starts = np.unique(np.linspace(begin, self.length, stairs + 1).round().astype(np.int64))[:-1]
+        pieces = min(PIECES, self.length - begin)
+        starts = np.unique(np.linspace(begin, self.length, pieces + 1).round().astype(np.int64))[:-1]
         left = (self.length - starts) / (self.length - begin + 1)
-        return {
+        params: dict[str, ParameterValue] = {
             "values": [peak, *(peak * left).tolist()],
             "boundaries": [float(start) for start in starts],
             "warmup_steps": self.warmup,
         }
-
-    def fingerprints(self, horizon: int) -> tuple[str, ...]:
-        """Of their schedules."""
-        return tuple(
-            build(FAMILY, self.params(number), steps=horizon).fingerprint for number in range(len(self.log_peaks))
-        )
+        return build("piecewise", params, steps=horizon)
 
 
-def planned(space: Space, log_peaks: Sequence[float], warmup: int, share: float) -> ShortRuns | None:
-    """Short runs of about this share of the horizon; None where segments are too long for short runs.
+def planned(space: Space, log_peaks: Sequence[float], warmup: int, share: float) -> Pilots | None:
+    """Pilots of about this share of the horizon; None where segments are too long for them.
 
     Args:
         log_peaks: of the runs, in order.
@@ -86,20 +81,20 @@ def planned(space: Space, log_peaks: Sequence[float], warmup: int, share: float)
     length = every * max(1, round(share * space.horizon_steps / every))
     if length > MOST_SHARE * space.horizon_steps or length < 2 * space.eval_every:
         return None
-    return ShortRuns(length=length, warmup=min(warmup, int(MOST_WARMUP * length)), log_peaks=tuple(log_peaks))
+    return Pilots(length=length, warmup=min(warmup, int(MOST_WARMUP * length)), log_peaks=tuple(log_peaks))
 
 
 def peak_posterior(
     log_peaks: FloatArray, log_losses: FloatArray, before: PeakPosterior, carried: PeakPosterior
 ) -> PeakPosterior | None:
-    """Where the best ln(peak LR) of the horizon lies, by the ends of short runs; None by fewer than three.
+    """Where the best ln(peak LR) of the horizon lies, given the ends of pilots; None by fewer than three.
 
     The posterior of m on a grid, with ln(a) integrated out on another and the level c as a normal without bounds. The
     bend is positive: losses that fall with the peak LR over the whole range say that the best lies above it.
 
     Args:
-        log_peaks, log_losses: of the short runs that ended, shape (n,).
-        before: of the horizon's best peak, before the short runs.
+        log_peaks, log_losses: of the pilots that ended, shape (n,).
+        before: of the horizon's best peak, before the pilots.
         carried: see :func:`to_horizon`.
     """
     if log_peaks.size < FEWEST:
@@ -126,14 +121,12 @@ def to_horizon(length: int, horizon: int) -> PeakPosterior:
     return PeakPosterior(-EXPONENT * stretch, EXPONENT_SD * stretch)
 
 
-def ended_runs(state: StudyState, runs: ShortRuns, fingerprints: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-    """ln(peak LR) and log loss at the end of the short runs that got there, each shape (n,)."""
+def pilot_ends(pilots: Sequence[TrialState]) -> tuple[FloatArray, FloatArray]:
+    """ln(peak LR) and log loss at the end of the pilots that got there, each shape (n,)."""
     found = []
-    for trial in state.trials:
-        if trial.kind != "search" or trial.fingerprint not in fingerprints:
-            continue
-        last = next((p for p in trial.points if p.step == runs.length), None)
-        if last is not None and 0 < last.loss < math.inf:
-            found.append((runs.log_peaks[fingerprints.index(trial.fingerprint)], math.log(last.loss)))
-    ended = np.array(found).reshape(-1, 2)
-    return ended[:, 0], ended[:, 1]
+    for trial in pilots:
+        last = next((point.loss for point in trial.points if point.step == trial.until), math.inf)
+        if 0 < last < math.inf:
+            found.append((trial.schedule.log_peak_lr, math.log(last)))
+    ends = np.array(found).reshape(-1, 2)
+    return ends[:, 0], ends[:, 1]
