@@ -1,0 +1,47 @@
+"""The fold of a study's log into its state, on logs of studies that were run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from studies import Study, wsd_space
+
+from autosched.errors import LedgerError
+from autosched.ledger.events import Stamped, TrialEnded
+from autosched.ledger.state import StudyState, apply, fold
+from autosched.space.records import Component
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> list[Stamped]:
+    """All events of a study on two workers whose trials share a stable phase."""
+    fixed = {"peak_lr": 0.02, "cooldown_shape": "linear"}
+    study = Study(wsd_space(tmp_path_factory.mktemp("fold"), fixed=fixed, pruner=Component(name="none")))
+    study.run()
+    return study.events()
+
+
+def test_of_equal_trials_the_one_that_ended_first_is_the_best(log: list[Stamped]) -> None:
+    equal = [
+        replace(stamped, event=replace(stamped.event, value=2.0))
+        if isinstance(stamped.event, TrialEnded) and stamped.event.status == "complete"
+        else stamped
+        for stamped in log
+    ]
+    first = next(stamped.event.trial for stamped in equal if isinstance(stamped.event, TrialEnded))
+    assert fold("s", equal).best == first
+
+
+def test_the_clock_never_goes_back(log: list[Stamped]) -> None:
+    state, clock = StudyState("s"), 0
+    for stamped in log:
+        apply(state, stamped)
+        assert state.clock >= clock
+        clock = state.clock
+    assert clock > 0
+
+
+def test_a_log_with_an_event_left_out_is_refused(log: list[Stamped]) -> None:
+    with pytest.raises(LedgerError, match="event 7 of study 's' is missing: found 8"):
+        fold("s", [*log[:7], *log[8:]])
