@@ -268,9 +268,16 @@ FAULTS = (
     Fault(
         "yaml: any whole number is large enough",
         "autosched/space/section.py",
-        "not isinstance(value, bool) and at_least <= value <= MAX_COUNT:",
-        "not isinstance(value, bool) and 0 <= value <= MAX_COUNT:",
+        "not isinstance(value, bool) and at_least <= value <= at_most:",
+        "not isinstance(value, bool) and 0 <= value <= at_most:",
         YAML,
+        other=(
+            (
+                "autosched/space/section.py",
+                "not isinstance(value, bool) and at_least <= value <= MAX_COUNT:",
+                "not isinstance(value, bool) and 0 <= value <= MAX_COUNT:",
+            ),
+        ),
     ),
     Fault(
         "yaml: zero is above zero",
