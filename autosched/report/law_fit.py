@@ -23,9 +23,11 @@ def study_law(state: StudyState, space: Space) -> SavedLaw | FitFailure:
     if isinstance(fitted, FitFailure):
         return fitted
     curves, runs = surrogate.curves(state, len(state.log))
-    logs = {curves[number].name: _log(state.trials[trial]) for trial, number in runs.items()}
-    old = len(surrogate.old())
-    return SavedLaw.of(fitted.law, [*curves[:old], *(logs[curve.name] for curve in curves[old:])])
+    logs = list(curves)
+    for trial, number in runs.items():
+        if curves[number].name == f"trial {trial}":  # not one that so far shares all its updates with another
+            logs[number] = _log(state.trials[trial])
+    return SavedLaw.of(fitted.law, logs)
 
 
 def _log(trial: TrialState) -> Curve:
