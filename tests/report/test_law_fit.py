@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from studies import Study, wsd_space
 
+from autosched.curves import Curve
 from autosched.laws.files import SavedLaw
 from autosched.laws.fit import FitFailure
 from autosched.ledger.state import StudyState
 from autosched.report.law_fit import study_law
+from autosched.search.surrogate import Fitted, Surrogate
 from autosched.space import build_schedule
 from autosched.space.records import Budget, Component, ScheduleSpec
 
@@ -33,3 +35,12 @@ def test_the_law_of_a_study_knows_its_trials_and_survives_its_file(tmp_path: Pat
     predicted = again.law.predict(schedule)
     assert np.array_equal(predicted, found.law.predict(schedule))
     assert abs(predicted[-1] - best.value) < 0.05
+    followed = Surrogate(space).at(state)
+    assert isinstance(followed, Fitted)
+    assert np.array_equal(followed.law.predict(schedule), predicted)  # one law searches, is reported and kept
+    for trial in (best, state.trials[0]):
+        steps = np.array([point.step for point in trial.points], dtype=np.float64)
+        losses = np.array([point.loss for point in trial.points])
+        spec = ScheduleSpec(family=trial.family, params=trial.params)
+        log = Curve(schedule=build_schedule(space, spec), steps=steps, losses=losses)
+        assert again.run_of(log) == followed.runs[trial.number]
