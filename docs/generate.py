@@ -149,6 +149,16 @@ def ledger_events() -> str:
     return "\n".join(parts)
 
 
+def roles() -> str:
+    """Why a trial is trained, as the type of roles explains it."""
+    body = ast.parse(Path(events.__file__).read_text()).body
+    said = next(
+        ast.literal_eval(after.value) for node, after in pairwise(body) if ast.unparse(node).startswith("Role =")
+    )
+    rows = re.findall(r"^ {4}(\w+) {2,}(.+)$", said, re.MULTILINE)
+    return table(("role", "meaning"), [(f"`{role}`", text) for role, text in rows[1:]])
+
+
 def fields_of(record: type) -> str:
     """The fields of a record with their types."""
     meanings = meaning(record)
@@ -231,6 +241,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "families": families_markdown,
     "laws": laws,
     "events": ledger_events,
+    "roles": roles,
     "layers": layers,
     "numbers": numbers_set_by_hand,
     "python": lambda: names_of(autosched),

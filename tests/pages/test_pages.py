@@ -170,7 +170,7 @@ def test_the_readme_is_at_most_120_lines() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
-def test_the_reader_finds_ten_answers_each_in_a_file() -> None:
+def test_the_reader_finds_at_least_ten_answers_each_in_a_file() -> None:
     text = (ROOT / "docs/explanation/architecture.md").read_text()
     table = text.partition("## Where to look")[2].partition("\n## ")[0]
-    assert len(re.findall(r"^\| .+\? \| \[`.+`\]\(.+\) \|$", table, re.MULTILINE)) == 10
+    assert len(re.findall(r"^\| .+\? \| \[`.+`\]\(.+\) \|$", table, re.MULTILINE)) >= 10
