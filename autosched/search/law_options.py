@@ -9,30 +9,33 @@ from typing import Any
 
 from autosched.errors import SpaceError
 
+RENAMED = {"short_runs": "pilots", "short_share": "pilot_share"}
+"""Options by the names of earlier versions."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LawOptions:
     """How a law-guided search goes about it.
 
     Attributes:
-        short_runs: short runs with a cooldown that are made first, in a space with ranges; 0 for the design instead.
-        short_share: how long these are, as a share of the horizon; in whole segments.
-        design: trials of different peak LRs that are trained a little first where there are no short runs, as in a
+        pilots: short pilot runs with a cooldown that are made first, in a space with ranges; 0 for the design instead.
+        pilot_share: how long these are, as a share of the horizon; in whole segments.
+        design: trials of different peak LRs that are trained a little first where there are no pilots, as in a
             space that lists its candidates.
         design_share: how far these are trained, as a share of the horizon.
         pool: points of the space that are weighed at every decision.
-        near: further ones, near the best and branching off trunks that exist.
+        near: further ones, near the best and branching off stable phases that exist.
         draws: joint draws of all candidates' final losses.
         tolerance: final losses this near to the best, relative, count as equally good; at least what an evaluation
             scatters by.
-        stretch: share of the horizon that a trial is trained after its start or thaw before it may be paused.
+        stretch: share of the horizon that a trial is trained after its start or resumption before it may be paused.
         patience: another candidate must promise this many times more per update before a running trial is paused.
         trusted: error of the law on left-out curves, or five times the scatter of an evaluation (both log loss), above
             which it is not followed before it has seen a whole run, one in the middle of the space.
     """
 
-    short_runs: int = 3
-    short_share: float = 0.1
+    pilots: int = 3
+    pilot_share: float = 0.1
     design: int = 2
     design_share: float = 0.2
     pool: int = 160
@@ -46,9 +49,9 @@ class LawOptions:
     def __post_init__(self) -> None:
         for name in ("design", "pool", "draws"):
             self._check(name, isinstance(getattr(self, name), int) and getattr(self, name) >= 1, "a whole number >= 1")
-        runs = self.short_runs
-        self._check("short_runs", isinstance(runs, int) and (runs == 0 or runs >= 3), "0, or a whole number >= 3")
-        self._check("short_share", 0 < self.short_share <= 0.25, "in (0, 0.25]")
+        runs = self.pilots
+        self._check("pilots", isinstance(runs, int) and (runs == 0 or runs >= 3), "0, or a whole number >= 3")
+        self._check("pilot_share", 0 < self.pilot_share <= 0.25, "in (0, 0.25]")
         self._check("near", isinstance(self.near, int) and self.near >= 0, "a whole number >= 0")
         self._check("design_share", 0 < self.design_share <= 1, "in (0, 1]")
         self._check("stretch", 0 <= self.stretch <= 1, "in [0, 1]")
@@ -69,6 +72,8 @@ class LawOptions:
         """
         allowed = {field.name for field in fields(cls)}
         for name, value in options.items():
+            if name in RENAMED:
+                raise SpaceError(f"controller law: {name} is called {RENAMED[name]} now.")
             if name not in allowed:
                 raise SpaceError(f"controller law has no option {name!r}; it has {', '.join(sorted(allowed))}.")
             if isinstance(value, bool) or not isinstance(value, int | float):

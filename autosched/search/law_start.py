@@ -129,7 +129,7 @@ class Start:
         return self._planned[0]
 
     def _plan(self) -> Pilots | None:
-        space, count = self._space, self._options.short_runs
+        space, count = self._space, self._options.pilots
         steps = math.inf if space.search_steps is None else space.search_steps
         trials = math.inf if space.budget.trials is None else space.budget.trials
         small = steps < FEWEST_RUNS * space.horizon_steps or trials < FEWEST_TRIALS * count
@@ -145,7 +145,7 @@ class Start:
             aims = np.array([prior.quantile(float(share)) for share in shares])
         warmups = [int(candidate.schedule.lrs.argmax()) for candidate in pool.pool]
         order = generator(space.seed, "short runs").permutation(count)
-        return planned(space, aims[order].tolist(), int(np.median(warmups)), self._options.short_share)
+        return planned(space, aims[order].tolist(), int(np.median(warmups)), self._options.pilot_share)
 
     def _pilot(self, state: StudyState) -> Proposal | None:
         """The next pilot, if it fits the budget."""

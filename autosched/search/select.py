@@ -18,6 +18,8 @@ from autosched.search.policy import Composed, Controller, Policy, Pruner
 from autosched.space.records import Space
 
 _SAMPLERS = ("tpe", "gp", "random", "qmc", "cmaes")
+JUDGED_BY = ("audit_share", "threshold")
+"""Options of the pruner law that count beside the controller law."""
 _OPTUNA_PRUNERS = ("median", "percentile", "asha", "hyperband", "threshold")
 
 
@@ -49,7 +51,14 @@ def _pruner(space: Space, controller: Controller) -> Pruner:
     name, options = space.pruner.name, space.pruner.options
     if isinstance(controller, LawController):
         if name == "law":
-            return LawJudge(space, controller, LawPrunerOptions.of(options))
+            parsed = LawPrunerOptions.of(options)
+            for option in options:
+                if option not in JUDGED_BY:
+                    raise SpaceError(
+                        f"pruner law: {option} has no effect beside the controller law, which forecasts all trials "
+                        "together: leave it out."
+                    )
+            return LawJudge(space, controller, parsed)
         return PausingPruner(_other_pruner(space), controller)
     return LawPruner(space, options) if name == "law" else _other_pruner(space)
 

@@ -18,7 +18,7 @@ from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
 from autosched.errors import UsageError
-from autosched.ledger.events import SegmentFinished, StageAdvanced, Stamped, StudyCreated, TrialProposed, TrialThawed
+from autosched.ledger.events import SegmentFinished, StageAdvanced, Stamped, StudyCreated, TrialProposed, TrialResumed
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.space import load_space, space_to_json
@@ -107,7 +107,7 @@ class Clocked:
         """Seconds on the clock when the stage begins, when its LR is chosen, when it is trained to its end."""
         moments = {
             "begun": [one for one in events if isinstance(one.event, TrialProposed)][:1],
-            "chosen": [one for one in events if isinstance(one.event, TrialThawed)][:1],
+            "chosen": [one for one in events if isinstance(one.event, TrialResumed)][:1],
             "ended": [one for one in events if isinstance(one.event, StageAdvanced | SegmentFinished)][-1:],
         }
         (moment,) = moments[what]

@@ -19,8 +19,8 @@ from autosched.ledger.state import StudyState
 from autosched.randomness import uniform
 from autosched.search.law_controller import LawController
 from autosched.search.law_options import LawOptions
-from autosched.search.select import make_policy
-from autosched.space import Space, contains
+from autosched.search.select import CHECKS, make_policy
+from autosched.space import Space, contains, load_space
 from autosched.space.records import Budget, Component, Confirm
 
 LAW = Component(name="law")
@@ -43,7 +43,7 @@ def endings(study: Study) -> list[TrialEnded]:
 
 def designed(**options) -> Component:
     """The law with a design instead of pilots."""
-    return Component(name="law", options={"short_runs": 0, **options})
+    return Component(name="law", options={"pilots": 0, **options})
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_trial_that_has_shown_the_law_nothing_is_neither_outdone_nor_stopped(t
 
 
 def test_nobody_waits_for_a_trial_of_the_design_that_a_pruner_stopped():
-    space = space_of({"wsd": NUMERIC}, controller={"use": "law", "short_runs": 0, "design_share": 0.4}, pruner="none")
+    space = space_of({"wsd": NUMERIC}, controller={"use": "law", "pilots": 0, "design_share": 0.4}, pruner="none")
     script, policy = Script(space), make_policy(space)
     for number, updates in enumerate((40, 20, 20)):
         assert script.take(policy.ask(script.state)) == number
@@ -220,8 +220,9 @@ def test_where_no_law_fits_tpe_proposes_and_nothing_is_paused(tmp_path):
         ({"patience": 0.5}, "patience must be >= 1, but got 0.5"),
         ({"trusted": -0.1}, "trusted must be finite and >= 0, but got -0.1"),
         ({"draws": "many"}, "draws must be a number, but got 'many'"),
-        ({"short_runs": 2}, "short_runs must be 0, or a whole number >= 3, but got 2"),
-        ({"short_share": 0.5}, r"short_share must be in \(0, 0.25\], but got 0.5"),
+        ({"pilots": 2}, "pilots must be 0, or a whole number >= 3, but got 2"),
+        ({"pilot_share": 0.5}, r"pilot_share must be in \(0, 0.25\], but got 0.5"),
+        ({"short_runs": 3}, "short_runs is called pilots now"),
         ({"pol": 3}, "no option 'pol'; it has design, design_share"),
     ],
 )
@@ -234,6 +235,17 @@ def test_the_judges_audit_share_is_a_share(tmp_path):
     space = replace(law_space(tmp_path), pruner=Component(name="law", options={"audit_share": 2}))
     with pytest.raises(SpaceError, match=r"audit_share must be in \[0, 1\], but got 2"):
         make_policy(space)
+
+
+def test_an_option_of_the_pruner_that_would_be_ignored_is_refused_with_its_line(tmp_path):
+    file = tmp_path / "space.yaml"
+    file.write_text(
+        "study: s\ntrainer: {use: simulated}\nhorizon_steps: 200\nschedule: {wsd: {peak_lr: {low: 1e-3, high: 1e-1}}}\n"
+        "pruner:\n  use: law\n  threshold: 0.1\n  min_complete: 2\n"
+    )
+    with pytest.raises(SpaceError, match=r"space\.yaml:8: pruner law: min_complete has no effect beside the contr"):
+        load_space(file, checks=CHECKS)
+    assert load_space(file, ["controller=tpe"], CHECKS).pruner.options["min_complete"] == 2
 
 
 def test_the_options_of_a_space_reach_the_search():

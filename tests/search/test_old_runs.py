@@ -116,7 +116,7 @@ def test_another_models_runs_centre_the_design(tmp_path):
     space, empty = law_space(tmp_path), StudyState("s")
     prior = peak_prior(replace(space, warm_start=(other_model(),)))
     low, high = prior.quantile(1 / 3), prior.quantile(2 / 3)
-    told, design = replace(space, warm_start=(other_model(),)), {"short_runs": 0}
+    told, design = replace(space, warm_start=(other_model(),)), {"pilots": 0}
     found = math.log(LawController(told, design).ask(empty).schedule.params["peak_lr"])
     assert min(abs(found - low), abs(found - high)) < 0.1
     cold = math.log(LawController(space, design).ask(empty).schedule.params["peak_lr"])

@@ -179,7 +179,7 @@ def test_a_whole_run_follows_at_once(study):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"controller": Component(name="law", options={"short_runs": 0})},
+        {"controller": Component(name="law", options={"pilots": 0})},
         {"budget": Budget(steps=380)},
         {"budget": Budget(trials=8)},
         {"pruner": Component(name="median")},
