@@ -16,16 +16,9 @@ from dataclasses import dataclass
 
 from autosched.ledger.state import StudyState
 from autosched.randomness import generator
+from autosched.search.priors import SPACE_DRAWS
 from autosched.space import build_schedule, draw
 from autosched.space.records import ScheduleSpec, Space
-
-SAMPLER_DRAWS = 8
-"""Draws of the sampler for one trial before the space itself is drawn from."""
-SPACE_DRAWS = 256
-"""Draws from the space for one trial; when all of them were tried, the space is taken to be exhausted.
-
-A space of N curves with one left is given up too early with a chance of ``(1 - 1/N)**256``: 8% for N = 100.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 from autosched.laws.drops import warmup_steps
 from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.search.priors import BOUNDARY_STRENGTH
 
-STRENGTH = 10.0
-"""Inverse of the regression's penalty; features are in units of their spread."""
 _SIGNS = np.array([-1.0, 1.0])
 
 
@@ -81,6 +80,6 @@ def _regression(seen: FloatArray, alive: NDArray[np.bool_], usable: NDArray[np.b
     centre, spread = chosen.mean(axis=0), chosen.std(axis=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = LogisticRegression(C=STRENGTH).fit((chosen - centre) / spread, alive)
+        found = LogisticRegression(C=BOUNDARY_STRENGTH).fit((chosen - centre) / spread, alive)
     slopes[usable] = found.coef_[0] / spread
     return float(found.intercept_[0] - (found.coef_[0] / spread) @ centre), slopes

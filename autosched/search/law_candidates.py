@@ -21,20 +21,15 @@ from autosched.ledger.state import RESUMABLE, StudyState, TrialState
 from autosched.randomness import generator
 from autosched.schedules.registry import get_family
 from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
+from autosched.search.priors import ALIKE, CENTRAL_WEIGHTS, NEAR
 from autosched.space import build_schedule, draw
 from autosched.space.membership import active_parameters, stated
 from autosched.space.records import Choice, Fixed, Range, ScheduleSpec, Space
 
 SPREAD_OF_LRS = 3
 """Features of a whole run that tell how high its LRs are, and when: see :mod:`autosched.laws.residual`."""
-ALIKE = (0.1, 0.03, 0.03)
-"""Gaps of these features under which two schedules are near-duplicates: a tenth in peak LR, 6% of a run in cooldown."""
-CENTRAL_WEIGHTS = np.array([25.0, 1.0, 1.0])
-"""Of the squared gaps of these features, as shares of their ranges: the peak LR matters most."""
 CANDIDATE_ROLES: frozenset[Role] = frozenset({"design", "reference", "search"})
 """Of the trials that the search proposed as candidates: not the pilots, and not what the user or the end asks for."""
-NEAR = 0.08
-"""How far a near point lies from its origin, as a share of a range (standard deviation)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,16 +44,9 @@ from autosched.search.law_start import Start
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.peak_posterior import with_interior_best
 from autosched.search.policy import Proposal, Resume
+from autosched.search.priors import HOPELESS, MOST_SEEN, MOST_STOPPED, ORIGINS, SAFE_SHARE, SHAPE_PEAK_SD
 from autosched.search.surrogate import Fitted, Surrogate
 from autosched.space.records import Component, ScheduleSpec, Space
-
-MOST_STOPPED = 24
-HOPELESS = 0.05
-ORIGINS = 6
-MOST_SEEN = 200
-SHAPE_SD = 0.3
-"""By how much the best ln(peak LR) of one shape lies off that of another, a short cooldown's below a long one's."""
-SAFE_SHARE = 0.2  # of the horizon: a run that got so far did not diverge at its peak
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -292,7 +285,7 @@ class LawController:
         best, prior = self._start.peak_posterior(state), self._start.prior()
         complete = any(trial.role in CANDIDATE_ROLES and trial.status == "complete" for trial in state.trials)
         if best is not None:
-            mean, sd = best.mean, math.hypot(best.sd, SHAPE_SD)
+            mean, sd = best.mean, math.hypot(best.sd, SHAPE_PEAK_SD)
         elif prior is not None and not complete:
             mean, sd = prior.mean, prior.sd
         else:

@@ -22,11 +22,8 @@ from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import uniform
 from autosched.search.law_rule import LawRule, OtherRun, recorded
 from autosched.search.policy import Resume
+from autosched.search.priors import FAIR_CHANCE, MOST_RECONSIDERED, RECENT_TRIALS
 from autosched.space.records import Space
-
-_RECENT_TRIALS = 512
-_MOST_RECONSIDERED = 8
-_FAIR = 3.0  # times the threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +98,7 @@ class LawPruner:
         """A stopped trial that has a fair chance after all: trials that ended since have changed the law's mind."""
         stopped = [trial for trial in state.trials if trial.status == "pruned" and trial.forecast is not None]
         stopped.sort(key=lambda trial: (trial.forecast.mean if trial.forecast else math.inf, trial.number))
-        for trial in stopped[:_MOST_RECONSIDERED]:
+        for trial in stopped[:MOST_RECONSIDERED]:
             reason = self._reconsidered(state, trial)
             if reason is not None:
                 return Resume(trial=trial.number, until=self._horizon, reason=reason)
@@ -109,20 +106,20 @@ class LawPruner:
 
     def _reconsidered(self, state: StudyState, trial: TrialState) -> str | None:
         """Why a stopped trial should go on; looked at once per complete trial, as only these change much."""
-        complete = sum(other.status == "complete" for other in state.trials[-_RECENT_TRIALS:])
+        complete = sum(other.status == "complete" for other in state.trials[-RECENT_TRIALS:])
         look = (trial.number, trial.step, complete, state.best)
         if look not in self._looks:
             best = state.best_trial()
             value = None if best is None else best.value
             verdict = self._options.rule.judge(self._curve(trial), self._others(state, trial), value)
             # A trial that is just above the threshold would come and go.
-            fair = verdict.chance is not None and verdict.chance > _FAIR * self._options.rule.threshold
+            fair = verdict.chance is not None and verdict.chance > FAIR_CHANCE * self._options.rule.threshold
             self._looks[look] = verdict.reason if fair else None
         return self._looks[look]
 
     def _others(self, state: StudyState, judged: TrialState) -> Iterator[OtherRun]:
         """The trials to learn from; confirming runs have other seeds, and of a lost model there is nothing to learn."""
-        recent = state.trials[-_RECENT_TRIALS:]
+        recent = state.trials[-RECENT_TRIALS:]
         best = state.best_trial()
         if best is not None and best.number < recent[0].number:
             recent = [best, *recent]

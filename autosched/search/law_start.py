@@ -27,16 +27,11 @@ from autosched.search.old_runs import peak_prior
 from autosched.search.peak_posterior import PeakPosterior
 from autosched.search.pilots import Pilots, peak_posterior, pilot_ends, planned, to_horizon
 from autosched.search.policy import Proposal, Resume
+from autosched.search.priors import FEWEST_FULL_RUNS, FEWEST_TRIALS_PER_PILOT, LEVERAGE
 from autosched.search.surrogate import Fitted, Surrogate
 from autosched.space.records import Space
 from autosched.transfer import PeakPrior
 
-LEVERAGE = 5.0
-"""Error of an end forecast from the first fifth of a run, over the scatter of one evaluation."""
-FEWEST_RUNS = 2
-"""Full runs that a budget must have before pilots are made."""
-FEWEST_TRIALS = 3
-"""Trials that a budget must have for each pilot."""
 ALONE = ("law", "none")
 """Pruners beside which there are pilots: to those that compare losses at one update, a cooled run looks best."""
 
@@ -132,7 +127,7 @@ class Start:
         space, count = self._space, self._options.pilots
         steps = math.inf if space.search_steps is None else space.search_steps
         trials = math.inf if space.budget.trials is None else space.budget.trials
-        small = steps < FEWEST_RUNS * space.horizon_steps or trials < FEWEST_TRIALS * count
+        small = steps < FEWEST_FULL_RUNS * space.horizon_steps or trials < FEWEST_TRIALS_PER_PILOT * count
         if space.candidates or not count or small or space.pruner.name not in ALONE or self._knows_peaks():
             return None
         pool = self._pool()

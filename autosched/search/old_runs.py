@@ -16,6 +16,7 @@ from autosched.curves.curve import Curve
 from autosched.errors import SpaceError, UsageError
 from autosched.laws.fit import thinned
 from autosched.schedules.schedule import Schedule
+from autosched.search.priors import LEAST_PEAK_SD, MOST_OLD_RUNS, OTHER_MODEL_SD, POINTS_PER_OLD_RUN
 from autosched.space.records import Space
 from autosched.space.warm_start import OldRun, WarmStart
 from autosched.transfer import (
@@ -30,11 +31,6 @@ from autosched.transfer import (
     transferred,
 )
 
-MOST_RUNS = 24
-POINTS_PER_RUN = 32
-LEAST_PEAK_SD = 0.2  # of ln(best peak LR): neighbours of a random search are near by chance, not because it is known
-OTHER_MODEL_SD = 0.35  # of ln(best peak LR): 4 times the parameters at an exponent of about 1/4; a judgement
-
 
 def comparable(space: Space) -> list[Curve]:
     """The old runs of the same model and data, as curves.
@@ -48,7 +44,7 @@ def comparable(space: Space) -> list[Curve]:
     return [run.curve() for warm in space.warm_start if warm.model == "same" for run in warm.runs]
 
 
-def chosen(curves: Sequence[tuple[str, Curve]], model: str, most: int = MOST_RUNS) -> tuple[OldRun, ...]:
+def chosen(curves: Sequence[tuple[str, Curve]], model: str, most: int = MOST_OLD_RUNS) -> tuple[OldRun, ...]:
     """The runs that tell most, at most `most` of them, each thinned to at most 32 points after its start-up.
 
     Of the same model one after another from every octave of the peak LR, first those that got furthest, then those
@@ -63,7 +59,7 @@ def chosen(curves: Sequence[tuple[str, Curve]], model: str, most: int = MOST_RUN
     for name, curve in curves:
         sound = curve.losses > 0
         positive = Curve(schedule=curve.schedule, steps=curve.steps[sound], losses=curve.losses[sound], name=name)
-        thin = thinned(positive, most=POINTS_PER_RUN)
+        thin = thinned(positive, most=POINTS_PER_OLD_RUN)
         if thin.steps.size and curve.schedule.peak_lr > 0:
             usable.append(OldRun.of(thin, name))
     if not usable:

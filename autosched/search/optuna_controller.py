@@ -17,10 +17,11 @@ from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.randomness import key
 from autosched.schedules.schedule import ParameterValue, Schedule
 from autosched.search import budget
-from autosched.search.distinct import SAMPLER_DRAWS, Distinct
+from autosched.search.distinct import Distinct
 from autosched.search.listed import Listed
 from autosched.search.optuna_options import SAMPLER_OPTIONS, check_options
 from autosched.search.policy import Proposal
+from autosched.search.priors import REMEMBERED, SAMPLER_DRAWS
 from autosched.space import build_schedule, can_branch
 from autosched.space.membership import active_parameters, contains, stated
 from autosched.space.records import Choice, Component, FamilySpace, Fixed, Range, ScheduleSpec, Space
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 _STATEFUL = frozenset({"qmc", "cmaes"})
 """Samplers that keep their state in the study's attributes: a rebuilt study must ask them again to get it back."""
-REMEMBERED = 128
-"""Trials a sampler sees at least; at 1.5 times as many the study is cut back, so that an ask never costs more."""
 
 
 def make_sampler(name: str, options: Mapping[str, Any], seed: int, sequence: int) -> optuna.samplers.BaseSampler:

@@ -24,13 +24,17 @@ from scipy.spatial.distance import cdist
 
 from autosched.laws.forecast import Forecast
 from autosched.schedules.schedule import FloatArray
+from autosched.search.priors import (
+    BEST_PEAK_SHARE,
+    EFFECT_LENGTHS,
+    LEVEL_SD,
+    OWN_EFFECT_SD,
+    PEAK_BEND,
+    PEAK_BEND_SD,
+    SHAPE_AND_PEAK_SD,
+    SHAPE_EFFECT_SD,
+)
 
-BEND, BEND_SD = 0.012, 0.008
-SHARE_OF_RANGE = 0.25
-"""Standard deviation of the best ln(peak LR) about the middle, as a share of the range."""
-FREE = 10.0  # standard deviation of what is not known at all, log loss
-SHAPES, BOTH, OWN = 0.1, 0.03, 0.01  # standard deviation of g, of h, and of each schedule's own part, log loss
-LENGTHS = np.array([1.0, 0.35, 0.35])
 _JITTER = 1e-9
 
 
@@ -45,7 +49,7 @@ class PeakPosterior:
     def of(cls, log_peaks: FloatArray) -> PeakPosterior:
         """Of the range of these peaks."""
         low, high = float(log_peaks.min()), float(log_peaks.max())
-        return cls((low + high) / 2, SHARE_OF_RANGE * (high - low))
+        return cls((low + high) / 2, BEST_PEAK_SHARE * (high - low))
 
 
 def with_interior_best(ends: Forecast, features: FloatArray, place: PeakPosterior) -> Forecast:
@@ -77,16 +81,16 @@ def with_interior_best(ends: Forecast, features: FloatArray, place: PeakPosterio
 
 def prior(features: FloatArray, place: PeakPosterior) -> tuple[FloatArray, FloatArray]:
     """Mean (n,) and covariance (n, n) of log final losses before any run, up to their level."""
-    x, shapes = features[:, 0] - place.mean, features[:, 1:3] / LENGTHS[1:]
-    slope_sd = 2 * np.hypot(BEND, BEND_SD) * place.sd
+    x, shapes = features[:, 0] - place.mean, features[:, 1:3] / EFFECT_LENGTHS[1:]
+    slope_sd = 2 * np.hypot(PEAK_BEND, PEAK_BEND_SD) * place.sd
     shape_gaps = cdist(shapes, shapes, "sqeuclidean")
-    peak_gaps = ((x[:, None] - x[None, :]) / LENGTHS[0]) ** 2
+    peak_gaps = ((x[:, None] - x[None, :]) / EFFECT_LENGTHS[0]) ** 2
     covariance = (
-        FREE**2
+        LEVEL_SD**2
         + slope_sd**2 * np.outer(x, x)
-        + BEND_SD**2 * np.outer(x**2, x**2)
-        + SHAPES**2 * np.exp(-0.5 * shape_gaps)
-        + BOTH**2 * np.exp(-0.5 * (shape_gaps + peak_gaps))
-        + OWN**2 * np.eye(x.size)
+        + PEAK_BEND_SD**2 * np.outer(x**2, x**2)
+        + SHAPE_EFFECT_SD**2 * np.exp(-0.5 * shape_gaps)
+        + SHAPE_AND_PEAK_SD**2 * np.exp(-0.5 * (shape_gaps + peak_gaps))
+        + OWN_EFFECT_SD**2 * np.eye(x.size)
     )
-    return BEND * x**2, covariance
+    return PEAK_BEND * x**2, covariance

@@ -4,7 +4,7 @@ A run that is merely begun says little of its peak LR: what a high LR loses in n
 one looks better than it is. A pilot *with* its cooldown shows both, and the best peak LR of the pilots is carried over
 to the horizon by a power of the updates::
 
-    pilot   warmup as the space's, at most a fifth | peak LR | over the second half down to 0, in `PIECES` pieces
+    pilot   warmup as the space's, at most a fifth | peak LR | over the second half down to 0, in `PILOT_PIECES` pieces
     ln(final loss at peak x) = c + a (x - m)**2 + noise,   ln(a) normal, m normal about the middle of the range
 
 A pilot is a trial of the role ``pilot``, with a schedule of the family ``piecewise``, and is never resumed.
@@ -21,24 +21,24 @@ import numpy as np
 from autosched.ledger.state import TrialState
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
-from autosched.search.peak_posterior import BEND, PeakPosterior
+from autosched.search.peak_posterior import PeakPosterior
+from autosched.search.priors import (
+    BEYOND_PILOTS,
+    FEWEST_PILOTS,
+    HORIZON_EXPONENT,
+    HORIZON_EXPONENT_SD,
+    PEAK_BEND,
+    PILOT_BEND_LOG_SD,
+    PILOT_COOLDOWN,
+    PILOT_MISFIT,
+    PILOT_MOST_SHARE,
+    PILOT_MOST_WARMUP,
+    PILOT_NOISE,
+    PILOT_PIECES,
+)
 from autosched.space.records import Space
 
 FAMILY = "piecewise"
-MOST_SHARE = 0.25
-"""Of the horizon: where segments are longer, pilots are no bargain."""
-PIECES = 32
-COOLDOWN, MOST_WARMUP = 0.5, 0.2  # shares of a pilot
-NOISE, MISFIT = 0.004, 0.2
-"""Of a pilot's final log loss: its scatter, and its distance from a parabola over the squared range of all."""
-BEND_LOG_SD = 0.5
-"""Of ln(a): short runs bend more than long ones, by 0.01 to 0.2."""
-BEYOND = 3.0
-"""How far in ln(peak LR) beyond the pilots the best peak LR is looked for."""
-FEWEST = 3
-EXPONENT, EXPONENT_SD = 0.4, 0.2
-"""Best peak LR ~ updates**-EXPONENT. Published are 0.32 for long runs (Bjorck et al.) and 0.5 (the convex bound, the
-Power scheduler); a small byte GPT from 120 to 1,200 updates has 0.6, Llama runs of 124M from 15,000 on about 0.1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,8 @@ class Pilots:
     def schedule(self, number: int, horizon: int) -> Schedule:
         """Of a pilot, over the whole horizon: after its end the last LR stays."""
         peak = math.exp(self.log_peaks[number])
-        begin = self.length - int(COOLDOWN * self.length)
-        pieces = min(PIECES, self.length - begin)
+        begin = self.length - int(PILOT_COOLDOWN * self.length)
+        pieces = min(PILOT_PIECES, self.length - begin)
         starts = np.unique(np.linspace(begin, self.length, pieces + 1).round().astype(np.int64))[:-1]
         left = (self.length - starts) / (self.length - begin + 1)
         params: dict[str, ParameterValue] = {
@@ -79,9 +79,9 @@ def planned(space: Space, log_peaks: Sequence[float], warmup: int, share: float)
     """
     every = space.checkpoint_every
     length = every * max(1, round(share * space.horizon_steps / every))
-    if length > MOST_SHARE * space.horizon_steps or length < 2 * space.eval_every:
+    if length > PILOT_MOST_SHARE * space.horizon_steps or length < 2 * space.eval_every:
         return None
-    return Pilots(length=length, warmup=min(warmup, int(MOST_WARMUP * length)), log_peaks=tuple(log_peaks))
+    return Pilots(length=length, warmup=min(warmup, int(PILOT_MOST_WARMUP * length)), log_peaks=tuple(log_peaks))
 
 
 def peak_posterior(
@@ -97,12 +97,12 @@ def peak_posterior(
         before: of the horizon's best peak, before the pilots.
         carried: see :func:`to_horizon`.
     """
-    if log_peaks.size < FEWEST:
+    if log_peaks.size < FEWEST_PILOTS:
         return None
-    places = np.linspace(float(log_peaks.min()) - BEYOND, float(log_peaks.max()) + BEYOND, 241)
-    bends = BEND * np.exp(BEND_LOG_SD * np.linspace(-3.0, 3.0, 25))
+    places = np.linspace(float(log_peaks.min()) - BEYOND_PILOTS, float(log_peaks.max()) + BEYOND_PILOTS, 241)
+    bends = PEAK_BEND * np.exp(PILOT_BEND_LOG_SD * np.linspace(-3.0, 3.0, 25))
     losses = log_losses - log_losses.mean()
-    noise = math.hypot(NOISE, MISFIT * float(np.ptp(losses)) ** 2)
+    noise = math.hypot(PILOT_NOISE, PILOT_MISFIT * float(np.ptp(losses)) ** 2)
     shapes = (log_peaks[None, :] - places[:, None]) ** 2
     shapes = shapes - shapes.mean(axis=1, keepdims=True)  # the level is free, so only differences tell
     apart = losses - bends[None, :, None] * shapes[:, None, :]
@@ -118,7 +118,7 @@ def peak_posterior(
 def to_horizon(length: int, horizon: int) -> PeakPosterior:
     """What is added to the best ln(peak LR) of runs of `length` updates to have that of the horizon: mean and sd."""
     stretch = math.log(horizon / length)
-    return PeakPosterior(-EXPONENT * stretch, EXPONENT_SD * stretch)
+    return PeakPosterior(-HORIZON_EXPONENT * stretch, HORIZON_EXPONENT_SD * stretch)
 
 
 def pilot_ends(pilots: Sequence[TrialState]) -> tuple[FloatArray, FloatArray]:

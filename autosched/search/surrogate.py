@@ -22,11 +22,9 @@ from autosched.laws.forecaster_fit import FULL, fit_forecaster
 from autosched.laws.priors import WORST_FORECAST_MISFIT
 from autosched.ledger.state import StudyState, TrialState
 from autosched.search.old_runs import comparable
+from autosched.search.priors import MOST_CURVES, POINTS_PER_CURVE, REFIT_GROWTH
 from autosched.space.records import Space
 
-GROWTH = 1.3
-MOST_CURVES = 24
-POINTS_PER_CURVE = 24
 _MOST_SEGMENTS = 10**9
 
 
@@ -178,4 +176,4 @@ def _milestones() -> Iterator[int]:
     milestone = 1
     while milestone < _MOST_SEGMENTS:
         yield milestone
-        milestone = max(milestone + 1, round(GROWTH * milestone))
+        milestone = max(milestone + 1, round(REFIT_GROWTH * milestone))

@@ -8,9 +8,10 @@ import pytest
 from scripted_study import HORIZON, NUMERIC, Script, fate_of, loss_of, space_of
 
 from autosched.randomness import generator
-from autosched.search.distinct import SPACE_DRAWS, Distinct
+from autosched.search.distinct import Distinct
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.policy import Proposal
+from autosched.search.priors import SPACE_DRAWS
 from autosched.space import ScheduleSpec, Space, build_schedule
 
 SAMPLERS = ["random", "tpe", "qmc", "cmaes"]

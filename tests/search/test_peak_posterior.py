@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from autosched.laws.forecast import Forecast
-from autosched.search.peak_posterior import BEND, PeakPosterior, prior, with_interior_best
+from autosched.search.peak_posterior import PeakPosterior, prior, with_interior_best
+from autosched.search.priors import PEAK_BEND
 
 PEAKS = np.log(np.geomspace(1e-3, 1e-1, 9))
 FEATURES = np.column_stack([PEAKS, np.full(9, 0.8), np.full(9, 0.7), np.ones(9), np.full(9, 7.0)])
@@ -22,7 +23,7 @@ def test_the_middle_of_a_range_is_its_middle():
 
 def test_before_any_run_losses_bend_upwards_about_the_middle():
     mean, covariance = prior(FEATURES, WHOLE_RANGE)
-    np.testing.assert_allclose(mean, BEND * (PEAKS - np.log(1e-2)) ** 2)
+    np.testing.assert_allclose(mean, PEAK_BEND * (PEAKS - np.log(1e-2)) ** 2)
     np.testing.assert_allclose(covariance, covariance.T)
     assert np.linalg.eigvalsh(covariance).min() > -1e-9
 
