@@ -1,4 +1,4 @@
-"""Every number that steers the laws says what it is, what it does and what backs it; and every one is used."""
+"""Every number that steers laws or search says what it is, what it does and what backs it; and every one is used."""
 
 import ast
 import re
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import autosched
-from autosched.laws import priors
+from autosched.laws import priors as laws
+from autosched.search import priors as search
 
 PACKAGE = Path(autosched.__file__).parent
 SAID = re.compile(r"\[(?P<unit>[^\]]+)\] (?P<meaning>.+?\.) (?P<backing>Source|Ablation|Judgement)(: .+|)\.", re.DOTALL)
@@ -24,11 +25,17 @@ def documented(text: str) -> Iterator[tuple[str, str]]:
             yield target.id, " ".join(str(said or "").split())
 
 
-CONSTANTS = dict(documented(Path(priors.__file__).read_text()))
+OF_LAWS, OF_SEARCH = (dict(documented(Path(module.__file__).read_text())) for module in (laws, search))
+CONSTANTS = OF_LAWS | OF_SEARCH
 
 
-def test_all_constants_of_the_module_are_seen():
-    assert set(CONSTANTS) == {name for name in vars(priors) if name.isupper()}
+def test_all_constants_of_the_modules_are_seen():
+    assert set(OF_LAWS) == {name for name in vars(laws) if name.isupper()}
+    assert set(OF_SEARCH) == {name for name in vars(search) if name.isupper()}
+
+
+def test_no_name_means_two_numbers():
+    assert not OF_LAWS.keys() & OF_SEARCH.keys()
 
 
 @pytest.mark.parametrize("name", CONSTANTS)
