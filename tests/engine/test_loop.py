@@ -158,6 +158,13 @@ def test_a_second_study_reuses_the_first_ones_work_and_proposes_the_same(tmp_pat
     assert picture(third) == picture(first)
 
 
+def test_a_second_study_that_cuts_elsewhere_sees_every_evaluation(tmp_path: Path) -> None:
+    Study(wsd_space(tmp_path)).run()
+    reused = Study(wsd_space(tmp_path, study="again", checkpoint_every=40)).run()
+    alone = Study(wsd_space(tmp_path, study="alone", checkpoint_every=40), reuse=False).run()
+    assert picture(reused) == picture(alone)
+
+
 def test_workers_do_not_change_what_a_schedule_gives(tmp_path: Path) -> None:
     values = {}
     for workers in (1, 3):

@@ -161,7 +161,7 @@ FAULTS = (
         "autosched/engine/dispatcher.py",
         "return needed <= {point.step for point in known.points}",
         "return True",
-        ("tests/engine/test_dispatcher.py", LOOP),
+        (f"{LOOP}::test_a_second_study_that_cuts_elsewhere_sees_every_evaluation", LOOP),
     ),
     Fault(
         "dispatcher: one retry too few",
@@ -178,11 +178,11 @@ FAULTS = (
         (STORM, LOOP),
     ),
     Fault(
-        "dispatcher: a checkpoint that was lost is loaded again",
+        "dispatcher: a damaged checkpoint is loaded again",
         "autosched/engine/dispatcher.py",
         "            if identity in self._doubtful:\n",
         "            if not identity:\n",
-        (STORM, LOOP),
+        ("tests/cli/test_bad_places.py::test_a_damaged_checkpoint_is_trained_again", STORM, LOOP),
     ),
     Fault(
         "execution: the model in memory is used for whatever comes",
