@@ -233,6 +233,14 @@ class Brittle(SimulatedTrainer):
         raise KeyError("model.weight")
 
 
+class Ahead(SimulatedTrainer):
+    """Claims two updates more than its checkpoint has."""
+
+    def load(self, file):
+        super().load(file)
+        self._step += 2
+
+
 class Forgetful(SimulatedTrainer):
     def load(self, file) -> None:
         self.start()
@@ -259,6 +267,7 @@ def run_from_ten(store: CheckpointStore, trainer: type[SimulatedTrainer]) -> tup
         (MemoryFull, "out_of_memory", "the worker's main memory is full"),
         (Brittle, "checkpoint_lost", "KeyError: 'model.weight' (test_execute.py:"),
         (Forgetful, "checkpoint_lost", "it holds update 0, not 10."),
+        (Ahead, "checkpoint_lost", "it holds update 12, not 10."),
         (Broken, "error", "ZeroDivisionError: in the trainer (test_execute.py:"),
     ],
 )
