@@ -22,6 +22,7 @@ from autosched.cli.law_documents import (
 from autosched.cli.law_input import FilterOption, LawArgument, PathsArgument, TrackingOption
 from autosched.cli.options import JsonOption, show, write_file
 from autosched.cli.schedule_commands import load_schedule
+from autosched.curves.csv_files import read_begun_run
 from autosched.curves.curve import Curve
 from autosched.errors import UsageError, WorkError
 from autosched.laws.continual import ContinualFamily
@@ -81,17 +82,25 @@ def predict(
     every: Annotated[
         int | None, typer.Option("--every", min=1, help="Predict after every so many updates; default: where it bends.")
     ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", help="The log (step,lr,loss) of a run that has begun with this schedule.", metavar="CSV"),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the loss curve of a schedule, with its standard deviation (nats).
 
-    Example: autosched predict law.json --schedule schedule.json --json
+    Example: autosched predict law.json --schedule schedule.json --run begun.csv
     """
     saved, planned = read_law(law), load_schedule(schedule)
     steps = telling_steps(planned)
     if every is not None:
         steps = np.unique(np.append(np.arange(every, planned.steps + 1, every), planned.steps)).astype(np.float64)
-    predicted = forecast_along(saved.law, planned, steps)
+    if run is None:
+        predicted = forecast_along(saved.law, planned, steps)
+    else:
+        knowing, number = saved.knowing(read_begun_run(run, planned, schedule))
+        predicted = knowing.along(planned, steps, run=number)
     show(as_json, prediction_document(steps, predicted), prediction_lines(steps, predicted))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from autosched.curves.curve import Curve
 from autosched.curves.gradient_norms import GradientNorms, norms_of
 from autosched.curves.logged_series import Series, curve_of
-from autosched.curves.runs_table import RUNS_FILE, described_schedule
+from autosched.curves.runs_table import RUNS_FILE, Described, described_schedule
 from autosched.errors import CurveError
 from autosched.schedules.schedule import Schedule
 from autosched.text_files import opened_lines
@@ -37,6 +37,19 @@ def read_curve(path: str | Path) -> Curve:
     file = Path(path)
     series = read_series(file, ("lr", "loss"))
     return curve_of(series["loss"], series["lr"], source=str(file), schedule=_described(file, series["lr"]))
+
+
+def read_begun_run(path: str | Path, schedule: Schedule, source: str | Path) -> Curve:
+    """The log so far of a run that follows `schedule`, which came from `source`.
+
+    Raises:
+        CurveError: as for :func:`read_curve`, or the log has other LRs than the schedule.
+    """
+    file = Path(path)
+    series = read_series(file, ("lr", "loss"))
+    check_lrs(series["lr"], "lr", file)
+    Described(schedule=schedule, table=Path(source), line=None).check(series["lr"], str(file))
+    return curve_of(series["loss"], series["lr"], source=str(file), schedule=schedule)
 
 
 def read_norms(path: str | Path, columns: Sequence[str] = ("grad_norm",)) -> GradientNorms:

@@ -60,11 +60,11 @@ _SHAPES: Mapping[str, Callable[[FloatArray, float], FloatArray]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """The schedule that one row of a table gives."""
+    """The schedule that one row of a table gives, or a schedule file (`line` None)."""
 
     schedule: Schedule
     table: Path
-    line: int
+    line: int | None
 
     def check(self, lrs: Series, source: str) -> None:
         """Compare with the LRs that the run's own file has.

@@ -38,7 +38,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from autosched.curves.curve import Curve
-from autosched.errors import LawFileError
+from autosched.errors import LawFileError, UsageError
 from autosched.json_documents import JsonFault, read_json
 from autosched.laws.annealing import AnnealingFamily
 from autosched.laws.baselines import ExponentialFamily, PowerFamily
@@ -46,6 +46,7 @@ from autosched.laws.continual import ContinualFamily
 from autosched.laws.convex_law import ConvexFamily
 from autosched.laws.fit import LawFit, OutlyingRow
 from autosched.laws.forecaster import Forecaster
+from autosched.laws.forecaster_fit import knowing_run
 from autosched.laws.functional import FunctionalFamily, Units
 from autosched.laws.law import LossLaw
 from autosched.laws.multi_power import MultiPowerFamily
@@ -88,8 +89,11 @@ class CurvePrint(BaseModel):
 
     def continues_in(self, curve: Curve) -> bool:
         """Whether `curve` is the same run, logged as far or farther."""
-        longer = curve.steps.size >= self.count > 0
-        return longer and curve.schedule.fingerprint == self.schedule and _points(curve, self.count) == self.points
+        return curve.schedule.fingerprint == self.schedule and self.begins(curve)
+
+    def begins(self, curve: Curve) -> bool:
+        """Whether `curve` begins with the same losses at the same steps, whatever its planned schedule is."""
+        return curve.steps.size >= self.count > 0 and _points(curve, self.count) == self.points
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -109,6 +113,18 @@ class SavedLaw:
     def run_of(self, curve: Curve) -> int | None:
         """Number of the fitted curve that is this run; None for a run that was not fitted."""
         return next((i for i, fitted in enumerate(self.curves) if fitted.continues_in(curve)), None)
+
+    def knowing(self, run: Curve) -> tuple[Forecaster, int]:
+        """The law with a run that has begun among those it knows, and that run's number.
+
+        Raises:
+            CurveError: no loss after the warmup.
+            UsageError: a law that knows no single runs.
+        """
+        if not isinstance(self.law, Forecaster) or self.law.process is None:
+            raise UsageError(f"the {self.law.name} law knows no single runs; fit it with --law auto.")
+        fitted = next((i for i, curve in enumerate(self.curves) if curve.begins(run)), None)
+        return knowing_run(self.law, run, fitted=fitted)
 
     def to_json(self) -> str:
         """One JSON document; see the module."""

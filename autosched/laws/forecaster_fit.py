@@ -17,6 +17,7 @@ import numpy as np
 
 from autosched.curves.curve import Curve
 from autosched.curves.thinning import averaged
+from autosched.errors import CurveError
 from autosched.laws.annealing import AnnealingFamily
 from autosched.laws.fit import (
     FitFailure,
@@ -62,6 +63,8 @@ from autosched.laws.residual import ResidualKernel, ResidualProcess, RunPoints, 
 from autosched.laws.robust import Robustness
 from autosched.laws.stack import one_peak, stacked_mean
 from autosched.schedules.schedule import FloatArray
+
+MOST_RUN_POINTS = 40  # of one run, that the process keeps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +167,36 @@ def fit_forecaster(
         if law.process is None or not preset.folds
         else replace(law, inflation=_inflation(law, held, curves, preset))
     )
+
+
+def knowing_run(law: Forecaster, run: Curve, *, fitted: int | None = None) -> tuple[Forecaster, int]:
+    """A forecaster that knows a run that has begun, and the run's number; its laws and its kernel stay as they are.
+
+    Args:
+        law: with a residual process.
+        run: its log so far; its schedule covers the whole horizon.
+        fitted: the number of the fitted curve that is this run's beginning, whose points are replaced.
+
+    Raises:
+        CurveError: no loss after the warmup.
+    """
+    assert law.process is not None  # noqa: S101 - asked for
+    old = (
+        law.process.points.run != fitted if fitted is not None else np.ones(law.process.residuals.size, dtype=np.bool_)
+    )
+    share = float(LEAST_POINT_WEIGHT ** (1 / max(law.late_power, 1.0)))
+    seen = spread(averaged(run), MOST_RUN_POINTS, share * seen_share(run))
+    if not seen.steps.size:
+        raise CurveError("no loss after the warmup tells how this run goes.", file=run.name)
+    asked, number = [(seen.schedule, seen.steps)], len(law.names)
+    new = run_points(asked, first_run=number)
+    points = RunPoints(
+        run=np.concatenate([law.process.points.run[old], new.run]),
+        features=np.concatenate([law.process.points.features[old], new.features]),
+    )
+    missed = np.log(seen.losses / stacked_mean(law.stack, asked))
+    process = ResidualProcess.of(points, np.concatenate([law.process.residuals[old], missed]), law.process.kernel)
+    return replace(law, process=process, names=(*law.names, run.name)), number
 
 
 def forecast_run(
@@ -283,7 +316,7 @@ def _process_curves(curves: Sequence[Curve], preset: Preset) -> list[Curve]:
     """The points that the process keeps."""
     if preset.process_points is None:
         return [fitted_part(curve, preset.fit.first_share) for curve in curves]
-    each = int(np.clip(preset.process_points // max(len(curves), 1), 6, 40))
+    each = int(np.clip(preset.process_points // max(len(curves), 1), 6, MOST_RUN_POINTS))
     share = float(preset.least_weight ** (1 / max(preset.fit.late_power, 1.0)))
     return [spread(curve, each, share * seen_share(curve)) for curve in curves]
 

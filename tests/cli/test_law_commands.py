@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from command_line import refuse, run
 
+from autosched.curves import read_curve
 from autosched.laws.continual import ContinualLaw
 from autosched.laws.files import SavedLaw, read_law
 from autosched.laws.multi_power import PUBLISHED, MultiPowerFamily
@@ -271,6 +272,44 @@ def test_optimize_keeps_to_a_family_a_lowest_lr_and_bounds_of_the_peak(here: Pat
 def test_a_schedule_that_may_rise_can_be_asked_for(here: Path, capsys: Capture) -> None:
     told = document(capsys, "optimize", "multi_power.json", *OPTIMIZE[2:], "--free")
     assert told["predicted"]["mean"] <= 2.6891
+
+
+def begun(until: int) -> tuple[Path, float]:
+    """The first updates of a run that was not fitted, its schedule beside it, and the loss it ended with."""
+    curve = read_curve("unseen/gpt25m/wsd_20000_24000.csv")
+    lines = Path("unseen/gpt25m/wsd_20000_24000.csv").read_text().splitlines()
+    kept = [line for line in lines[1:] if int(line.split(",")[0]) <= until]
+    Path("begun.csv").write_text("\n".join([lines[0], *kept]) + "\n")
+    Path("planned.json").write_text(curve.schedule.to_json())
+    return Path("begun.csv"), float(curve.losses[-1])
+
+
+def test_a_run_that_has_begun_is_known_when_its_end_is_predicted(here: Path, capsys: Capture) -> None:
+    log, end = begun(20_000)
+    asked = ("predict", "law.json", "--schedule", "planned.json")
+    new, known = document(capsys, *asked), document(capsys, *asked, "--run", str(log))
+    assert new["steps"] == known["steps"]
+    assert abs(known["mean"][-1] - end) <= abs(new["mean"][-1] - end) + 0.002
+    assert known["sd"][-1] < new["sd"][-1]
+
+
+def test_a_fitted_runs_longer_log_counts_once(here: Path) -> None:
+    whole = read_curve("unseen/gpt25m/wsd_20000_24000.csv")
+    saved = SavedLaw.of(read_law(Path("law.json")).law, [*map(read_curve, sorted(Path("fitted/gpt25m").iterdir()))])
+    law, number = saved.knowing(read_curve("fitted/gpt25m/cosine_24000.csv"))
+    assert law.process is not None
+    assert number == 3
+    assert sorted(set(law.process.points.run.tolist())) == [0, 2, 3]
+    assert sorted(set(saved.knowing(whole)[0].process.points.run.tolist())) == [0, 1, 2, 3]
+
+
+def test_a_log_of_another_schedule_is_no_begun_run(here: Path, capsys: Capture) -> None:
+    log, _ = begun(20_000)
+    asked = ("predict", "law.json", "--schedule", "schedule.json", "--run")
+    refuse(capsys, (*asked, "fitted/gpt25m/wsdcon_9.csv"), "schedule.json: LR ")
+    refuse(capsys, (*asked, "none.csv"), "none.csv: there is no such file.")
+    asked = ("predict", "multi_power.json", "--schedule", "planned.json", "--run", str(log))
+    refuse(capsys, asked, "the multi_power law knows no single runs; fit it with --law auto.")
 
 
 # -- bad input --------------------------------------------------------------------------------------------------------
