@@ -14,6 +14,7 @@ from autosched.cli.law_documents import (
     fit_lines,
     optimum_document,
     optimum_lines,
+    optimum_warnings,
     prediction_document,
     prediction_lines,
     score_document,
@@ -159,7 +160,9 @@ def optimize(
         write_file(out, found.schedule.to_json().encode())
     if plot is not None:
         write_file(plot, _picture(found))
-    show(as_json, optimum_document(found, saved.law), _optimum_lines(found, out, plot))
+    warnings = optimum_warnings(saved.law, task.peak_lr)
+    lines = [*_optimum_lines(found, out, plot), *(f"warning: {text}" for text in warnings)]
+    show(as_json, optimum_document(found, saved.law, warnings), lines)
 
 
 def _law_family(law: str, curves: list[Curve], pretraining_steps: int | None, effect: str) -> LawFamily[Any]:

@@ -12,6 +12,7 @@ from autosched.laws.forecast import Forecast, Interval
 from autosched.laws.forecaster import Forecaster
 from autosched.laws.law import LossLaw
 from autosched.laws.optimum import Optimum
+from autosched.laws.priors import ALIKE_PEAKS
 from autosched.laws.scores import Score
 from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
 
@@ -33,7 +34,7 @@ def fit_document(law: Forecaster, names: list[str], seconds: float) -> dict[str,
         {"curve": names[row.curve], "step": int(row.step), "loss": row.loss, "expected": row.expected}
         for row in law.outlying
     ]
-    told = {"fit_seconds": seconds, "curves": names, "loo": loo, "outlying": outlying}
+    told = {"fit_seconds": seconds, "curves": names, "loo": loo, "outlying": outlying, "warnings": fit_warnings(law)}
     return {"law": law.name, "params": params, **more, **told}
 
 
@@ -49,8 +50,34 @@ def fit_lines(document: Mapping[str, Any], out: str | None) -> Iterator[str]:
         params = document["params"][kind] if nested else document["params"]
         yield "    " + ", ".join(f"{name} {value:.4g}" for name, value in params.items())
     yield from outlying_lines(document["outlying"])
+    yield from (f"  warning: {text}" for text in document["warnings"])
     if out is not None:
         yield f"wrote {out}"
+
+
+def fit_warnings(law: Forecaster) -> list[str]:
+    """What makes a fitted law doubtful."""
+    if law.unlike_runs is None:
+        return []
+    return [
+        f"the runs differ from one law by {law.unlike_runs:.1%}, each in its own way: did their weight decay, betas, "
+        "batch size, data or code differ? Fit such runs apart."
+    ]
+
+
+def optimum_warnings(law: LossLaw, peak_lr: tuple[float, float]) -> list[str]:
+    """What makes an optimum doubtful: peak LRs more than a factor of e beyond those that the law has seen."""
+    seen = law.peaks if isinstance(law, Forecaster) else None
+    if seen is None:
+        return []
+    far = math.exp(ALIKE_PEAKS)
+    if peak_lr[0] * far >= seen[0] and peak_lr[1] <= seen[1] * far:
+        return []
+    told = f"{seen[0]:.3g}" if seen[1] <= seen[0] * (1 + 1e-9) else f"{seen[0]:.3g} to {seen[1]:.3g}"
+    return [
+        f"peak LRs of {peak_lr[0]:.3g} to {peak_lr[1]:.3g} were asked for, the law has seen {told} alone: how loss "
+        "depends on the peak out there is a guess; train runs there, or ask closer to it."
+    ]
 
 
 def outlying_lines(rows: Sequence[Mapping[str, Any]], most: int = 5) -> Iterator[str]:
@@ -101,7 +128,7 @@ def prediction_lines(steps: FloatArray, predicted: Forecast, rows: int = 20) -> 
         yield f"{int(steps[i]):8d} {mean[i]:8.4f} {low[i]:9.4f} {high[i]:9.4f}"
 
 
-def optimum_document(found: Optimum, law: LossLaw) -> dict[str, Any]:
+def optimum_document(found: Optimum, law: LossLaw, warnings: list[str]) -> dict[str, Any]:
     """`optimize`; a `difference` is the alternative's final loss minus the optimum's, nats."""
     return {
         "law": law.name,
@@ -116,6 +143,7 @@ def optimum_document(found: Optimum, law: LossLaw) -> dict[str, Any]:
             for name, other in found.alternatives.items()
         },
         "seconds": found.seconds,
+        "warnings": warnings,
     }
 
 

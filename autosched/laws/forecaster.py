@@ -31,7 +31,7 @@ from autosched.laws.extrapolation import end_distances, peak_distances
 from autosched.laws.fit import LawFit, OutlyingRow, common_outliers
 from autosched.laws.forecast import Forecast, Query, points_of
 from autosched.laws.law import LawFamily, LossLaw, interpolated, telling_steps
-from autosched.laws.priors import ALIKE_PEAKS, LEAST_WEIGHT, TRANSIENT_POWER
+from autosched.laws.priors import ALIKE_PEAKS, LEAST_WEIGHT, TRANSIENT_POWER, UNLIKE_RUNS
 from autosched.laws.residual import ResidualProcess, run_points
 from autosched.laws.stack import Stack, one_peak, stacked, stacked_mean
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -78,6 +78,29 @@ class Forecaster:
         peaks = [] if self.process is None else np.exp(self.process.points.features[:, 0]).tolist()
         peak_lr = one_peak(peaks) if peaks else None
         return Stack(families=self.families, fits=self.fits, weights=self.weights, peak_lr=peak_lr)
+
+    @property
+    def peaks(self) -> tuple[float, float] | None:
+        """Lowest and highest peak LR of the runs that the process knows; None for a law alone."""
+        if self.process is None:
+            return None
+        logs = self.process.points.features[:, 0]
+        return math.exp(logs.min()), math.exp(logs.max())
+
+    @property
+    def unlike_runs(self) -> float | None:
+        """Standard deviation between runs of what the laws leave unexplained, where they do not look like one model.
+
+        Of the mean residual of each run's later half, relative loss; None where runs differ by no more than
+        `UNLIKE_RUNS`, or three times what the scatter of single evaluations explains.
+        """
+        if self.process is None:
+            return None
+        run, residuals = self.process.points.run, self.process.residuals
+        halves = [late[late.size // 2 :] for late in (residuals[run == number] for number in np.unique(run))]
+        between = float(np.std([half.mean() for half in halves]))
+        explained = self.process.kernel.scatter / math.sqrt(float(np.median([half.size for half in halves])))
+        return between if between > max(UNLIKE_RUNS, 3 * explained) else None
 
     @property
     def outlying(self) -> tuple[OutlyingRow, ...]:

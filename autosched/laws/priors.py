@@ -86,6 +86,10 @@ OUTLYING = 6.0
 MOST_OUTLYING = 0.1
 """[share of the rows] Above which the law is at fault, not the rows. Source: the most gross errors of routine data,
 Hampel et al. 1986, section 1.2c."""
+UNLIKE_RUNS = 0.005
+"""[log loss] Standard deviation between runs of what a law leaves unexplained, above which (and above what scatter
+explains) they look like runs of other hyperparameters than the LR. Ablation: at most 0.0013 in groups of eight of
+the recorded runs that differ in LR alone, 0.026 where weight decay and betas differ too."""
 TINY = 0.1
 """[share of the median loss] A few losses below it are no part of where a descent starts. Judgement."""
 MOST_LATE_POWER = 4.0

@@ -312,6 +312,33 @@ def test_a_log_of_another_schedule_is_no_begun_run(here: Path, capsys: Capture) 
     refuse(capsys, asked, "the multi_power law knows no single runs; fit it with --law auto.")
 
 
+def test_peak_lrs_far_from_the_only_one_that_was_seen_are_warned_of(here: Path, capsys: Capture) -> None:
+    bounds = (
+        "optimize",
+        "law.json",
+        "--steps",
+        "2400",
+        "--warmup-steps",
+        "216",
+        "--peak-lr-low",
+        "2e-4",
+        "--peak-lr-high",
+    )
+    assert document(capsys, *bounds, "5e-4")["warnings"] == []
+    (warning,) = document(capsys, *bounds, "0.1")["warnings"]
+    assert warning.startswith("peak LRs of 0.0002 to 0.1 were asked for, the law has seen 0.0003 alone:")
+
+
+def test_runs_that_differ_in_more_than_the_lr_are_warned_of(here: Path, capsys: Capture) -> None:
+    assert document(capsys, "fit", "fitted/gpt25m", "unseen/gpt25m")["warnings"] == []
+    for name in ("fitted/gpt25m/constant_24000.csv", "unseen/gpt25m/wsd_20000_24000.csv"):  # another weight decay
+        rows = [line.split(",") for line in Path(name).read_text().splitlines()]
+        changed = [rows[0], *([s, lr, repr(float(loss) * 1.04)] for s, lr, loss in rows[1:])]
+        Path(name).write_text("\n".join(map(",".join, changed)) + "\n")
+    (warning,) = document(capsys, "fit", "fitted/gpt25m", "unseen/gpt25m")["warnings"]
+    assert "did their weight decay, betas, batch size, data or code differ? Fit such runs apart." in warning
+
+
 # -- bad input --------------------------------------------------------------------------------------------------------
 
 
