@@ -196,9 +196,9 @@ def parameters(value: Any) -> str:
     return f"({', '.join(words)})"
 
 
-def numbers_set_by_hand() -> str:
-    """What steers the laws and their forecasts, with the backing that stands behind each number."""
-    body = ast.parse((ROOT / "autosched" / "laws" / "priors.py").read_text()).body
+def numbers_set_by_hand(package: str) -> str:
+    """What steers the laws and their forecasts, or the search, with the backing that stands behind each number."""
+    body = ast.parse((ROOT / "autosched" / package / "priors.py").read_text()).body
     rows = []
     for node, after in pairwise(body):
         if not (isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(after, ast.Expr)):
@@ -243,7 +243,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "events": ledger_events,
     "roles": roles,
     "layers": layers,
-    "numbers": numbers_set_by_hand,
+    "numbers-laws": lambda: numbers_set_by_hand("laws"),
+    "numbers-search": lambda: numbers_set_by_hand("search"),
     "python": lambda: names_of(autosched),
     "python-trainer": lambda: names_of(autosched.trainer),
     "python-study": lambda: members_of(autosched.Study),
