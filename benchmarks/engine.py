@@ -30,7 +30,8 @@ from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
 from autosched.ledger.events import Stamped, StudyCreated, TrialEnded
-from autosched.ledger.state import StudyState, fold
+from autosched.ledger.fold import fold
+from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.space import (
     Budget,

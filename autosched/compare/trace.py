@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autosched.ledger.events import Stamped, TrialEnded, TrialProposed
-from autosched.ledger.state import StudyState, TrialState, apply
+from autosched.ledger.fold import apply
+from autosched.ledger.state import StudyState, TrialState
 from autosched.schedules.schedule import FloatArray
 from autosched.space.records import ScheduleSpec
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from autosched.ledger.events import Event, Stamped
-from autosched.ledger.state import StudyState, apply, fold
+from autosched.ledger.fold import apply, fold
+from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 
 Listener = Callable[[StudyState, Stamped], None]

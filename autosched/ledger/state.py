@@ -1,4 +1,4 @@
-"""The state of a study: a pure fold over its events.
+"""The state of a study: what :mod:`autosched.ledger.fold` makes of its events.
 
 Resuming is: fold, then go on. Whatever decides (controllers, pruners) reads this and nothing else; what they cache
 they rebuild by reading :attr:`StudyState.log` from where they stopped.
@@ -7,28 +7,16 @@ they rebuild by reading :attr:`StudyState.log` from where they stopped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from autosched.errors import LedgerError
 from autosched.ledger.events import (
-    Event,
     RangeTested,
     Role,
-    SegmentFailed,
-    SegmentFinished,
-    SegmentScheduled,
-    SessionStarted,
     StageAdvanced,
-    Stamped,
-    StudyCreated,
     StudyFinished,
-    TrialAdvanced,
-    TrialEnded,
-    TrialJudged,
-    TrialProposed,
-    TrialResumed,
 )
 from autosched.ledger.records import Decision, Divergence, Failure, Forecast, Observation, Point
 from autosched.schedules.registry import build
@@ -240,166 +228,3 @@ class StudyState:
     def best_trial(self) -> TrialState | None:
         """The complete search or default trial with the lowest value (the earliest of equals)."""
         return None if self.best is None else self.trials[self.best]
-
-
-def _created(state: StudyState, event: StudyCreated, time: float) -> None:
-    state.space, state.versions = event.space, event.versions
-
-
-def _session(state: StudyState, event: SessionStarted, time: float) -> None:
-    state.sessions.append([time, time])
-    state.backend, state.workers = event.backend, event.workers
-
-
-def _range_tested(state: StudyState, event: RangeTested, time: float) -> None:
-    state.range_test = event
-    state.steps_scheduled += event.steps
-    state.clock = max(state.clock, event.at)
-
-
-def _turn(state: StudyState, event: TrialProposed | TrialResumed, start: int) -> Turn:
-    state.records_roles = state.records_roles and event.until is not None
-    return Turn(role=event.role, until=state.horizon if event.until is None else event.until, start=start)
-
-
-def _proposed(state: StudyState, event: TrialProposed, time: float) -> None:
-    if event.trial != len(state.trials):
-        raise LedgerError(f"trial {event.trial} was proposed where {len(state.trials)} was expected.")
-    turn = _turn(state, event, 0)
-    state.trials.append(
-        TrialState(
-            number=event.trial,
-            family=event.family,
-            params=event.params,
-            seed=event.seed,
-            fingerprint=event.fingerprint,
-            horizon=state.horizon,
-            turns=[turn],
-            due=event.at,
-            of=event.of,
-            proposed_time=time,
-        )
-    )
-    state.active.add(event.trial)
-    state.proposed[event.role] += 1
-    state.clock = max(state.clock, event.at)
-    state.log.append(Transition("proposed", event.trial, 0, turn=turn))
-
-
-def _scheduled(state: StudyState, event: SegmentScheduled, time: float) -> None:
-    state.scheduled[event.segment] = ScheduledSegment(event.trial, event.start, event.stop, event.due)
-    state.in_flight.add(event.segment)
-    state.steps_scheduled += event.stop - event.start
-    trial = state.trial(event.trial)
-    trial.pending, trial.pending_stop = event.segment, event.stop
-
-
-def _finished_segment(state: StudyState, event: SegmentFinished, time: float) -> None:
-    seen = event.observation
-    state.observations[seen.segment] = seen
-    state.steps_trained += seen.trained
-    state.worker_seconds += seen.seconds
-
-
-def _failed_segment(state: StudyState, event: SegmentFailed, time: float) -> None:
-    state.failures.setdefault(event.failure.segment, []).append(event.failure)
-    state.worker_seconds += event.failure.seconds
-
-
-def _advanced(state: StudyState, event: TrialAdvanced, time: float) -> None:
-    trial = state.trial(event.trial)
-    seen = state.observations[event.segment]
-    trial.points.extend(seen.points)
-    if event.shared:
-        trial.steps_shared += event.step - trial.step
-    trial.step, trial.due, trial.pending = event.step, event.at, None
-    trial.segments.append(event.segment)
-    _leave_clock(state, event.segment, event.at)
-    state.log.append(Transition("advanced", event.trial, event.step))
-
-
-def _judged(state: StudyState, event: TrialJudged, time: float) -> None:
-    state.trial(event.trial).decisions.append((event.step, event.decision))
-
-
-def _leave_clock(state: StudyState, segment: str | None, at: int) -> None:
-    if segment is not None:
-        state.in_flight.discard(segment)
-    state.clock = max(state.clock, at)
-
-
-def _ended(state: StudyState, event: TrialEnded, time: float) -> None:
-    trial = state.trial(event.trial)
-    trial.status, trial.step, trial.value = event.status, event.step, event.value
-    trial.reason, trial.forecast, trial.divergence = event.reason, event.forecast, event.divergence
-    trial.ended_time = time
-    _leave_clock(state, trial.pending, event.at)
-    trial.pending = None
-    state.active.discard(event.trial)
-    if event.status == "complete" and event.value is not None and trial.role != "confirm":
-        best = state.best_trial()
-        if best is None or best.value is None or event.value < best.value:
-            state.best = event.trial
-    forecast = None if event.forecast is None else event.forecast.mean
-    value = event.value if event.status == "complete" else forecast
-    state.log.append(Transition("ended", event.trial, event.step, event.status, value))
-
-
-def _resumed(state: StudyState, event: TrialResumed, time: float) -> None:
-    trial = state.trial(event.trial)
-    if trial.status not in RESUMABLE:
-        raise LedgerError(f"trial {event.trial} is {trial.status}: it must be one of {', '.join(sorted(RESUMABLE))}.")
-    turn = _turn(state, event, trial.step)
-    trial.turns.append(turn)
-    trial.status, trial.reason, trial.forecast = "running", "", None
-    trial.ended_time, trial.due = None, event.at
-    state.active.add(event.trial)
-    state.clock = max(state.clock, event.at)
-    state.log.append(Transition("resumed", event.trial, trial.step, turn=turn))
-
-
-def _stage(state: StudyState, event: StageAdvanced, time: float) -> None:
-    state.stages.append(event)
-
-
-def _finished(state: StudyState, event: StudyFinished, time: float) -> None:
-    state.finished = event
-
-
-_HANDLERS: Mapping[type[Event], Any] = {
-    StudyCreated: _created,
-    SessionStarted: _session,
-    RangeTested: _range_tested,
-    TrialProposed: _proposed,
-    SegmentScheduled: _scheduled,
-    SegmentFinished: _finished_segment,
-    SegmentFailed: _failed_segment,
-    TrialAdvanced: _advanced,
-    TrialJudged: _judged,
-    TrialEnded: _ended,
-    TrialResumed: _resumed,
-    StageAdvanced: _stage,
-    StudyFinished: _finished,
-}
-
-
-def apply(state: StudyState, stamped: Stamped) -> None:
-    """Change `state` by one event, in constant time.
-
-    Raises:
-        LedgerError: the event does not follow on from the state (an event is missing or doubled).
-    """
-    if stamped.number != state.events:
-        raise LedgerError(f"event {state.events} of study {state.name!r} is missing: found {stamped.number}.")
-    _HANDLERS[type(stamped.event)](state, stamped.event, stamped.time)
-    if state.sessions:
-        state.sessions[-1][1] = max(state.sessions[-1][1], stamped.time)
-    state.events += 1
-
-
-def fold(name: str, events: Iterable[Stamped]) -> StudyState:
-    """The state after all `events` of study `name`."""
-    state = StudyState(name)
-    for stamped in events:
-        apply(state, stamped)
-    return state

@@ -22,9 +22,10 @@ from sqlalchemy.schema import CreateTable
 
 from autosched.errors import LedgerError, StudyError, UsageError
 from autosched.ledger.events import Event, SegmentFinished, Stamped, decode, encode, kind_of
+from autosched.ledger.fold import fold
 from autosched.ledger.lease import StudyLease
 from autosched.ledger.records import Observation
-from autosched.ledger.state import StudyState, fold
+from autosched.ledger.state import StudyState
 
 _METADATA = sa.MetaData()
 _EVENTS = sa.Table(

@@ -37,7 +37,8 @@ from autosched.ledger.events import (
     TrialProposed,
     TrialResumed,
 )
-from autosched.ledger.state import RESUMABLE, StudyState, TrialState, apply
+from autosched.ledger.fold import apply
+from autosched.ledger.state import RESUMABLE, StudyState, TrialState
 from autosched.schedules.schedule import Schedule
 from autosched.tracking.tracker import STUDY, Metric, RunStatus, StudyRun, TrialRun
 from autosched.tracking.writes import Artifact, MetricBatch, RunEnd, Write

@@ -9,7 +9,8 @@ from studies import Study, wsd_space
 
 from autosched.errors import LedgerError
 from autosched.ledger.events import Stamped, TrialEnded
-from autosched.ledger.state import StudyState, apply, fold
+from autosched.ledger.fold import apply, fold
+from autosched.ledger.state import StudyState
 from autosched.space.records import Component
 
 

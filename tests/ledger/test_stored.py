@@ -15,7 +15,8 @@ from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
 from autosched.errors import StudyError
 from autosched.ledger.events import Stamped, decode
-from autosched.ledger.state import StudyState, fold
+from autosched.ledger.fold import fold
+from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.report.summary import summarise
 from autosched.report.text import trial_lines

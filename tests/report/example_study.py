@@ -26,6 +26,7 @@ from autosched.ledger.events import (
     TrialJudged,
     TrialProposed,
 )
+from autosched.ledger.fold import apply
 from autosched.ledger.records import (
     Decision,
     Divergence,
@@ -35,7 +36,7 @@ from autosched.ledger.records import (
     Point,
     segment_id,
 )
-from autosched.ledger.state import StudyState, apply
+from autosched.ledger.state import StudyState
 from autosched.schedules import Schedule, build
 from autosched.space import Choice, FamilySpace, Fixed, Range, ScheduleSpec, SearchParameter, Space, TrainerSpec
 

@@ -5,7 +5,8 @@ from dataclasses import asdict
 import pytest
 from example_study import CUT, HORIZON, Study, example_study, search_of_fourteen, wsd
 
-from autosched.ledger.state import StudyState, apply
+from autosched.ledger.fold import apply
+from autosched.ledger.state import StudyState
 from autosched.report.cost import Cost, study_cost, trial_costs
 
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 from example_study import HORIZON, SPACE, Study, example_study, search_of_fourteen
 
-from autosched.ledger.state import fold
+from autosched.ledger.fold import fold
 from autosched.report.summary import json_safe, summarise
 
 KEYS = {

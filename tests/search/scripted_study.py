@@ -17,8 +17,9 @@ from autosched.ledger.events import (
     TrialJudged,
     TrialProposed,
 )
+from autosched.ledger.fold import apply
 from autosched.ledger.records import Decision, Divergence, Forecast, Observation, Point
-from autosched.ledger.state import StudyState, apply
+from autosched.ledger.state import StudyState
 from autosched.randomness import generator, uniform
 from autosched.schedules.schedule import Schedule
 from autosched.search.policy import Controller, Policy, Proposal

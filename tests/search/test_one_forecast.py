@@ -10,7 +10,8 @@ from test_law_pruner import HORIZON, add, losses, params, pruner, seasoned
 from autosched.integrations.optuna import LawPruner
 from autosched.integrations.ray_tune import LawScheduler
 from autosched.ledger.events import Stamped, TrialJudged, decode, encode, kind_of
-from autosched.ledger.state import StudyState, apply
+from autosched.ledger.fold import apply
+from autosched.ledger.state import StudyState
 from autosched.schedules.registry import build
 
 COMPLETE = ((0.01, 0.2), (0.03, 0.4), (0.003, 0.6), (0.02, 0.1), (0.05, 0.3), (0.006, 0.4))

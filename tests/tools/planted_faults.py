@@ -42,7 +42,8 @@ class Fault:
     """One fault: `old` becomes `new` in `file`, and one of `tests` should see it.
 
     Attributes:
-        other: further (file, old, new), for versions in which the code stands elsewhere; the first that fits counts.
+        other: further (file, old, new), for versions in which the code reads otherwise; the first that fits counts.
+        earlier: the file in which the same text stands in earlier versions.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Fault:
     new: str
     tests: tuple[str, ...]
     other: tuple[tuple[str, str, str], ...] = ()
+    earlier: str = ""
 
     def plant(self, tree: Path) -> tuple[Path, str]:
         """Write the fault into `tree`; the file and what it held before.
@@ -58,7 +60,8 @@ class Fault:
         Raises:
             ValueError: none of its texts is there exactly once.
         """
-        for file, old, new in ((self.file, self.old, self.new), *self.other):
+        same = [(file, self.old, self.new) for file in (self.file, self.earlier) if file]
+        for file, old, new in (*same, *self.other):
             path = tree / file
             text = path.read_text() if path.exists() else ""
             if text.count(old) == 1:
@@ -122,38 +125,43 @@ FAULTS = (
     # -- the fold
     Fault(
         "fold: of equal trials the later one is the best",
-        "autosched/ledger/state.py",
+        "autosched/ledger/fold.py",
         "or event.value < best.value:",
         "or event.value <= best.value:",
         LEDGER,
+        earlier="autosched/ledger/state.py",
     ),
     Fault(
         "fold: the clock goes back",
-        "autosched/ledger/state.py",
+        "autosched/ledger/fold.py",
         "    state.clock = max(state.clock, at)\n",
         "    state.clock = at\n",
         LEDGER,
+        earlier="autosched/ledger/state.py",
     ),
     Fault(
         "fold: shared updates are counted from the start of the run",
-        "autosched/ledger/state.py",
+        "autosched/ledger/fold.py",
         "trial.steps_shared += event.step - trial.step",
         "trial.steps_shared += event.step",
         (f"{LOOP}::test_cooldowns_over_one_peak_train_the_trunk_once", *LEDGER),
+        earlier="autosched/ledger/state.py",
     ),
     Fault(
         "fold: what was taken from another study counts as trained",
-        "autosched/ledger/state.py",
+        "autosched/ledger/fold.py",
         "state.steps_trained += seen.trained",
         "state.steps_trained += seen.stop - seen.start",
         (AGAIN, *LEDGER),
+        earlier="autosched/ledger/state.py",
     ),
     Fault(
         "fold: a missing event is not noticed",
-        "autosched/ledger/state.py",
+        "autosched/ledger/fold.py",
         "if stamped.number != state.events:",
         "if stamped.number < state.events:",
         LEDGER,
+        earlier="autosched/ledger/state.py",
     ),
     # -- the dispatcher and the execution of segments
     Fault(
