@@ -194,8 +194,15 @@ class StudyState:
 
     @property
     def horizon(self) -> int:
-        """Updates of a full run."""
-        return int(self.space["horizon_steps"])
+        """Updates of a full run.
+
+        Raises:
+            LedgerError: the space that the ledger holds does not say (a damaged ledger).
+        """
+        steps = self.space.get("horizon_steps")
+        if not isinstance(steps, int):
+            raise LedgerError(f"the space of study {self.name!r} in the ledger says no horizon_steps: it is damaged.")
+        return steps
 
     @property
     def searched(self) -> list[TrialState]:

@@ -93,6 +93,10 @@ def damage(statement: str) -> None:
         ("UPDATE autosched_events SET payload = '{}' WHERE number = 3", "damaged '"),
         ("UPDATE autosched_events SET kind = 'trial_teleported' WHERE number = 3", "unknown event 'trial_teleported'"),
         ("DELETE FROM autosched_events WHERE number = 3", "event 3 of study 's' is missing: found 4."),
+        (
+            'UPDATE autosched_events SET payload = \'{"space": {}, "versions": {}}\' WHERE number = 0',
+            "says no horizon_steps: it is damaged.",
+        ),
         ("DROP TABLE autosched_segments", ""),
     ],
 )
@@ -114,7 +118,10 @@ def test_a_ledger_cut_in_half(finished: Path, capsys: Capture) -> None:
 
 
 def test_a_space_in_the_ledger_that_is_none(finished: Path, capsys: Capture) -> None:
-    damage('UPDATE autosched_events SET payload = \'{"space": {"study": 7}, "versions": {}}\' WHERE number = 0')
+    damage(
+        'UPDATE autosched_events SET payload = \'{"space": {"study": 7, "horizon_steps": 200}, "versions": {}}\''
+        " WHERE number = 0"
+    )
     refuse(capsys, ("status", "s"), "study must be 1 to 64 letters")
 
 

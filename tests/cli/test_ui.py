@@ -41,7 +41,7 @@ def post(port: int, call: str, **body: Any) -> dict[str, Any]:
 
 def answers(port: int, process: subprocess.Popen[bytes]) -> bool:
     """Until the server answers (True) or ended (False)."""
-    end = time.monotonic() + 180
+    end = time.monotonic() + 240
     while time.monotonic() < end:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
@@ -57,7 +57,7 @@ def answers(port: int, process: subprocess.Popen[bytes]) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_the_ui_shows_the_study_with_its_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_store: Callable[[Path], str]
 ) -> None:

@@ -20,7 +20,7 @@ from autosched.tracking.tracker import STUDY
 from autosched.tracking.translation import study_run
 
 pytestmark = pytest.mark.slow
-LONG = 60.0
+LONG = 200.0
 QUICK = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 

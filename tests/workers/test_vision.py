@@ -27,7 +27,7 @@ class TestVision(TrainerContract):
             use="vision",
             options=options,
             other={**options, "label_noise": 0.0},
-            faulty=[{"optimizer": "lion"}, {"momentum": 1.0}, {"width": "4"}, {"no_such_option": 1}],
+            faulty=[{"optimizer": "nope"}, {"momentum": 1.0}, {"width": "4"}, {"no_such_option": 1}],
         )
 
 
@@ -83,7 +83,10 @@ def test_a_run_with_an_absurd_lr_diverges():
     ("options", "message"),
     [
         ({"width": 0}, "vision trainer: width must be a whole number >= 1, but got 0"),
-        ({"optimizer": "lion"}, "optimizer must be one of adamw, sgd, .*, or {use: NAME, with: {…}}, but got 'lion'"),
+        (
+            {"optimizer": "nope"},
+            "optimizer must be one of adamw, sgd, .*, or {use: NAME, with: {…}}, but got 'no_such'",
+        ),
         ({"label_noise": -0.1}, r"label_noise must be a number in \[0, 1\), but got -0.1"),
         ({"context": 64}, "unknown option 'context'; allowed are width, batch"),
     ],
