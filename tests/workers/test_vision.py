@@ -85,7 +85,7 @@ def test_a_run_with_an_absurd_lr_diverges():
         ({"width": 0}, "vision trainer: width must be a whole number >= 1, but got 0"),
         (
             {"optimizer": "nope"},
-            "optimizer must be one of adamw, sgd, .*, or {use: NAME, with: {…}}, but got 'no_such'",
+            "optimizer must be one of adamw, sgd, .*, or {use: NAME, with: {…}}, but got 'nope'",
         ),
         ({"label_noise": -0.1}, r"label_noise must be a number in \[0, 1\), but got -0.1"),
         ({"context": 64}, "unknown option 'context'; allowed are width, batch"),
