@@ -197,7 +197,7 @@ Judgement."""
 
 INFLATION_RUNS = 4.0
 """[ends] That calibrated standard deviations count for, beside those that were left out (``full``) or are past
-(``fast``). Ablation: 3 to 12 change the log score of ``fast`` on AlgoPerf runs by 0.03 (benchmarks/law_numbers.py)."""
+(``fast``). Ablation: 4 in place of 6 changes no figure of the replays of random+law and tpe+law, 3 seeds."""
 LEAST_INFLATION = 0.8
 """[1] Least factor of the standard deviations of ``full``. Ablation: docs/records/replay-llama124m.md, 0.7 and 1.0 on
 the replays that it was chosen on."""
