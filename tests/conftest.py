@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from workers.ray_cluster import loopback_environment
 
 for name, value in loopback_environment().items():
     os.environ.setdefault(name, value)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: tests press Ctrl-C all the same
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MADE_AND_RECORDED = ("made", pytest.param("recorded", marks=pytest.mark.recorded))
 

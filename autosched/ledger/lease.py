@@ -1,12 +1,15 @@
 """The right to write a study, held by one process and given up when it ends, however it ends.
 
-SQLite: an advisory lock on a file beside the database. PostgreSQL: a session advisory lock. Both vanish with the
+SQLite: an advisory lock on a file beside the database. PostgreSQL: a session advisory lock, whose key names the schema
+as well as the study, because such locks are a database's and several ledgers may be in one. Both vanish with the
 process, so a killed driver never blocks its own resume.
 """
 
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -15,6 +18,13 @@ import sqlalchemy as sa
 
 from autosched.errors import LedgerError, StudyError
 from autosched.randomness import key
+
+LOCKED = sa.text(
+    """SELECT EXISTS (
+        SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+        WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND datname = current_database()
+        AND classid::bigint = :high AND objid::bigint = :low)"""
+)
 
 
 class StudyLease:
@@ -39,7 +49,9 @@ class StudyLease:
 
     def is_held(self) -> bool:
         """Whether some process holds the study now."""
-        if self._path is not None and not self._lock_path(self._path).exists():
+        if self._path is None:
+            return self._server_is_locked()
+        if not self._lock_path(self._path).exists():
             return False  # nobody ever ran it here, and looking leaves no file behind
         try:
             with self:
@@ -63,18 +75,37 @@ class StudyLease:
         return True
 
     def _lock_server(self) -> bool:
-        try:
+        with _said():
             self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            query = sa.select(sa.func.pg_try_advisory_lock(key("autosched study", self._study)))
-            return bool(self._connection.execute(query).scalar())
-        except sa.exc.SQLAlchemyError as error:
-            raise LedgerError(f"cannot lock the ledger: {str(error).splitlines()[0]}.") from None
+            lock = sa.func.pg_try_advisory_lock(self._key(self._connection))
+            return bool(self._connection.execute(sa.select(lock)).scalar())
+
+    def _server_is_locked(self) -> bool:
+        """Looks without taking the lock, so that a look never refuses a driver that starts in the same moment."""
+        with _said(), self._engine.connect() as connection:
+            high, low = divmod(self._key(connection), 2**32)
+            return bool(connection.execute(LOCKED, {"high": high, "low": low}).scalar())
+
+    def _key(self, connection: sa.Connection) -> int:
+        schema = connection.execute(sa.select(sa.func.current_schema())).scalar()
+        return key("autosched study", str(schema), self._study)
 
     def _release(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
         if self._connection is not None:
-            self._connection.invalidate()  # ends the session, and with it the lock
+            with suppress(sa.exc.SQLAlchemyError):  # a session that is gone holds nothing
+                self._connection.execute(sa.select(sa.func.pg_advisory_unlock_all()))
+            self._connection.invalidate()  # no later user of the pool gets a session that held a study
             self._connection.close()
             self._connection = None
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """A failure of the server as one line."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise LedgerError(f"cannot lock the ledger: {str(error).splitlines()[0]}.") from None

@@ -27,6 +27,7 @@ eval_every: 10
 checkpoint_every: 20
 schedule: {cosine: {peak_lr: {low: 1e-3, high: 1e-1, scale: log}, warmup_steps: 5}}
 budget: {trials: 3}
+controller: random
 pruner: none
 tracking: {uri: "sqlite:///mlflow.db", experiment: shown}
 """
