@@ -11,7 +11,7 @@ def key(*parts: int | str) -> int:
     """A 63-bit integer that depends on every part and on nothing else.
 
     Example:
-        >>> key(0, 7, "audit") == key(0, 7, "audit"), key(0, 7, "audit") == key(0, 8, "audit")
+        >>> key(0, 7, "holdout") == key(0, 7, "holdout"), key(0, 7, "holdout") == key(0, 8, "holdout")
         (True, False)
     """
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)

@@ -2,7 +2,7 @@
 
 For trying a controller on real curves without a GPU, and for the replay benchmark. It knows the runs of one group of a
 ``runs.csv`` (see :mod:`autosched.curves.recorded_runs`) by their LRs, as this package's families write them. While the
-LRs so far are those of several runs (a shared trunk), it shows the first of them in the table, so its losses depend on
+LRs so far are those of several runs (a shared prefix), it shows the first of them in the table, so its losses depend on
 the LRs alone::
 
     trainer:

@@ -87,7 +87,7 @@ def _decision(step: int, decision: Decision) -> dict[str, Any]:
     return {
         "step": step,
         "action": decision.action,
-        "audit": decision.audit,
+        "holdout": decision.holdout,
         "reason": decision.reason,
         "forecast": interval,
     }

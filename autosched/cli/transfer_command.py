@@ -48,14 +48,14 @@ class Outcome:
         rules: the rules that were asked.
         transfer: what they say together.
         schedule: the new schedule.
-        trunk_steps: of an extension, the update of the checkpoint to go on from.
+        stable_steps: of an extension, the update of the checkpoint to go on from.
     """
 
     change: Change
     rules: tuple[TransferRule, ...]
     transfer: Transfer
     schedule: Schedule
-    trunk_steps: int | None = None
+    stable_steps: int | None = None
 
 
 def transfer(
@@ -170,7 +170,9 @@ def carry_over(change: Change, rules: tuple[TransferRule, ...], changes: dict[st
     longer = extend_wsd(old, steps)
     if isinstance(longer, NoExtension):
         raise UsageError(longer.reason)
-    return Outcome(change=change, rules=rules, transfer=said, schedule=longer.schedule, trunk_steps=longer.trunk_steps)
+    return Outcome(
+        change=change, rules=rules, transfer=said, schedule=longer.schedule, stable_steps=longer.stable_steps
+    )
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:
@@ -192,7 +194,7 @@ def _document(outcome: Outcome) -> dict[str, Any]:
         "log_sd": said.log_sd,
         "prior": {"mean": prior.mean, "sd": prior.sd},
         "warnings": list(said.warnings),
-        "trunk_steps": outcome.trunk_steps,
+        "stable_steps": outcome.stable_steps,
         "schedule": json.loads(outcome.schedule.to_json()),
     }
 
@@ -210,7 +212,7 @@ def _rule_document(rule: TransferRule, change: Change) -> dict[str, Any]:
 
 
 def _lines(outcome: Outcome, out: Path | None, plot: Path | None) -> list[str]:
-    old, said, extended = outcome.change.old.schedule, outcome.transfer, outcome.trunk_steps is not None
+    old, said, extended = outcome.change.old.schedule, outcome.transfer, outcome.stable_steps is not None
     low, high = said.interval(old.peak_lr)
     lines = []
     for rule in outcome.rules:
@@ -223,7 +225,7 @@ def _lines(outcome: Outcome, out: Path | None, plot: Path | None) -> list[str]:
         "if the old one was the best"
     )
     if extended:
-        lines.append(f"trunk       unchanged: go on from the checkpoint at update {outcome.trunk_steps}")
+        lines.append(f"stable      unchanged: go on from the checkpoint at update {outcome.stable_steps}")
     lines += [f"warning     {warning}" for warning in said.warnings]
     lines.append(f"schedule    {outcome.schedule.describe()}, {outcome.schedule.steps} updates")
     drawn = [] if plot is not None else [terminal_plot([outcome.schedule], ["learning rate"])]

@@ -254,8 +254,8 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
     "stage_advanced": StageAdvanced,
     "study_finished": StudyFinished,
 }
-_RENAMED = {"trial_thawed": "trial_resumed"}
-"""Names that earlier versions gave to events."""
+_RENAMED = {"trial_thawed": "trial_resumed", "audit": "holdout"}
+"""Names that earlier versions gave to events and to their fields."""
 _NAMES = {cls: name for name, cls in EVENT_TYPES.items()}
 _RECORDS: Mapping[str, type[Any]] = {
     "decision": Decision,
@@ -304,7 +304,7 @@ def _with_role(cls: type[Event], fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _record(cls: type[Any], data: Mapping[str, Any]) -> Any:
-    fields = dict(data)
+    fields = {_RENAMED.get(name, name): value for name, value in data.items()}
     for name, record in _RECORDS.items():
         if isinstance(fields.get(name), dict):
             fields[name] = _record(record, fields[name])

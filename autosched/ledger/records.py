@@ -206,13 +206,13 @@ class Decision:
         action: ``keep`` or ``stop``.
         reason: one sentence for the ledger and the report.
         forecast: what the pruner expects at the horizon, when it has an opinion.
-        audit: the pruner wanted to stop the trial, but it is one of those kept to count false kills.
+        holdout: the pruner wanted to stop the trial, but it is one of those kept to count false kills.
     """
 
     action: Action
     reason: str
     forecast: Forecast | None = None
-    audit: bool = False
+    holdout: bool = False
 
 
 KEEP = Decision(action="keep", reason="no pruner")

@@ -53,7 +53,7 @@ class TrialState:
         due: virtual time at which `step` was reached.
         points: all evaluations so far, in order of step.
         decisions: (step, decision) after every segment that did not reach the horizon.
-        condemned: the first decision that wanted to stop the trial although it was kept as an audit.
+        condemned: the first decision that wanted to stop the trial although it was kept as a holdout.
     """
 
     number: int
@@ -110,8 +110,8 @@ class TrialState:
 
     @property
     def condemned(self) -> Decision | None:
-        """The first audit decision, if any."""
-        return next((decision for _, decision in self.decisions if decision.audit), None)
+        """The first holdout decision, if any."""
+        return next((decision for _, decision in self.decisions if decision.holdout), None)
 
     @property
     def last_forecast(self) -> Forecast | None:

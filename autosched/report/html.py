@@ -11,11 +11,11 @@ import yaml
 from autosched.ledger.state import StudyState
 from autosched.report import canvas, plots
 from autosched.report.html_sections import (
-    audit_section,
     cost_section,
     failure_section,
     forecast_section,
     headline,
+    holdout_section,
     pruned_section,
     reproduction_section,
     search_section,
@@ -92,7 +92,7 @@ def report_page(
         ("lr", "Peak LR", lr_section(summary, figures)),
         ("forecasts", "Forecasts", forecast_section(figures)),
         ("pruned", "Pruned", pruned_section(state, space)),
-        ("audits", "Audits", audit_section(state)),
+        ("holdouts", "Holdouts", holdout_section(state)),
         ("failures", "Divergences", failure_section(state)),
         ("cost", "Cost", cost_section(summary, figures)),
         ("trials", "All trials", trials_section(state)),

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from autosched.ledger.state import StudyState, TrialState
-from autosched.report.audits import audits
 from autosched.report.confirmation import winner
 from autosched.report.curves import DRAWN_TRIALS
+from autosched.report.holdouts import holdouts
 from autosched.report.markup import Html, join, picture, section, table, tag
 from autosched.report.text import describe, forecast_text, gain_text, role_text, seconds_text
 from autosched.space.records import Space
@@ -111,31 +111,31 @@ def pruned_section(state: StudyState, space: Space) -> Html | None:
     return section("pruned", "Pruned trials and why", table(heads, rows, numbers=frozenset({0, 2, 3})))
 
 
-def audit_section(state: StudyState) -> Html | None:
+def holdout_section(state: StudyState) -> Html | None:
     """Condemned trials that were kept, and whether stopping them would have been wrong."""
-    found = audits(state)
+    found = holdouts(state)
     if not found:
         return None
     fixed = _fixed(state)
     verdicts = {None: "still open", True: "false kill", False: "right to stop"}
     rows = [
         (
-            str(audit.trial),
-            _schedule(state.trials[audit.trial], fixed),
-            str(audit.step),
-            "none yet" if audit.incumbent is None else f"{audit.incumbent:.4f}",
-            state.trials[audit.trial].status if audit.value is None else f"{audit.value:.4f}",
-            verdicts[audit.false_kill],
+            str(holdout.trial),
+            _schedule(state.trials[holdout.trial], fixed),
+            str(holdout.step),
+            "none yet" if holdout.incumbent is None else f"{holdout.incumbent:.4f}",
+            state.trials[holdout.trial].status if holdout.value is None else f"{holdout.value:.4f}",
+            verdicts[holdout.false_kill],
         )
-        for audit in found
+        for holdout in found
     ]
-    wrong = sum(audit.false_kill is True for audit in found)
+    wrong = sum(holdout.false_kill is True for holdout in found)
     text = (
         f"The pruner wanted to stop these trials, and {len(found)} of those it condemned went on to check it. "
         f"{wrong} ended below the best loss that was known when they were condemned: false kills."
     )
     heads = ("trial", "schedule", "condemned at", "best then", "ended with", "verdict")
-    return section("audits", "Audits", tag("p", text), table(heads, rows, numbers=frozenset({0, 2, 3, 4})))
+    return section("holdouts", "Holdouts", tag("p", text), table(heads, rows, numbers=frozenset({0, 2, 3, 4})))
 
 
 def failure_section(state: StudyState) -> Html | None:
@@ -293,5 +293,5 @@ def _cost_card(summary: Mapping[str, Any]) -> Html:
 def _time_card(summary: Mapping[str, Any]) -> Html:
     busy = summary["utilisation"]
     note = "" if busy is None else f"workers {100 * busy:.0f}% busy; "
-    note += f"false kills: {summary['false_kills']} of {summary['audits']} audits"
+    note += f"false kills: {summary['false_kills']} of {summary['holdouts']} holdouts"
     return _card("Time", seconds_text(summary["seconds"]), note)

@@ -15,9 +15,9 @@ from autosched.curves.sensitivity import NoSensitivity, Sensitivity
 from autosched.ledger.events import RangeTested
 from autosched.ledger.records import Forecast
 from autosched.ledger.state import StudyState, TrialState, TrialStatus
-from autosched.report.audits import audits
 from autosched.report.confirmation import Confirmation, confirmation, default_trial, winner
 from autosched.report.cost import study_cost
+from autosched.report.holdouts import holdouts
 from autosched.report.sensitivity import sensitivities
 from autosched.space.records import Space
 
@@ -70,9 +70,9 @@ def summarise(
             The cost, see :class:`autosched.report.cost.Cost`.
         ``seconds``, ``utilisation``, ``overhead_ms_per_segment``
             Wall-clock of all sessions; share of it workers were busy; the driver's own time per segment, when measured.
-        ``audits``, ``false_kills``
+        ``holdouts``, ``false_kills``
             Condemned trials that were kept, and how many of them it would have been wrong to stop, see
-            :class:`autosched.report.audits.Audit`.
+            :class:`autosched.report.holdouts.Holdout`.
         ``range_test``
             None, or the bounds that the study's range test found for ``peak_lr``: ``low``, ``high``, ``divergence_lr``,
             ``steps`` it took, ``reason`` why a number is None.
@@ -89,7 +89,7 @@ def summarise(
         ``tracking``, ``artifacts``
             As given; what is missing is None.
     """
-    best, default, seen = winner(state), default_trial(state), audits(state)
+    best, default, seen = winner(state), default_trial(state), holdouts(state)
     confirmed = confirmation(state)
     document = {
         "study": state.name,
@@ -102,8 +102,8 @@ def summarise(
         "seconds": state.seconds,
         "utilisation": _utilisation(state),
         "overhead_ms_per_segment": _measured(state, "overhead_ms_per_segment"),
-        "audits": len(seen),
-        "false_kills": sum(audit.false_kill is True for audit in seen),
+        "holdouts": len(seen),
+        "false_kills": sum(holdout.false_kill is True for holdout in seen),
         "range_test": None if state.range_test is None else _range_test(state.range_test),
         "stages": [{name: getattr(stage, name) for name in ("stage", "step", "lr", "trial")} for stage in state.stages],
         "lr_sensitivity": [_sensitivity(name, found) for name, found in sensitivities(state).items()],

@@ -208,9 +208,9 @@ def _cost_lines(summary: Mapping[str, Any]) -> list[str]:
     }
     parts += [f"{steps[key] / horizon:.1f} {name}" for key, name in names.items() if steps[key]]
     lines = [f"cost        {', '.join(parts)}; {_plural(trials['proposed'], 'trial')} asked for"]
-    if summary["audits"]:
-        kept = f"{_plural(summary['audits'], 'condemned trial')} kept as audits"
-        lines.append(f"audits      {_plural(summary['false_kills'], 'false kill')} among {kept}")
+    if summary["holdouts"]:
+        kept = f"{_plural(summary['holdouts'], 'condemned trial')} kept as holdouts"
+        lines.append(f"holdouts    {_plural(summary['false_kills'], 'false kill')} among {kept}")
     time = f"time        {seconds_text(summary['seconds'])}"
     if summary["utilisation"] is not None:
         time += f", workers {100 * summary['utilisation']:.0f}% busy"
@@ -245,9 +245,9 @@ def _running_line(trial: TrialState, space: Space) -> str:
 
 
 def _decision(decision: Decision) -> str:
-    audit = " [audit: condemned, kept to check the pruner]" if decision.audit else ""
+    holdout = " [holdout: condemned, kept to check the pruner]" if decision.holdout else ""
     forecast = "" if decision.forecast is None else f" [forecast {forecast_text(decision.forecast)}]"
-    return f"{decision.action}: {decision.reason}{forecast}{audit}"
+    return f"{decision.action}: {decision.reason}{forecast}{holdout}"
 
 
 def _loss(value: float | None) -> str:

@@ -22,9 +22,9 @@ class Family:
         experimental: whether the source could not be read, so that the formula may not be the author's.
         parameters: the parameters by name, in the order they are checked and drawn.
         lrs: ``lrs(params, steps)`` -> LR of every update, float64 of shape (steps,).
-        trunk_steps: ``trunk_steps(params, steps)`` -> how many first updates do not depend on the cooldown's
+        stable_steps: ``stable_steps(params, steps)`` -> how many first updates do not depend on the cooldown's
             parameters (those before the cooldown starts); 0 for a family without a cooldown of its own.
-        trunk_parameters: the parameters that those first updates do depend on; empty without a cooldown.
+        stable_parameters: the parameters that those first updates do depend on; empty without a cooldown.
         fault: ``fault(params, steps)`` -> what is wrong with parameters that are fine one by one, to be read after
             ``"<family>."``; None when nothing is.
         non_increasing: whether the LR never rises after the warmup.
@@ -35,8 +35,8 @@ class Family:
     source: str
     parameters: Mapping[str, Parameter]
     lrs: Callable[[Params, int], FloatArray]
-    trunk_steps: Callable[[Params, int], int]
-    trunk_parameters: frozenset[str]
+    stable_steps: Callable[[Params, int], int]
+    stable_parameters: frozenset[str]
     fault: Callable[[Params, int], str | None]
     non_increasing: bool
     formula: str = ""

@@ -129,7 +129,7 @@ class Parts:
         """First update of the cooldown; `steps` when there is none."""
         return max(self.warmup.steps(params), steps - self.cooldown.steps(params, steps))
 
-    def trunk_steps(self, params: Params, steps: int) -> int:
+    def stable_steps(self, params: Params, steps: int) -> int:
         """Updates before the cooldown; 0 when there is no cooldown part."""
         return 0 if self.cooldown is NO_COOLDOWN else self.cooldown_start(params, steps)
 
@@ -153,8 +153,8 @@ class Parts:
         Raises:
             ValueError: two parts have a parameter of the same name; one of them must be renamed.
         """
-        trunk = (*self.body.parameters, *self.warmup.parameters)
-        every = (*trunk, *self.cooldown.parameters)
+        stable = (*self.body.parameters, *self.warmup.parameters)
+        every = (*stable, *self.cooldown.parameters)
         parameters = {parameter.name: parameter for parameter in every}
         if len(parameters) < len(every):
             names = [parameter.name for parameter in every]
@@ -167,8 +167,8 @@ class Parts:
             source=source,
             parameters=parameters,
             lrs=self.lrs,
-            trunk_steps=self.trunk_steps,
-            trunk_parameters=frozenset(p.name for p in trunk) if has_cooldown else frozenset(),
+            stable_steps=self.stable_steps,
+            stable_parameters=frozenset(p.name for p in stable) if has_cooldown else frozenset(),
             fault=self.fault,
             non_increasing=self.body.non_increasing,
             formula=formula,

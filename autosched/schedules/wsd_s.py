@@ -9,7 +9,7 @@ With checkpoints c[1] < .. < c[k] = steps, p = decay_fraction and r = final_lr_r
     lr[t] = peak_lr / (1 + u (1 / r - 1))             in it, u the share of it that is over: 1 / LR rises in a line
 
 Checkpoints are rounded to whole updates, counted from the start of the run; those within the warmup are left out. WSD
-branches off the trunk for every budget and throws the decay away; here the decays are part of the one run, whose
+branches off the stable phase for every budget and throws the decay away; here the decays are part of the one run, whose
 weights at every checkpoint are those of a run that was meant to end there.
 
 Source: Wen et al. 2024, arXiv:2410.05192 (abstract read); that the decay is inverse-proportional, that the LR jumps

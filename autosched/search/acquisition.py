@@ -5,7 +5,7 @@ With draws y of all log final losses, b the log of the best complete loss (none 
     chance_i = P( y_i <= min(b, min_j y_j) + tolerance )          to be (nearly) the best of all
     gain_i   = E[ max(min(b, min_p y_p) - y_i, 0) ]               expected improvement, log loss; p: runs under way
 
-The chance favours what is surely near the best, so it branches ever more of the same off a trunk that it knows; the
+The chance favours what is surely near the best, so it branches ever more of the same off a stable phase it knows; the
 expected improvement goes where much may be won. Where each of them serves is told in
 ``docs/records/replay-simulated.md``. The latter is that of Mockus (1975) and of Jones, Schonlau and Welch (1998), by
 draws because candidates may diverge and because what other workers train now will have ended too (Ginsbourger,

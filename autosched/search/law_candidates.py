@@ -1,4 +1,4 @@
-"""What a law-guided search may train next: points of the space, near ones, branches of trunks, and stopped trials.
+"""What a law-guided search may train next: points of the space, near ones, branches off stable phases, stopped trials.
 
 name         meaning                                                                          unit
 cost to go   updates a candidate still has to train: those no trial of the study has scheduled   updates
@@ -56,7 +56,7 @@ class Candidates:
 
     Args:
         size: points drawn for the whole study; with a list of candidates in the space, the list is all there is.
-        near: further points per decision, around the best and branching off trunks that exist.
+        near: further points per decision, around the best and branching off stable phases that exist.
     """
 
     def __init__(self, space: Space, *, size: int, near: int) -> None:
@@ -79,7 +79,7 @@ class Candidates:
     def novel(self, fresh: Sequence[Candidate], trials: Sequence[TrialState]) -> list[Candidate]:
         """Those of `fresh` that are no near-duplicate of a trial: what they would end at is told by that one.
 
-        Without this, a search whose gaps lie under the scatter branches ever more of the same off a trunk it has.
+        Without this, a search whose gaps lie under the scatter branches ever more off a stable phase it has.
         """
         if not fresh or not trials:
             return list(fresh)
@@ -108,7 +108,7 @@ class Candidates:
         return [self.of(trial) for trial in found[:most]]
 
     def near(self, seen: int, origins: Sequence[ScheduleSpec]) -> list[Candidate]:
-        """New points: each origin with some parameters moved a little, or with another cooldown after its trunk.
+        """New points: each origin with some parameters moved a little, or with another cooldown after its stable phase.
 
         Args:
             seen: segments that the study has seen; with as many, the same points.
@@ -166,16 +166,16 @@ class Candidates:
         return ScheduleSpec(family=origin.family, params=params)
 
     def _branch(self, origin: ScheduleSpec, generator_: np.random.Generator) -> ScheduleSpec | None:
-        """Another point of the origin's family with the origin's trunk; None for a family without one."""
-        trunk = get_family(origin.family).trunk_parameters
-        if not trunk:
+        """Another point of the origin's family with the origin's stable phase; None for a family without one."""
+        stable = get_family(origin.family).stable_parameters
+        if not stable:
             return None
         family = self._space.family(origin.family)
         for _ in range(8):
             other = draw(self._space, generator_)
             if other.family == origin.family:
                 given = stated(family, origin.params)
-                params = {**other.params, **{name: given[name] for name in trunk if name in given}}
+                params = {**other.params, **{name: given[name] for name in stable if name in given}}
                 active = active_parameters(family, params)
                 return ScheduleSpec(family=origin.family, params={n: v for n, v in params.items() if n in active})
         return None

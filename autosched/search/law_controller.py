@@ -123,7 +123,7 @@ class LawController:
     def can_branch(self, schedule: Schedule, step: int) -> bool:
         """Anywhere in the stable phase: it branches off on purpose."""
         family = get_family(schedule.family)
-        return step <= family.trunk_steps(family.complete(schedule.params, steps=schedule.steps), schedule.steps)
+        return step <= family.stable_steps(family.complete(schedule.params, steps=schedule.steps), schedule.steps)
 
     def forecast(self, state: StudyState, trial: int) -> Recorded | None:
         """What the law says of a running trial's final loss; None while there is no law."""

@@ -3,7 +3,7 @@
 With the forecast's mean m and relative standard deviation s, and the best complete loss b, the probability that the
 trial beats it is ``Phi((ln b - ln m) / s)``. Under the `threshold` of the law pruner's options the trial is stopped,
 unless the law has seen nothing of it yet; a share of such trials is kept nevertheless, to count how often that would
-have been wrong (audits). A stopped trial stays among the controller's candidates, so it is resumed when the law
+have been wrong (holdouts). A stopped trial stays among the controller's candidates, so it is resumed when the law
 changes its mind.
 """
 
@@ -27,8 +27,8 @@ class LawJudge:
     """The pruner ``law`` beside the controller ``law``, whose surrogate it shares.
 
     Args:
-        space: gives the seed of the audit draws.
-        options: of the law pruner; `threshold` and `audit_share` count here.
+        space: gives the seed of the holdout draws.
+        options: of the law pruner; `threshold` and `holdout_share` count here.
     """
 
     def __init__(self, space: Space, controller: LawController, options: LawPrunerOptions) -> None:
@@ -53,9 +53,9 @@ class LawJudge:
         if chance >= threshold or self._controller.chance(state, trial) >= threshold:
             return None  # the controller knows more than the law: where short runs place the best peak LR
         reason = f"its chance to beat {best.value:.4f} is {chance:.1%}"
-        if uniform(self._seed, trial, "audit") < self._options.audit_share:
+        if uniform(self._seed, trial, "holdout") < self._options.holdout_share:
             return Decision(
-                action="keep", reason=f"{reason}, but it is kept as an audit", forecast=forecast, audit=True
+                action="keep", reason=f"{reason}, but it is kept as a holdout", forecast=forecast, holdout=True
             )
         return Decision(action="stop", reason=reason, forecast=forecast)
 
@@ -76,7 +76,7 @@ class PausingPruner:
     def judge(self, state: StudyState, trial: int) -> Decision:
         """The pruner's decision, or a pause; with the law's forecast when the pruner made none."""
         decision = self._inner.judge(state, trial)
-        if decision.action == "keep" and not decision.audit:
+        if decision.action == "keep" and not decision.holdout:
             decision = self._controller.judge(state, trial) or decision
         return (
             decision

@@ -1,7 +1,7 @@
 """Stops a trial of a study whose chance of beating the best trial is too small: :mod:`autosched.search.law_rule`.
 
 Trials share one training seed, so comparing them carries no seed noise. A share of the condemned trials is trained to
-the end all the same, as an audit of the rule.
+the end all the same, as a holdout of the rule.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class LawPrunerOptions:
     """Options of ``pruner: {law: …}``: those of :class:`~autosched.search.law_rule.LawRule`, and
 
     Attributes:
-        audit_share: share of trials that are kept although condemned, to count false kills.
+        holdout_share: share of trials that are kept although condemned, to count false kills.
         interval: central probability of the interval that is recorded with a forecast.
     """
 
     rule: LawRule
-    audit_share: float = 0.1
+    holdout_share: float = 0.1
     interval: float = 0.9
 
     def __post_init__(self) -> None:
-        for name in ("audit_share", "interval"):
+        for name in ("holdout_share", "interval"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SpaceError(f"pruner law: {name} must be in [0, 1], but got {getattr(self, name)!r}.")
 
@@ -69,7 +69,7 @@ class LawPruner:
     """The default pruner. A function of the study's state alone; it remembers what it reconsidered.
 
     Args:
-        space: gives the horizon and the seed of the audit draw.
+        space: gives the horizon and the seed of the holdout draw.
         options: see :class:`LawPrunerOptions`.
     """
 
@@ -89,9 +89,9 @@ class LawPruner:
             return Decision(action="keep", reason=verdict.reason)
         interval = self._options.interval
         forecast = recorded(verdict.forecast, law=FAST.name, step=judged.step, probability=interval)
-        if verdict.stop and uniform(self._seed, trial, "audit") < self._options.audit_share:
-            reason = f"{verdict.reason}, but the trial is kept as an audit"
-            return Decision(action="keep", reason=reason, forecast=forecast, audit=True)
+        if verdict.stop and uniform(self._seed, trial, "holdout") < self._options.holdout_share:
+            reason = f"{verdict.reason}, but the trial is kept as a holdout"
+            return Decision(action="keep", reason=reason, forecast=forecast, holdout=True)
         return Decision(action="stop" if verdict.stop else "keep", reason=verdict.reason, forecast=forecast)
 
     def resume(self, state: StudyState) -> Resume | None:

@@ -18,7 +18,7 @@ from autosched.search.policy import Composed, Controller, Policy, Pruner
 from autosched.space.records import Space
 
 _SAMPLERS = ("tpe", "gp", "random", "qmc", "cmaes")
-JUDGED_BY = ("audit_share", "threshold")
+JUDGED_BY = ("holdout_share", "threshold")
 """Options of the pruner law that count beside the controller law."""
 _OPTUNA_PRUNERS = ("median", "percentile", "asha", "hyperband", "threshold")
 

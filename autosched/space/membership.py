@@ -39,7 +39,7 @@ def contains(space: Space, spec: ScheduleSpec) -> bool:
 def can_branch(space: Space, spec: ScheduleSpec | Schedule, step: int) -> bool:
     """Whether another proposal of this space can share exactly the first `step` LRs of this schedule.
 
-    It can inside the family's trunk, when every parameter that shapes the trunk is fixed or has countable values
+    It can inside the family's stable phase, when every parameter that shapes it is fixed or has countable values
     (a number drawn from a continuous range is never drawn again), and anywhere when no parameter is continuous.
     The checkpoint at `step` is worth keeping exactly then.
     """
@@ -51,10 +51,10 @@ def can_branch(space: Space, spec: ScheduleSpec | Schedule, step: int) -> bool:
     if all(_repeats(parameter, params.get(name)) for name, parameter in active.items()):
         return True
     shape = schedules.get_family(spec.family)
-    trunk = [name for name in shape.trunk_parameters if name in active]
+    stable = [name for name in shape.stable_parameters if name in active]
     complete = shape.complete(params, steps=space.horizon_steps)  # with what a condition left to its default
-    within = step <= shape.trunk_steps(complete, space.horizon_steps)
-    return within and all(_repeats(active[name], params.get(name)) for name in trunk)
+    within = step <= shape.stable_steps(complete, space.horizon_steps)
+    return within and all(_repeats(active[name], params.get(name)) for name in stable)
 
 
 def stated(family: FamilySpace, params: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:

@@ -84,7 +84,7 @@ def result(outcome: Outcome) -> Outcome:
     return replace(outcome, seconds=0.0, worker="")
 
 
-def _trunk(peak: float = 0.02, steps: int = 20) -> FloatArray:
+def _lrs(peak: float = 0.02, steps: int = 20) -> FloatArray:
     return np.linspace(peak, peak / 2, steps)
 
 
@@ -93,7 +93,7 @@ class BackendContract:
 
     def test_every_segment_comes_back_exactly_once(self, backend: Backend, tmp_path: Path) -> None:
         store = CheckpointStore(str(tmp_path))
-        segments = [cut(store, _trunk(), 0, 10, seed=seed) for seed in range(7)]
+        segments = [cut(store, _lrs(), 0, 10, seed=seed) for seed in range(7)]
         outcomes = run_all(backend, *segments)
         assert set(outcomes) == {segment.id for segment in segments}
         assert all(isinstance(outcome, Observation) for outcome in outcomes.values())
@@ -104,32 +104,32 @@ class BackendContract:
     ) -> None:
         store = CheckpointStore(str(tmp_path))
         runner = SegmentRunner(factory)
-        first, second = cut(store, _trunk(), 0, 8), cut(store, _trunk(), 8, 20)
+        first, second = cut(store, _lrs(), 0, 8), cut(store, _lrs(), 8, 20)
         expected = [result(runner.run(segment)) for segment in (first, second)]
         seen = [result(run_all(backend, segment)[segment.id]) for segment in (first, second)]
         assert seen == expected
 
     def test_hot_and_cold_starts_give_the_same_losses(self, backend: Backend, tmp_path: Path) -> None:
         store = CheckpointStore(str(tmp_path))
-        first, second = cut(store, _trunk(0.03), 0, 8), cut(store, _trunk(0.03), 8, 20)
+        first, second = cut(store, _lrs(0.03), 0, 8), cut(store, _lrs(0.03), 8, 20)
         run_all(backend, first)
         hot = run_all(backend, second)[second.id]
-        run_all(backend, *(cut(store, _trunk(), 0, 8, seed=seed) for seed in range(1, 4 * backend.workers)))
+        run_all(backend, *(cut(store, _lrs(), 0, 8, seed=seed) for seed in range(1, 4 * backend.workers)))
         cold = run_all(backend, second)[second.id]
         assert result(hot) == result(cold)
 
     def test_two_runs_fork_from_one_checkpoint(self, backend: Backend, tmp_path: Path) -> None:
         store = CheckpointStore(str(tmp_path))
-        trunk = _trunk()
-        forks = [np.concatenate([trunk[:10], trunk[10:] * factor]) for factor in (1.0, 0.5, 0.1)]
-        run_all(backend, cut(store, trunk, 0, 10))
+        lrs = _lrs()
+        forks = [np.concatenate([lrs[:10], lrs[10:] * factor]) for factor in (1.0, 0.5, 0.1)]
+        run_all(backend, cut(store, lrs, 0, 10))
         outcomes = run_all(backend, *(cut(store, lrs, 10, 20) for lrs in forks))
         finals = {outcome.points[-1].loss for outcome in outcomes.values() if isinstance(outcome, Observation)}
         assert len(finals) == len(forks)
 
     def test_known_points_are_not_reported_again(self, backend: Backend, tmp_path: Path) -> None:
         store = CheckpointStore(str(tmp_path))
-        whole = cut(store, _trunk(), 0, 20)
+        whole = cut(store, _lrs(), 0, 20)
         seen = run_all(backend, whole)[whole.id]
         late = run_all(backend, replace(whole, report_from=10))[whole.id]
         assert isinstance(seen, Observation)
@@ -139,7 +139,7 @@ class BackendContract:
 
     def test_a_divergence_is_an_observation(self, backend: Backend, tmp_path: Path) -> None:
         store = CheckpointStore(str(tmp_path))
-        lrs = _trunk()
+        lrs = _lrs()
         lrs[12] = 5.0
         segment = cut(store, lrs, 0, 20)
         seen = run_all(backend, segment)[segment.id]
@@ -151,7 +151,7 @@ class BackendContract:
 
     def test_a_trainer_that_raises_is_a_failure(self, backend: Backend, tmp_path: Path) -> None:
         store = CheckpointStore(str(tmp_path))
-        segment = cut(store, _trunk(), 0, 20, options={"fail_at": 7})
+        segment = cut(store, _lrs(), 0, 20, options={"fail_at": 7})
         failure = run_all(backend, segment)[segment.id]
         assert isinstance(failure, Failure)
         assert failure.kind == "error"
@@ -159,22 +159,22 @@ class BackendContract:
         assert "\n" not in failure.reason
 
     def test_a_missing_checkpoint_is_a_failure(self, backend: Backend, tmp_path: Path) -> None:
-        segment = cut(CheckpointStore(str(tmp_path)), _trunk(0.07), 10, 20)
+        segment = cut(CheckpointStore(str(tmp_path)), _lrs(0.07), 10, 20)
         failure = run_all(backend, segment)[segment.id]
         assert isinstance(failure, Failure)
         assert failure.kind == "checkpoint_lost"
 
     def test_a_store_that_cannot_be_written_is_a_failure(self, backend: Backend, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("a file where a folder is needed")
-        segment = cut(CheckpointStore(str(tmp_path / "file")), _trunk(), 0, 10)
+        segment = cut(CheckpointStore(str(tmp_path / "file")), _lrs(), 0, 10)
         failure = run_all(backend, segment)[segment.id]
         assert isinstance(failure, Failure)
         assert failure.kind == "storage"
 
     def test_it_works_on_after_a_failure(self, backend: Backend, tmp_path: Path) -> None:
         store = CheckpointStore(str(tmp_path))
-        bad = cut(store, _trunk(), 0, 20, options={"no_such_option": 1})
-        good = cut(store, _trunk(), 0, 20)
+        bad = cut(store, _lrs(), 0, 20, options={"no_such_option": 1})
+        good = cut(store, _lrs(), 0, 20)
         outcomes = run_all(backend, bad, good)
         assert isinstance(outcomes[bad.id], Failure)
         assert isinstance(outcomes[good.id], Observation)
@@ -187,7 +187,7 @@ class BackendContract:
         self, make_backend: Callable[[], Backend], tmp_path: Path
     ) -> None:
         backend = make_backend()
-        segment = cut(CheckpointStore(str(tmp_path)), _trunk(), 0, 10)
+        segment = cut(CheckpointStore(str(tmp_path)), _lrs(), 0, 10)
         backend.submit(segment)
         backend.close()
         backend.close()

@@ -159,7 +159,7 @@ def assert_the_joins_are_continuous(family: Family, params: Params, steps: int) 
     lrs, warmup_steps = schedule.lrs, _warmup_steps(schedule)
     if warmup_steps:
         assert lrs[warmup_steps] - lrs[warmup_steps - 1] <= lrs[warmup_steps] * (1 / warmup_steps + ROUNDING)
-    start = family.trunk_steps(schedule.params, steps)
+    start = family.stable_steps(schedule.params, steps)
     if "cooldown_fraction" in schedule.params and start < steps - 1:
         shortest = make(family, {**schedule.params, "cooldown_fraction": 1e-9}, steps)
         assert _bits(lrs[: start + 1]) == _bits(shortest.lrs[: start + 1])
@@ -171,7 +171,7 @@ def assert_the_lr_falls_where_promised(family: Family, params: Params, steps: in
     """
     schedule = make(family, params, steps)
     cooldown = (
-        schedule.lrs[family.trunk_steps(schedule.params, steps) :] if family.trunk_parameters else schedule.lrs[:0]
+        schedule.lrs[family.stable_steps(schedule.params, steps) :] if family.stable_parameters else schedule.lrs[:0]
     )
     assert (cooldown[1:] <= cooldown[:-1] * (1 + ROUNDING)).all()
     after = schedule.lrs[_warmup_steps(schedule) :]
@@ -194,17 +194,19 @@ def assert_a_resumed_run_goes_on_the_same(family: Family, params: Params, steps:
         assert _bits(np.concatenate([schedule.lrs[:step], rebuilt.lrs[step:]])) == _bits(schedule.lrs)
 
 
-def assert_the_trunk_ignores_the_cooldown(family: Family, params: Params, steps: int) -> None:
-    """Without the cooldown's parameters (their defaults instead) the trunk the two have in common is bit-equal."""
+def assert_the_stable_phase_ignores_the_cooldown(family: Family, params: Params, steps: int) -> None:
+    """Without the cooldown's parameters (their defaults instead) the two have a bit-equal stable phase in common."""
     complete = family.complete(params, steps=steps)
-    trunk = family.trunk_steps(complete, steps)
-    assert 0 <= trunk <= steps
-    assert family.trunk_parameters <= set(family.parameters)
-    assert bool(family.trunk_parameters) or trunk == 0
-    if trunk == 0:
+    stable = family.stable_steps(complete, steps)
+    assert 0 <= stable <= steps
+    assert family.stable_parameters <= set(family.parameters)
+    assert bool(family.stable_parameters) or stable == 0
+    if stable == 0:
         return
-    other = family.complete({name: complete[name] for name in family.trunk_parameters if name in complete}, steps=steps)
-    shared = min(trunk, family.trunk_steps(other, steps))
+    other = family.complete(
+        {name: complete[name] for name in family.stable_parameters if name in complete}, steps=steps
+    )
+    shared = min(stable, family.stable_steps(other, steps))
     assert _bits(family.lrs(complete, steps)[:shared]) == _bits(family.lrs(other, steps)[:shared])
 
 
@@ -227,7 +229,7 @@ PROMISES: tuple[Promise, ...] = (
     assert_the_warmup_rises_to_the_peak,
     assert_the_joins_are_continuous,
     assert_the_lr_falls_where_promised,
-    assert_the_trunk_ignores_the_cooldown,
+    assert_the_stable_phase_ignores_the_cooldown,
     assert_a_resumed_run_goes_on_the_same,
 )
 
@@ -240,7 +242,7 @@ class FamilyContract:
     examples: ClassVar[int] = 100
 
     def test_the_family_keeps_every_promise(self) -> None:
-        """Length, signs, completeness, JSON, prefixes, fingerprints, warmup, joins, fall, trunk, over drawn inputs."""
+        """Length, signs, completeness, JSON, prefixes, fingerprints, warmup, joins, fall, over drawn inputs."""
         family = self.family
         inputs = family_inputs(family) if self.inputs is None else self.inputs
 

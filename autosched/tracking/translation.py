@@ -5,7 +5,7 @@
     RangeTested      ``range_test_low``, ``range_test_high`` and ``range_test_divergence`` on the parent
     TrialProposed    the trial's run, and the whole planned LR curve as ``lr_plan`` (at most 200 points)
     TrialAdvanced    ``loss``, ``lr`` (of the last update done) and the trainer's metrics at every new evaluation
-    TrialJudged      ``forecast``, ``forecast_low``, ``forecast_high``; ``audit`` when a condemned trial is kept
+    TrialJudged      ``forecast``, ``forecast_low``, ``forecast_high``; ``holdout`` when a condemned trial is kept
     TrialEnded       ``value``, ``steps_shared``, ``schedule.json``, ``curve.csv``, the status;
                      ``best_value`` on the parent
     TrialResumed     the trial's run is RUNNING again
@@ -243,7 +243,7 @@ class Translator:
         return MetricBatch(run=event.trial, metrics=tuple(metrics))
 
     def _judged(self, event: TrialJudged) -> list[Write]:
-        values: dict[str, float] = {"audit": 1.0} if event.decision.audit else {}
+        values: dict[str, float] = {"holdout": 1.0} if event.decision.holdout else {}
         forecast = event.decision.forecast
         if forecast is not None:
             values |= {"forecast": forecast.mean, "forecast_low": forecast.low, "forecast_high": forecast.high}

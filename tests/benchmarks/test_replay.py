@@ -87,7 +87,7 @@ def test_a_recorded_world_has_the_runs_that_were_measured_at_its_horizon(tmp_pat
     assert [(axis.name, axis.size) for axis in world.axes] == [("peak_lr", 1), ("shape", 3)]
 
 
-def test_studies_pay_a_shared_trunk_once_and_say_what_it_would_cost_twice(tmp_path: Path) -> None:
+def test_studies_pay_a_shared_prefix_once_and_say_what_it_would_cost_twice(tmp_path: Path) -> None:
     world = recorded_world(recorded_folder(tmp_path), "tiny", 100)
     assert (world.space().eval_every, world.space().checkpoint_every) == (10, 10)
     paid = set()
@@ -95,7 +95,7 @@ def test_studies_pay_a_shared_trunk_once_and_say_what_it_would_cost_twice(tmp_pa
         outcome = run_study(world, seed, controller=Component(name="random"), pruner=Component(name="none"))
         assert outcome.shares
         paid.add((outcome.spent, outcome.spent_sharing))
-    # The winner leaves the trunk after 20 updates and comes first, or after one of the others.
+    # The winner leaves the prefix after 20 updates and comes first, or after one of the others.
     assert {(100, 100), (200, 180)} <= paid
     assert all(alone % 10 == 0 and shared <= alone for alone, shared in paid)
 

@@ -64,7 +64,11 @@ def change(text: str, old: str, new: str) -> str:
             "pruner:\n  use: asha\n  min_resource: 0",
             "space.yaml:19: pruner 'asha': min_resource must be a",
         ),
-        ("pruner: none", "pruner: {use: law, audits: 1}", "space.yaml:17: pruner law has no option 'audits'; it has"),
+        (
+            "pruner: none",
+            "pruner: {use: law, holdouts: 1}",
+            "space.yaml:17: pruner law has no option 'holdouts'; it has",
+        ),
         ("budget: {trials: 5}", "budget: {trials: 0}", "space.yaml:18: budget.trials must be a whole number >= 1"),
         ("workers: 2", "gpus: -1", "space.yaml:19: resources.gpus must be a number >= 0, but got -1."),
         ("tracking: none", "tracking: {uri: ftp://h}", "space.yaml:20: tracking.uri must be a URL with a scheme of"),

@@ -93,16 +93,16 @@ def test_a_joint_rule_takes_the_place_of_the_two_it_covers(here: Path, capsys: C
     assert told["factor"] == pytest.approx(2 * 20**-0.51)
 
 
-def test_a_finished_run_is_extended_from_its_trunk(here: Path, capsys: Capture) -> None:
+def test_a_finished_run_is_extended_from_its_lrs(here: Path, capsys: Capture) -> None:
     arguments = ("transfer", "schedule.json", "--to-steps", "20000", "--rule", "wsd-extension")
     told = document(capsys, *arguments, "--out", "out.json")
     new = Schedule.from_json(Path("out.json").read_text())
-    assert told["trunk_steps"] == 4_000
+    assert told["stable_steps"] == 4_000
     assert new.common_steps(WSD) >= 4_000
     assert new.lrs[10_000] == pytest.approx(0.01 * told["factor"])
     assert new.params["extended_from_steps"] == 5_000
     assert run([*arguments]) == 0
-    assert "trunk       unchanged: go on from the checkpoint at update 4000" in capsys.readouterr().out
+    assert "stable      unchanged: go on from the checkpoint at update 4000" in capsys.readouterr().out
 
 
 def test_what_leaves_a_rules_validity_is_warned_of(here: Path, capsys: Capture) -> None:
@@ -157,7 +157,7 @@ def test_bad_input_ends_in_one_line(here: Path, capsys: Capture, arguments: tupl
     refuse(capsys, ("transfer", "schedule.json", *arguments), says)
 
 
-def test_a_table_has_no_cooldown_and_no_trunk(here: Path, capsys: Capture) -> None:
+def test_a_table_has_no_cooldown_and_no_stable_phase(here: Path, capsys: Capture) -> None:
     refuse(capsys, ("transfer", "table.json", "--to-cooldown", "0.5"), "a table has no cooldown_fraction")
     extension = ("--to-steps", "9000", "--rule", "wsd-extension")
     refuse(capsys, ("transfer", "table.json", *extension), "only a schedule of the family wsd can be extended")

@@ -127,18 +127,18 @@ def test_of_trials_that_are_due_together_the_oldest_is_settled_first(tmp_path: P
     assert all(first < second for first, second in together)
 
 
-def test_cooldowns_over_one_peak_train_the_trunk_once(tmp_path: Path) -> None:
+def test_cooldowns_over_one_peak_train_their_prefix_once(tmp_path: Path) -> None:
     space = wsd_space(tmp_path, workers=1, fixed={"peak_lr": 0.02, "cooldown_shape": "linear"})
     space = replace(space, pruner=Component(name="none"), confirm=Confirm(), budget=Budget(trials=6))
     study = Study(space)
     state = study.run()
     # Every update up to the checkpoint before a cooldown's start is trained once, by whichever trial came first.
     branch = [200 - round(200 * trial.params["cooldown_fraction"]) for trial in state.trials]
-    trunk = max(start // 20 * 20 for start in branch)
+    stable = max(start // 20 * 20 for start in branch)
     own = 0
     for trial, start in zip(state.trials, branch, strict=True):
         own += 200 - start // 20 * 20 if trial.params["cooldown_fraction"] < 1 else 200
-    assert state.steps_trained <= trunk + own
+    assert state.steps_trained <= stable + own
     reused = sum(trial.steps_shared for trial in state.trials)
     assert state.steps_trained + reused == 6 * 200
     assert reused > 0
@@ -266,7 +266,7 @@ def test_checkpoints_nothing_can_fork_from_are_deleted(tmp_path: Path) -> None:
     assert len(left) <= 1
 
 
-def test_trunk_checkpoints_stay_until_the_folder_is_full(tmp_path: Path) -> None:
+def test_prefix_checkpoints_stay_until_the_folder_is_full(tmp_path: Path) -> None:
     counts = {}
     for name, gib in (("roomy", 4.0), ("tight", 5 * 4096 / 2**30)):
         (tmp_path / name).mkdir()

@@ -44,10 +44,10 @@ def printed(effect):
 
 
 def run(*, annealed_to=1.0, peak=2e-4, final=0.1):
-    """Warmup, a trunk that is annealed or not, then a second stage that warms up again and decays."""
-    trunk = np.concatenate([np.arange(1, 501) / 500, np.ones(8_500), np.linspace(1, annealed_to, 3_000)]) * 2e-4
-    again = np.linspace(trunk[-1], peak, 400)
-    return Schedule(np.concatenate([trunk, again, np.linspace(peak, final * peak, STEPS - FIRST - 400)]))
+    """Warmup, a stable phase that is annealed or not, then a second stage that warms up again and decays."""
+    stable = np.concatenate([np.arange(1, 501) / 500, np.ones(8_500), np.linspace(1, annealed_to, 3_000)]) * 2e-4
+    again = np.linspace(stable[-1], peak, 400)
+    return Schedule(np.concatenate([stable, again, np.linspace(peak, final * peak, STEPS - FIRST - 400)]))
 
 
 RUNS = (run(), run(annealed_to=0.1), run(peak=1e-4), run(annealed_to=0.1, peak=1e-4, final=1.0))
@@ -132,7 +132,7 @@ def test_the_shift_does_not_depend_on_when_the_data_changed():
 
 
 def test_a_high_loss_potential_ends_lower_on_the_new_data():
-    """A trunk that was not annealed before (its LR still at the peak) leaves more to gain from annealing later."""
+    """A stable phase that was not annealed before (LR still at the peak) leaves more to gain from annealing later."""
     law = printed("adaptation")
     start = [law.predict_at(run(annealed_to=share, peak=2e-4), np.array([12_000.0]))[0] for share in (0.1, 1.0)]
     end = [law.predict_at(run(annealed_to=share, peak=2e-4), np.array([20_000.0]))[0] for share in (0.1, 1.0)]

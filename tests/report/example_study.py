@@ -176,7 +176,7 @@ class Study:
             seconds=0.0 if stored else (stop - start) / 100,
         )
 
-    def judge(self, number: int, *, audit: bool = False) -> None:
+    def judge(self, number: int, *, holdout: bool = False) -> None:
         """A forecast that is a little off and gets surer, and the decision to keep the trial."""
         trial = self.state.trials[number]
         truth = float(losses_of(self.schedules[number], trial.seed)[-1])
@@ -184,8 +184,8 @@ class Study:
         mean, half = truth + 0.12 * left * math.sin(2.1 * number + trial.step), 0.03 + 0.12 * left
         forecast = Forecast(mean=mean, low=mean - half, high=mean + half, law="multi_power", step=trial.step)
         reason = f"forecast {mean - half:.3f} to {mean + half:.3f}"
-        reason += " cannot beat the best, kept as an audit" if audit else " can still beat the best"
-        decision = Decision(action="keep", reason=reason, forecast=forecast, audit=audit)
+        reason += " cannot beat the best, kept as a holdout" if holdout else " can still beat the best"
+        decision = Decision(action="keep", reason=reason, forecast=forecast, holdout=holdout)
         self.add(TrialJudged(trial=number, step=trial.step, decision=decision))
 
     def complete(self, number: int, **how: bool) -> None:
@@ -255,7 +255,7 @@ class Study:
 def search_of_fourteen() -> Study:
     """The search: the default, then 13 trials; 0, 1, 2, 6, 8, 9 and 12 complete.
 
-    Trials 3, 5 and 10 are pruned, 4 diverges, 6 shares a trunk with 1, 7 fails, 9 and 12 are audits (9 a right kill,
+    Trials 3, 5 and 10 are pruned, 4 diverges, 6 shares a prefix with 1, 7 fails, 9 and 12 are holdouts (9 a right kill,
     12 a false one), 11 and 13 are stopped; one segment comes from the store and one is trained again.
     """
     study = Study()
@@ -267,7 +267,7 @@ def search_of_fourteen() -> Study:
     study.propose(wsd(0.004, 0.3, "cosine"))
     study.complete(2, stored=True)
     _end_early(study)
-    _audited(study)
+    _held_out(study)
     for number, schedule in ((11, wsd(0.028, 0.5)), (13, wsd(0.007, 0.45))):
         if number == 13:
             _false_kill(study)
@@ -289,14 +289,14 @@ def _end_early(study: Study) -> None:
     study.propose(wsd(0.002, 0.7, "sqrt"))  # 5
     study.train(5)
     study.prune(5)
-    study.propose(wsd(0.02, 0.2, "sqrt"))  # 6: shares the trunk of trial 1 up to update 360
+    study.propose(wsd(0.02, 0.2, "sqrt"))  # 6: shares the prefix of trial 1 up to update 360
     study.complete(6)
     study.propose(wsd(0.05, 0.9))  # 7
     study.train(7)
     study.fail(7)
 
 
-def _audited(study: Study) -> None:
+def _held_out(study: Study) -> None:
     study.propose(wsd(0.035, 0.8))  # 8: a checkpoint is lost on the way
     study.train(8)
     study.judge(8)
@@ -305,7 +305,7 @@ def _audited(study: Study) -> None:
     study.complete(8)
     study.propose(wsd(0.003, 0.6))  # 9
     study.train(9)
-    study.judge(9, audit=True)
+    study.judge(9, holdout=True)
     study.complete(9)
     study.propose(wsd(0.0016, 0.1, "cosine"))  # 10
     for _ in range(3):
@@ -319,7 +319,7 @@ def _false_kill(study: Study) -> None:
         study.train(12)
         study.judge(12)
     study.train(12)
-    study.judge(12, audit=True)
+    study.judge(12, holdout=True)
     study.complete(12)
 
 

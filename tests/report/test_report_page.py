@@ -78,7 +78,7 @@ def test_every_link_has_its_section(folder: Path) -> None:
     assert len(page.values("id")) == 10
 
 
-def test_the_page_tells_the_winner_the_pruned_the_audits_and_the_cost(folder: Path) -> None:
+def test_the_page_tells_the_winner_the_pruned_the_holdouts_and_the_cost(folder: Path) -> None:
     text = Page((folder / "report.html").read_text(encoding="utf-8")).text
     summary = summarise(example_study().state, SPACE)
     assert f"{summary['best']['value']:.4f}" in text

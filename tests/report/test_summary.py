@@ -41,7 +41,7 @@ KEYS = {
     "seconds": None,
     "utilisation": None,
     "overhead_ms_per_segment": None,
-    "audits": None,
+    "holdouts": None,
     "false_kills": None,
     "range_test": None,
     "stages": None,

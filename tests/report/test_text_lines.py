@@ -24,7 +24,7 @@ def test_the_end_tells_the_winner_its_forecast_its_gain_and_its_cost() -> None:
     assert line(lines, "predicted").endswith("at update 480")
     assert "on 3 fresh seeds (90% interval +" in line(lines, "gain")
     assert "16.5 full runs trained, 0.2 of them again, 1.6 reused, 1.8 saved by pruning" in line(lines, "cost")
-    assert line(lines, "audits").endswith("1 false kill among 2 condemned trials kept as audits")
+    assert line(lines, "holdouts").endswith("1 false kill among 2 condemned trials kept as holdouts")
     assert line(lines, "mlflow") == "mlflow      run abc of demo in sqlite:///mlflow.db"
     assert line(lines, "report").endswith("out/report.html")
     assert line(lines, "schedule").endswith("out/schedule.json")
@@ -67,7 +67,7 @@ def test_a_trial_is_explained_by_its_decisions() -> None:
     assert "peak_lr=0.048" in line(lines, "schedule")
     decisions = lines[lines.index("decisions") + 1 :]
     assert [text.split()[1] for text in decisions] == ["120", "240", "360", "480"]
-    assert decisions[2].endswith("[audit: condemned, kept to check the pruner]")
+    assert decisions[2].endswith("[holdout: condemned, kept to check the pruner]")
 
 
 def test_a_confirming_run_names_the_trial_it_confirms() -> None:

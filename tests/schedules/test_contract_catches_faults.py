@@ -32,7 +32,7 @@ def cooled_by(change):
 
     def lrs(params, steps):
         made = WSD.lrs(params, steps).copy()
-        start = WSD.trunk_steps(params, steps)
+        start = WSD.stable_steps(params, steps)
         made[start:] = change(made[start:])
         return made
 
@@ -62,13 +62,13 @@ def jump_after_the_warmup(lrs):
         (contract.assert_the_lr_falls_where_promised, faulty(lambda lrs: lrs + np.arange(lrs.size)), PARAMS),
         (contract.assert_the_lr_falls_where_promised, cooled_by(lambda lrs: lrs[::-1]), COOLING),
         (
-            contract.assert_the_trunk_ignores_the_cooldown,
-            replace(WSD, trunk_steps=lambda params, steps: steps),
+            contract.assert_the_stable_phase_ignores_the_cooldown,
+            replace(WSD, stable_steps=lambda params, steps: steps),
             COOLING,
         ),
         (
-            contract.assert_the_trunk_ignores_the_cooldown,
-            replace(WSD, trunk_parameters=frozenset({"peak_lr"})),
+            contract.assert_the_stable_phase_ignores_the_cooldown,
+            replace(WSD, stable_parameters=frozenset({"peak_lr"})),
             COOLING,
         ),
     ],

@@ -242,7 +242,7 @@ def test_a_decay_starts_at_the_peak_and_ends_one_update_before_the_final_lr():
 def test_the_cooldown_takes_half_up_rounded_updates_of_the_whole_run():
     def cooldown_steps(fraction, steps):
         schedule = build("wsd", {"peak_lr": 1.0, "cooldown_fraction": fraction}, steps=steps)
-        return steps - get_family("wsd").trunk_steps(schedule.params, steps)
+        return steps - get_family("wsd").stable_steps(schedule.params, steps)
 
     assert [cooldown_steps(0.25, steps) for steps in (1, 2, 4, 5, 6, 10)] == [1, 1, 1, 1, 2, 3]
     assert cooldown_steps(1e-9, 1000) == 1

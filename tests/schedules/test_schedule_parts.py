@@ -50,16 +50,16 @@ def test_another_warmup_changes_the_warmup_alone():
     np.testing.assert_allclose(b[:5], 0.5 * (np.arange(1, 6) / 5) ** 2, rtol=1e-15)
 
 
-def test_the_trunk_is_what_warmup_and_body_make():
+def test_the_stable_phase_is_what_warmup_and_body_make():
     family = put_together(body=INVERSE_SQRT_BODY, cooldown=COOLDOWN)
-    assert family.trunk_parameters == {"peak_lr", "warmup_steps"}
-    assert family.trunk_steps(family.complete(PARAMS, steps=20), 20) == 15
+    assert family.stable_parameters == {"peak_lr", "warmup_steps"}
+    assert family.stable_steps(family.complete(PARAMS, steps=20), 20) == 15
 
 
-def test_a_family_without_a_cooldown_has_no_trunk():
+def test_a_family_without_a_cooldown_has_no_stable_phase():
     family = put_together(body=INVERSE_SQRT_BODY)
-    assert family.trunk_parameters == frozenset()
-    assert family.trunk_steps(family.complete({"peak_lr": 0.1}, steps=20), 20) == 0
+    assert family.stable_parameters == frozenset()
+    assert family.stable_steps(family.complete({"peak_lr": 0.1}, steps=20), 20) == 0
 
 
 def test_a_family_without_a_warmup_has_no_such_parameter():

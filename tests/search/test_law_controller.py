@@ -140,8 +140,8 @@ def test_running_trials_carry_the_laws_forecast_whose_intervals_tell_the_truth(s
     assert sum(forecast.low <= value <= forecast.high for forecast, value in judged) >= 0.6 * len(judged)
 
 
-def test_branches_off_a_trunk_cost_only_their_cooldown(tmp_path):
-    space = law_space(tmp_path / "trunk", fixed={"peak_lr": 0.03, "cooldown_shape": "linear"})
+def test_branches_off_a_stable_phase_cost_only_their_cooldown(tmp_path):
+    space = law_space(tmp_path / "stable", fixed={"peak_lr": 0.03, "cooldown_shape": "linear"})
     state = Study(space).run()
     assert sum(trial.steps_shared for trial in state.trials) >= 100
     assert sum(trial.status == "complete" for trial in state.trials) >= 1200 // 200
@@ -231,9 +231,9 @@ def test_a_faulty_option_is_refused_by_name(tmp_path, options, rule):
         LawController(law_space(tmp_path), options)
 
 
-def test_the_judges_audit_share_is_a_share(tmp_path):
-    space = replace(law_space(tmp_path), pruner=Component(name="law", options={"audit_share": 2}))
-    with pytest.raises(SpaceError, match=r"audit_share must be in \[0, 1\], but got 2"):
+def test_the_judges_holdout_share_is_a_share(tmp_path):
+    space = replace(law_space(tmp_path), pruner=Component(name="law", options={"holdout_share": 2}))
+    with pytest.raises(SpaceError, match=r"holdout_share must be in \[0, 1\], but got 2"):
         make_policy(space)
 
 

@@ -88,7 +88,7 @@ def seasoned():
 
 
 def pruner(**options):
-    return LawPruner(SPACE, {"audit_share": 0.0, **options})
+    return LawPruner(SPACE, {"holdout_share": 0.0, **options})
 
 
 def test_a_hopeless_trial_is_stopped_with_the_numbers():
@@ -137,16 +137,16 @@ def test_a_law_that_misses_the_curves_stops_nobody():
     assert "law misses the curves by" in decision.reason
 
 
-def test_a_share_of_condemned_trials_is_kept_as_an_audit():
+def test_a_share_of_condemned_trials_is_kept_as_an_holdout():
     outcomes = {}
     state = seasoned()
     for _ in range(12):
         number = add(state, 0.1, 0.1, until=400)
-        outcomes[number] = pruner(audit_share=0.5).judge(state, number)
+        outcomes[number] = pruner(holdout_share=0.5).judge(state, number)
         state.trials[number].status = "pruned"
     for number, decision in outcomes.items():
-        audited = uniform(SPACE.seed, number, "audit") < 0.5
-        assert (decision.action == "keep", decision.audit) == (audited, audited)
+        held_out = uniform(SPACE.seed, number, "holdout") < 0.5
+        assert (decision.action == "keep", decision.holdout) == (held_out, held_out)
         assert decision.forecast is not None
     assert {decision.action for decision in outcomes.values()} == {"keep", "stop"}
 
@@ -183,8 +183,8 @@ def test_points_that_are_not_finite_are_left_out():
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"audit": 0.1}, "pruner law has no option 'audit'; it has audit_share"),
-        ({"audit_share": 2}, r"audit_share must be in \[0, 1\], but got 2"),
+        ({"holdout": 0.1}, "pruner law has no option 'holdout'; it has holdout_share"),
+        ({"holdout_share": 2}, r"holdout_share must be in \[0, 1\], but got 2"),
         ({"min_complete": 0}, "min_complete must be a whole number >= 1, but got 0"),
         ({"interval": "wide"}, "interval must be a number, but got 'wide'"),
     ],
@@ -247,6 +247,6 @@ def test_the_best_of_36_runs_is_never_stopped_and_a_quarter_of_the_steps_is_save
     )
     for order in range(3):
         shuffled = [curves[i] for i in generator(order, "order").permutation(len(curves))]
-        stopped, saved = replayed(shuffled, LawPruner(space, {"audit_share": 0.0}), horizon, 2_500)
+        stopped, saved = replayed(shuffled, LawPruner(space, {"holdout_share": 0.0}), horizon, 2_500)
         assert best not in stopped
         assert saved > 0.25

@@ -89,7 +89,7 @@ def test_a_family_that_does_not_compete_is_a_key_error(tmp_path: Path) -> None:
         load_space(written(tmp_path)).family("cosine")
 
 
-# -- branching: horizon 600, cooldown of half, so the trunk ends at update 300 ----------------------------------------
+# -- branching: horizon 600, cooldown of half, so the stable phase ends at update 300 ----------------------------------
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_family_that_does_not_compete_is_a_key_error(tmp_path: Path) -> None:
         ({11: "    peak_lr: 0.01"}, 601, False),
     ],
 )
-def test_a_trunk_can_be_shared_when_its_parameters_can_be_drawn_again(
+def test_a_stable_phase_can_be_shared_when_its_parameters_can_be_drawn_again(
     tmp_path: Path, changes: dict[int, str], step: int, branches: bool
 ) -> None:
     assert can_branch(load_space(written(tmp_path, changes)), wsd(), step) is branches
@@ -122,7 +122,7 @@ def test_anything_can_be_shared_when_nothing_is_continuous(tmp_path: Path) -> No
     assert not can_branch(space, replace(spec, family="cosine"), 10)
 
 
-def test_a_cooldown_that_a_condition_left_to_its_default_has_a_trunk(tmp_path: Path) -> None:
+def test_a_cooldown_that_a_condition_left_to_its_default_has_a_lrs(tmp_path: Path) -> None:
     changes = {
         11: "    peak_lr: [0.01, 0.02]",
         12: "    warmup_steps: [10, 30]",

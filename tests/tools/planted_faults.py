@@ -144,7 +144,7 @@ FAULTS = (
         "autosched/ledger/fold.py",
         "trial.steps_shared += event.step - trial.step",
         "trial.steps_shared += event.step",
-        (f"{LOOP}::test_cooldowns_over_one_peak_train_the_trunk_once", *LEDGER),
+        (f"{LOOP}::test_cooldowns_over_one_peak_train_their_prefix_once", *LEDGER),
         earlier="autosched/ledger/state.py",
     ),
     Fault(

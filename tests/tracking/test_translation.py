@@ -72,8 +72,8 @@ def test_forecasts_stand_at_the_update_they_were_made(picture):
         "forecast_low": (20, 1.9),
         "forecast_high": (20, 2.2),
     }
-    assert "audit" not in metrics
-    assert picture[1].metrics["audit"][0][::2] == (20, 1.0)
+    assert "holdout" not in metrics
+    assert picture[1].metrics["holdout"][0][::2] == (20, 1.0)
 
 
 def test_each_kind_of_end_has_its_status_and_reason(picture):

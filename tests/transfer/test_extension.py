@@ -1,4 +1,4 @@
-"""Extending a finished WSD run: the trunk stays, the second stage is what keeps its LR the best one."""
+"""Extending a finished WSD run: the stable phase stays, the second stage is what keeps its LR the best one."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def wsd(steps=STEPS, **params):
 
 
 def base_lr(schedule, peak=0.01):
-    """The bound's best LR of the trunk, over the trunk's LR."""
+    """The bound's best LR of the stable phase, over the stable phase's LR."""
     return optimal_base_lr(schedule.lrs / peak).lr
 
 
@@ -45,17 +45,17 @@ def test_ratios_are_those_of_the_published_search_but_for_its_grid(times):
 
 @pytest.mark.parametrize("steps", [4_100, 8_000, 40_000])
 @pytest.mark.parametrize("params", [{}, {"cooldown_shape": "sqrt", "warmup_steps": 300, "cooldown_fraction": 0.4}])
-def test_the_trunks_lr_is_as_good_for_the_longer_run_as_it_was_for_the_short_one(steps, params):
+def test_the_stable_lr_is_as_good_for_the_longer_run_as_it_was_for_the_short_one(steps, params):
     short = wsd(**params)
     longer = extend_wsd(short, steps)
     assert base_lr(longer.schedule) == pytest.approx(base_lr(short), rel=1e-6)
     assert 0.05 < longer.ratio < 1
 
 
-def test_the_trunk_is_kept_to_the_last_bit_so_its_checkpoint_goes_on():
+def test_the_stable_phase_is_kept_to_the_last_bit_so_its_checkpoint_goes_on():
     short = wsd(warmup_steps=100)
     longer = extend_wsd(short, 10_000)
-    assert longer.trunk_steps == 3_200
+    assert longer.stable_steps == 3_200
     assert longer.schedule.prefix_fingerprint(3_200) == short.prefix_fingerprint(3_200)
     assert longer.schedule.steps == 10_000
 

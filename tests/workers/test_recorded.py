@@ -74,7 +74,7 @@ def test_between_the_last_logged_loss_and_the_end_lies_their_line(started: Start
     assert between == pytest.approx((made_curve(RUN).losses[-1] + trainer.evaluate()) / 2, abs=1e-6)
 
 
-def test_a_shared_trunk_has_one_loss_and_parts_where_the_lrs_part(started: Started) -> None:
+def test_a_shared_prefix_has_one_loss_and_parts_where_the_lrs_part(started: Started) -> None:
     short, long = started(), started()
     short.train(wsd(0.9)[:2500])
     long.train(wsd(0.1)[:2500])

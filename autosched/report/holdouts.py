@@ -1,4 +1,4 @@
-"""Audits: trials the pruner wanted to stop but kept, to count how often it would have thrown a winner away."""
+"""Holdouts: trials the pruner wanted to stop but kept, to count how often it would have thrown a winner away."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autosched.ledger.state import StudyState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
+class Holdout:
     """A condemned trial that went on.
 
     Attributes:
@@ -30,20 +30,20 @@ class Audit:
     false_kill: bool | None
 
 
-def audits(state: StudyState) -> list[Audit]:
-    """All audits in order of trial number; the incumbents are read off the study's log."""
+def holdouts(state: StudyState) -> list[Holdout]:
+    """All holdouts in order of trial number; the incumbents are read off the study's log."""
     condemned = _condemnations(state)
     incumbents = _incumbents_at(state, {trial: step for trial, (step, _) in condemned.items()})
     return [
-        _audit(state, number, step, decision, incumbents.get(number, math.inf))
+        _holdout(state, number, step, decision, incumbents.get(number, math.inf))
         for number, (step, decision) in condemned.items()
     ]
 
 
-def _audit(state: StudyState, number: int, step: int, decision: Decision, incumbent: float) -> Audit:
+def _holdout(state: StudyState, number: int, step: int, decision: Decision, incumbent: float) -> Holdout:
     trial = state.trials[number]
     value = trial.value if trial.status == "complete" else None
-    return Audit(
+    return Holdout(
         trial=number,
         step=step,
         decision=decision,
@@ -57,7 +57,7 @@ def _condemnations(state: StudyState) -> dict[int, tuple[int, Decision]]:
     found: dict[int, tuple[int, Decision]] = {}
     for trial in state.trials:
         for step, decision in trial.decisions:
-            if decision.audit:
+            if decision.holdout:
                 found[trial.number] = (step, decision)
                 break
     return found
