@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.schema import CreateTable
 
@@ -110,13 +111,13 @@ class Ledger:
             {"study": study, "number": s.number, "time": now, "kind": kind_of(s.event), "payload": encode(s.event)}
             for s in stamped
         ]
-        segments = [_segment_row(study, e.observation) for e in events if isinstance(e, SegmentFinished)]
+        finished = [e.observation for e in events if isinstance(e, SegmentFinished)]
+        finished.sort(key=lambda seen: seen.segment)  # in one order in all processes, or two could wait for each other
         try:
             with self._guard("write"), self._engine.begin() as connection:
                 connection.execute(sa.insert(_EVENTS), rows)
-                for row in segments:
-                    connection.execute(sa.delete(_SEGMENTS).where(_SEGMENTS.c.id == row["id"]))
-                    connection.execute(sa.insert(_SEGMENTS), row)
+                for seen in finished:
+                    connection.execute(_upsert(self._url, _segment_row(study, seen)))
         except sa.exc.IntegrityError:
             raise StudyError(f"another process is writing the study {study!r}; only one may.") from None
         return stamped
@@ -174,6 +175,12 @@ class Ledger:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def _upsert(url: URL, row: Mapping[str, Any]) -> sa.Insert:
+    """Write a finished segment, whether or not another study finishes the same one in this moment."""
+    insert = sqlite.insert if url.get_backend_name() == "sqlite" else postgresql.insert
+    return insert(_SEGMENTS).values(row).on_conflict_do_update(index_elements=["id"], set_=dict(row))
 
 
 def _segment_row(study: str, observation: Observation) -> dict[str, Any]:

@@ -5,6 +5,9 @@ import math
 import sqlite3
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +114,23 @@ def test_a_finished_segment_is_found_from_any_study(ledger: Ledger) -> None:
     assert ledger.segment("b" * 40) is None
     ledger.append("t", 0, [SegmentFinished(observation=SEEN)])
     assert ledger.segment("a" * 40) == SEEN
+
+
+def test_two_studies_may_finish_the_same_segment_at_the_same_moment(ledger: Ledger, url: str) -> None:
+    rivals = [Ledger(url) for _ in range(4)]
+    barrier = threading.Barrier(len(rivals))
+
+    def finish(number: int) -> None:
+        barrier.wait()
+        for event in range(20):
+            seen = replace(SEEN, segment=f"{event:040}", seconds=float(number))
+            rivals[number].append(f"s{number}", event, [SegmentFinished(observation=seen)])
+
+    with ThreadPoolExecutor(len(rivals)) as pool:
+        list(pool.map(finish, range(len(rivals))))
+    assert all(ledger.segment(f"{event:040}") is not None for event in range(20))
+    for rival in rivals:
+        rival.close()
 
 
 def test_an_unknown_study_names_those_that_exist(ledger: Ledger) -> None:
