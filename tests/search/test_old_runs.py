@@ -66,40 +66,19 @@ SCATTER = 0.002
 """Of one evaluation of the simulated trainer, nats: the search does not chase smaller gaps."""
 
 
-def updates_until(study: Study, loss: float) -> float:
-    """Updates scheduled when a trial first completed at or under a loss."""
-    used = {}
-    for stamped in study.events():
-        event = stamped.event
-        if hasattr(event, "segment") and hasattr(event, "stop"):
-            used[event.segment] = event.stop - event.start
-        if getattr(event, "status", None) == "complete" and event.value <= loss:
-            return sum(used.values())
-    return math.inf
-
-
-SEEDS = range(4)
-"""On one seed alone luck decides which of two searches ends lower: they end within their scatter of each other."""
-
-
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_study_of_half_the_horizon_spares_the_pilots_and_leads_lower_than_cold_searches(tmp_path):
     old = law_space(tmp_path / "old", horizon_steps=100, checkpoint_every=10, budget=Budget(steps=800), seed=5)
     state = Study(old).run()
     curves, _ = Surrogate(old).curves(state, len(state.log))
     known = WarmStart(source="old", runs=chosen([(curve.name, curve) for curve in curves], "same"))
-    lower, sooner = [], []
-    for seed in SEEDS:
-        cold = Study(law_space(tmp_path / f"cold{seed}", seed=seed))
-        best = cold.run().best_trial().value
-        warm = Study(law_space(tmp_path / f"warm{seed}", seed=seed, warm_start=(known,)))
-        lower.append(best - warm.run().best_trial().value)
-        sooner.append(updates_until(warm, best + SCATTER) < 1000)
-        assert any(trial.role == "pilot" for trial in cold.run().trials)
-        assert not any(trial.role == "pilot" for trial in warm.run().trials)
-    assert sum(lower) / len(SEEDS) > 0  # -0.0023, 0.0030, 0.0168, 0.0011
-    assert sum(sooner) >= len(SEEDS) / 2  # never, 900, 860, 1160; cold searches 900, 1120, 1140, 840
+    for seed in range(2):
+        two_runs = {"seed": seed, "budget": Budget(steps=400)}
+        cold = Study(law_space(tmp_path / f"cold{seed}", **two_runs)).run()
+        warm = Study(law_space(tmp_path / f"warm{seed}", warm_start=(known,), **two_runs)).run()
+        assert warm.best_trial().value < cold.best_trial().value - SCATTER  # by 0.10 and 0.17
+        assert any(trial.role == "pilot" for trial in cold.trials)
+        assert not any(trial.role == "pilot" for trial in warm.trials)
 
 
 @pytest.mark.slow
