@@ -37,6 +37,8 @@ from autosched.schedules.schedule import FloatArray
 
 NORMAL = 1.4826
 """Standard deviation of a normal over its median absolute value."""
+LEAST_LOSS = 1e-150
+"""And the inverse of the largest: their squares are numbers of double precision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +139,9 @@ def fit_law(
     points = sum(curve.steps.size for curve in used)
     if points < FEWEST_POINTS:
         return FitFailure(reason=f"{points} points after warmup are too few to fit: log more often, or add curves.")
-    if any(np.any(curve.losses <= 0) for curve in used):
-        return FitFailure(reason="a loss law needs positive losses.")
+    for curve in used:
+        if (reason := _no_logarithm(curve)) is not None:
+            return FitFailure(reason=reason)
     seen = np.log(np.concatenate([curve.losses for curve in used]))
     prepared = family.prepare([(curve.schedule, curve.steps) for curve in used])
     prior = family.prior(used)
@@ -174,6 +177,17 @@ def fit_law(
         points=seen.size,
         outlying=_named(parts, found.residuals, out),
     )
+
+
+def _no_logarithm(curve: Curve) -> str | None:
+    """Why laws, which describe the logarithm of losses and square them, say nothing of this curve; None if they may."""
+    out = np.flatnonzero(~((curve.losses > LEAST_LOSS) & (curve.losses < 1 / LEAST_LOSS)))
+    if not out.size:
+        return None
+    what = f"{curve.name or 'a curve'} has the loss {curve.losses[out[0]]:g} at update {curve.steps[out[0]]:g}"
+    if curve.losses[out[0]] > 0:
+        return f"{what}, and laws describe losses between {LEAST_LOSS:g} and {1 / LEAST_LOSS:g} only."
+    return f"{what}, and laws describe losses above 0 only: add a constant to the loss."
 
 
 def common_outliers(fits: Sequence[LawFit]) -> tuple[OutlyingRow, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
@@ -43,6 +43,7 @@ def summarise(
     artifacts: Mapping[str, str] = _NOTHING,
     tracking: Mapping[str, str | None] = _NOTHING,
     running: bool = False,
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The study as plain JSON data; numbers that do not exist (or are not finite) are None.
 
@@ -50,6 +51,7 @@ def summarise(
         artifacts: where the ``schedule``, the ``report`` and the ``law`` were written.
         tracking: the tracker's ``uri``, ``experiment`` and ``run_id``.
         running: whether a driver is at work on the study, which its events cannot tell.
+        notes: what a reader should know that the events do not tell.
 
     Returns:
         A dict with these keys; losses in nats, steps in updates:
@@ -88,6 +90,8 @@ def summarise(
             ``winner_trial``. A run that diverged has loss None.
         ``tracking``, ``artifacts``
             As given; what is missing is None.
+        ``notes``
+            What else a reader should know, one sentence each, e.g. why there is no law.
     """
     best, default, seen = winner(state), default_trial(state), holdouts(state)
     confirmed = confirmation(state)
@@ -110,6 +114,7 @@ def summarise(
         "confirmation": None if confirmed is None else _confirmation(confirmed),
         "tracking": {name: tracking.get(name) for name in ("uri", "experiment", "run_id")},
         "artifacts": {name: artifacts.get(name) for name in ("schedule", "report", "law")},
+        "notes": list(notes),
     }
     return {name: json_safe(value) for name, value in document.items()}
 

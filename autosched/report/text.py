@@ -225,7 +225,7 @@ def _place_lines(summary: Mapping[str, Any]) -> list[str]:
     if tracking["run_id"] is not None:
         lines.append(f"mlflow      run {tracking['run_id']} of {tracking['experiment']} in {tracking['uri']}")
     lines += [f"{name:<12}{artifacts[name]}" for name in ("schedule", "report", "law") if artifacts[name]]
-    return lines
+    return lines + [f"note        {note}" for note in summary["notes"]]
 
 
 def _counts(trials: Mapping[str, int]) -> str:

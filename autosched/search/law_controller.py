@@ -106,7 +106,7 @@ class LawController:
             return first
         scores = self._scores(state, None)
         if scores is None:
-            return None if spent else self._blind(state)
+            return self._rest(state) if spent else self._blind(state)
         number = scores.best()
         if number is None or (spent and scores.chance[number] < HOPELESS):
             return None
@@ -181,6 +181,16 @@ class LawController:
         if self._fallback is None:
             self._fallback = OptunaController(self._space, Component(name="tpe"))
         return self._fallback.ask(state)
+
+    def _rest(self, state: StudyState) -> Resume | None:
+        """Without a law, when all trials are proposed: go on with one that was only begun, the lowest loss first."""
+        begun = [trial for trial in state.searched if trial.status in {"reached", "paused"} and trial.role != "pilot"]
+        fitting = [trial for trial in begun if fits(self._space, state, self._pool().of(trial).cost_to_go(state))]
+        if not fitting:
+            return None
+        chosen = min(fitting, key=lambda trial: (trial.points[-1].loss if trial.points else math.inf, trial.number))
+        reason = "no law can be fitted, so what was begun is trained to the end"
+        return Resume(trial=chosen.number, until=self._space.horizon_steps, reason=reason)
 
     # -- the scores -------------------------------------------------------------------------------------------------
 

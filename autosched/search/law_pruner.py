@@ -134,7 +134,7 @@ class LawPruner:
                 )
 
     def _curve(self, trial: TrialState) -> Curve:
-        seen = [point for point in trial.points if math.isfinite(point.loss) and point.loss > 0]
+        seen = [point for point in trial.points if math.isfinite(point.loss)]
         return Curve(
             schedule=trial.schedule,
             steps=np.array([point.step for point in seen], dtype=np.float64),

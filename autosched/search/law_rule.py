@@ -110,6 +110,8 @@ class LawRule:
             best: loss at its end of the best complete run, on the scale of the curves, nats; None when there is none.
             best_sd: how well `best` is known, relative.
         """
+        if best is not None and best <= 0:
+            return Verdict(stop=False, reason=f"the best loss is {best:g}, and laws describe losses above 0 only")
         found = "no complete trial to compare with" if best is None else self.forecast(run, others)
         if isinstance(found, str) or best is None:
             return Verdict(stop=False, reason=str(found))

@@ -122,11 +122,10 @@ def to_horizon(length: int, horizon: int) -> PeakPosterior:
 
 
 def pilot_ends(pilots: Sequence[TrialState]) -> tuple[FloatArray, FloatArray]:
-    """ln(peak LR) and log loss at the end of the pilots that got there, each shape (n,)."""
-    found = []
-    for trial in pilots:
-        last = next((point.loss for point in trial.points if point.step == trial.until), math.inf)
-        if 0 < last < math.inf:
-            found.append((trial.schedule.log_peak_lr, math.log(last)))
-    ends = np.array(found).reshape(-1, 2)
-    return ends[:, 0], ends[:, 1]
+    """ln(peak LR) and log loss at the end of the pilots that got there, each shape (n,); none when one is not > 0."""
+    ends = [(t, next((point.loss for point in t.points if point.step == t.until), math.inf)) for t in pilots]
+    if any(loss <= 0 for _, loss in ends):
+        return np.empty(0), np.empty(0)
+    found = [(trial.schedule.log_peak_lr, math.log(loss)) for trial, loss in ends if loss < math.inf]
+    points = np.array(found).reshape(-1, 2)
+    return points[:, 0], points[:, 1]

@@ -124,7 +124,7 @@ class Surrogate:
         return curves, runs
 
     def _curve(self, reach: _Reach, *, after: int) -> Curve:
-        seen = [p for p in reach.trial.points if after < p.step <= reach.step and 0 < p.loss < np.inf]
+        seen = [p for p in reach.trial.points if after < p.step <= reach.step and p.loss < np.inf]
         trial = reach.trial
         curve = Curve(
             schedule=trial.schedule.prefix(trial.until) if trial.role == "pilot" else trial.schedule,
@@ -159,7 +159,10 @@ _PRESET = replace(FULL, fit=replace(FULL.fit, worst_sd=WORST_FORECAST_MISFIT))
 def _fitted(curves: list[Curve], warm: Forecaster | None) -> Forecaster | FitFailure:
     if not curves:
         return FitFailure(reason="nothing is evaluated after the start-up yet.")
-    return fit_forecaster(curves, _PRESET, warm=warm)
+    try:
+        return fit_forecaster(curves, _PRESET, warm=warm)
+    except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:  # what was trained outlives a broken fit
+        return FitFailure(reason=f"the fit broke off: {type(error).__name__}: {error}")
 
 
 def _end(reach: _Reach) -> tuple[float, int]:

@@ -180,13 +180,15 @@ def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
     if best is not None:
         (folder / "schedule.json").write_text(best.schedule.to_json())
         artifacts["schedule"] = str(folder / "schedule.json")
-    law = study_law(state, space)
+    law, notes = study_law(state, space), []
     if isinstance(law, SavedLaw):
         (folder / "law.json").write_text(law.to_json())
         artifacts["law"] = str(folder / "law.json")
+    else:
+        notes.append(f"there is no law: {law.reason}")
     run_id = mirror.run_id if mirror is not None and mirror.flush(SYNC_SECONDS) == 0 else None
     tracking = {"uri": space.tracking.uri, "experiment": space.tracking.experiment, "run_id": run_id}
-    summary = summarise(state, space, artifacts=artifacts, tracking=tracking)
+    summary = summarise(state, space, artifacts=artifacts, tracking=tracking, notes=notes)
     write_report(state, space, summary, folder)
     if mirror is None:
         return Outcome(state=state, summary=summary, untracked=0, tracking_error=None)
