@@ -12,30 +12,16 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from known_law import LAW
 from optuna.trial import TrialState
 
 from autosched.errors import ScheduleError, UsageError
 from autosched.integrations.optuna import SCHEDULE, LawPruner, LawRule
-from autosched.laws.functional import FunctionalLaw
 from autosched.randomness import generator
 from autosched.schedules import Schedule, build
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "optuna_study.py"
 STEPS, EVERY = 1000, 40
-LAW = FunctionalLaw(
-    floor=1.7,
-    scale=0.55,
-    exponent=0.45,
-    noise=0.25,
-    noise_power=0.8,
-    noise_peak_power=0.6,
-    time_power=0.7,
-    time_peak_power=0.4,
-    speed=3.0,
-    saturation=0.8,
-    reference_lr=0.01,
-    reference_steps=100.0,
-)
 
 
 @pytest.fixture(autouse=True)

@@ -7,30 +7,16 @@ import math
 
 import numpy as np
 import pytest
+from known_law import LAW
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from autosched.errors import ScheduleError, UsageError
 from autosched.integrations.ray_tune import LawRule, LawScheduler
-from autosched.laws.functional import FunctionalLaw
 from autosched.randomness import generator
 from autosched.schedules import build
 
 STEPS = 1000
-LAW = FunctionalLaw(
-    floor=1.7,
-    scale=0.55,
-    exponent=0.45,
-    noise=0.25,
-    noise_power=0.8,
-    noise_peak_power=0.6,
-    time_power=0.7,
-    time_peak_power=0.4,
-    speed=3.0,
-    saturation=0.8,
-    reference_lr=0.01,
-    reference_steps=100.0,
-)
 DESIGN = [(0.01, 0.2), (0.03, 0.4), (0.003, 0.6), (0.02, 0.1), (0.05, 0.3)]
 HOPELESS = (0.2, 0.1)
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from known_law import LAW
 
 from autosched.curves.curve import Curve
 from autosched.laws.fit import FitFailure, thinned
 from autosched.laws.forecaster_fit import forecast_run
-from autosched.laws.functional import FunctionalLaw
 from autosched.laws.priors import WHOLE_RUNS
 from autosched.laws.residual import (
     ResidualKernel,
@@ -19,21 +19,6 @@ from autosched.laws.residual import (
 )
 from autosched.randomness import generator
 from autosched.testing.law_contract import wsd
-
-LAW = FunctionalLaw(
-    floor=1.7,
-    scale=0.55,
-    exponent=0.45,
-    noise=0.25,
-    noise_power=0.8,
-    noise_peak_power=0.6,
-    time_power=0.7,
-    time_peak_power=0.4,
-    speed=3.0,
-    saturation=0.8,
-    reference_lr=0.01,
-    reference_steps=100.0,
-)
 
 
 def run(number, peak_lr, cooldown, *, offset=0.0):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from known_law import LAW
 
 from autosched.curves.curve import Curve
 from autosched.errors import SpaceError
-from autosched.laws.functional import FunctionalLaw
 from autosched.ledger.records import Point
 from autosched.ledger.state import StudyState, TrialState, Turn
 from autosched.randomness import generator, uniform
@@ -23,20 +23,6 @@ SPACE = Space(
     eval_every=EVERY,
     checkpoint_every=40,
     schedule=(),
-)
-LAW = FunctionalLaw(
-    floor=1.7,
-    scale=0.55,
-    exponent=0.45,
-    noise=0.25,
-    noise_power=0.8,
-    noise_peak_power=0.6,
-    time_power=0.7,
-    time_peak_power=0.4,
-    speed=3.0,
-    saturation=0.8,
-    reference_lr=0.01,
-    reference_steps=100.0,
 )
 SCATTER = 0.004
 

@@ -2,28 +2,14 @@
 
 import numpy as np
 import pytest
+from known_law import LAW
 
 from autosched.curves.curve import Curve
 from autosched.errors import UsageError
-from autosched.laws.functional import FunctionalLaw
 from autosched.randomness import generator
 from autosched.schedules.registry import build
 from autosched.search.law_rule import LawRule, OtherRun
 
-LAW = FunctionalLaw(
-    floor=1.7,
-    scale=0.55,
-    exponent=0.45,
-    noise=0.25,
-    noise_power=0.8,
-    noise_peak_power=0.6,
-    time_power=0.7,
-    time_peak_power=0.4,
-    speed=3.0,
-    saturation=0.8,
-    reference_lr=0.01,
-    reference_steps=100.0,
-)
 DESIGN = [(0.01, 0.2), (0.03, 0.4), (0.003, 0.6), (0.02, 0.1), (0.05, 0.3), (0.006, 0.4)]
 
 
