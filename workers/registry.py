@@ -76,7 +76,7 @@ def trainer_class(use: str) -> Any:
         _search_also(str(Path.cwd()))
     try:
         imported = importlib.import_module(module)
-    except Exception as error:  # whatever a module of the user's does wrong
+    except (Exception, SystemExit) as error:  # whatever a module of the user's does wrong
         reason = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
         raise UsageError(f"trainer {use!r} cannot be imported: {' '.join(reason.split()).rstrip('.')}.") from None
     found = getattr(imported, name, None)

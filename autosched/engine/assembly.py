@@ -52,7 +52,7 @@ def run_study(
     tested = journal.state.range_test
     if tested is None and has_auto_bounds(space):
         journal.commit(SessionStarted(backend=backend.name, workers=backend.workers))
-        tested = find_bounds(space, _dispatcher(swept_space(space), ledger, journal, backend, reuse=reuse))
+        tested = find_bounds(space, _dispatcher(swept_space(space), ledger, journal, backend, reuse=reuse, now=now))
         if tested.bounds is None:
             failed = f"the range test found no bounds: {tested.reason}"
             journal.commit(tested, StudyFinished(reason=failed))
@@ -84,13 +84,15 @@ def make_loop(
     """
     for family, _ in auto_bounds(space):
         raise SpaceError(f"the bounds of {family}.peak_lr are auto: a range test must find them first.")
-    dispatcher = _dispatcher(space, ledger, journal, backend, reuse=reuse)
+    dispatcher = _dispatcher(space, ledger, journal, backend, reuse=reuse, now=now)
     policy = make_policy(space)
     plans = Plans(space, policy.cuts())
     retention = Retention(space=space, store=dispatcher.store, dispatcher=dispatcher, plans=plans, policy=policy)
-    return Loop(dispatcher=dispatcher, retention=retention, policy=policy, now=now)
+    return Loop(dispatcher=dispatcher, retention=retention, policy=policy)
 
 
-def _dispatcher(space: Space, ledger: Ledger, journal: Journal, backend: Backend, *, reuse: bool) -> Dispatcher:
+def _dispatcher(
+    space: Space, ledger: Ledger, journal: Journal, backend: Backend, *, reuse: bool, now: Callable[[], float]
+) -> Dispatcher:
     store = CheckpointStore(space.storage.checkpoints)
-    return Dispatcher(space=space, ledger=ledger, journal=journal, backend=backend, store=store, reuse=reuse)
+    return Dispatcher(space=space, ledger=ledger, journal=journal, backend=backend, store=store, reuse=reuse, now=now)

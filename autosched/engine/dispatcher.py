@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -72,6 +72,7 @@ class Dispatcher:
 
     Attributes:
         reuse: look for segments that other studies of the ledger have finished.
+        now: wall-clock in seconds.
         meter: this session's times.
     """
 
@@ -81,6 +82,7 @@ class Dispatcher:
     backend: Backend
     store: CheckpointStore
     reuse: bool = True
+    now: Callable[[], float] = time.time
     meter: Meter = field(default_factory=Meter)
     _orders: dict[str, _Order] = field(default_factory=dict)
     _final: dict[str, Failure] = field(default_factory=dict)
@@ -100,8 +102,20 @@ class Dispatcher:
         self._orders[identity] = _Order(plan=plan, start=start, stop=stop)
         self._submit(identity)
 
-    def result(self, identity: str) -> Observation | Failure:
+    def seconds(self) -> float:
+        """Wall-clock seconds that all sessions of the study took so far."""
+        sessions = self.journal.state.sessions
+        return sum(end - start for start, end in sessions[:-1]) + self.now() - sessions[-1][0]
+
+    def seconds_left(self) -> float | None:
+        """Until the budget's minutes are over; None without such a limit."""
+        minutes = self.space.budget.minutes
+        return None if minutes is None else max(60 * minutes - self.seconds(), 0.0)
+
+    def result(self, identity: str) -> Observation | Failure | None:
         """The outcome of an ordered segment; blocks until it is there. A Failure is final: all retries are spent.
+
+        None when the budget's minutes are over before, however long the segment would take.
 
         Raises:
             CheckpointError: checkpoints cannot be written; the study can be resumed when they can.
@@ -112,7 +126,10 @@ class Dispatcher:
                 return self.journal.state.observations[identity]
             if identity in self._final:
                 return self._final[identity]
-            self.collect(None)
+            left = self.seconds_left()
+            if left == 0:
+                return None
+            self.collect(left)
 
     def collect(self, timeout: float | None) -> None:
         """Wait for at least one result (at most `timeout` seconds) and commit what is there."""

@@ -75,7 +75,7 @@ class SegmentRunner:
             if divergence is None:
                 CheckpointStore.save(segment.save_uri, trainer.save)
                 self._hold(segment.id)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a trainer's sys.exit() must not end the study
             kind, reason = _diagnose(error)
         else:
             return Observation(
@@ -172,7 +172,7 @@ def _stops(segment: Segment) -> Iterator[int]:
     yield segment.stop
 
 
-def _diagnose(error: Exception) -> tuple[FailureKind, str]:
+def _diagnose(error: Exception | SystemExit) -> tuple[FailureKind, str]:
     if isinstance(error, OutOfMemoryError):
         return "out_of_memory", _one_line(error)
     if isinstance(error, MemoryError):
@@ -184,7 +184,7 @@ def _diagnose(error: Exception) -> tuple[FailureKind, str]:
     return "error", _explain(error)
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception | SystemExit) -> str:
     """One line: our own errors speak for themselves, others also need their type and place."""
     if isinstance(error, AutoschedError):
         return _one_line(error)

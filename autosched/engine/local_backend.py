@@ -6,6 +6,7 @@ from collections import deque
 
 from autosched.engine.backend import Outcome
 from autosched.engine.execute import SegmentRunner
+from autosched.engine.time_limit import TimeUp, time_limit
 from autosched.errors import BackendError, UsageError
 from autosched.ledger.records import Segment
 from autosched.trainer import TrainerFactory
@@ -44,14 +45,23 @@ class LocalBackend:
         self._queue.append(segment)
 
     def wait(self, timeout: float | None = None) -> list[Outcome]:
-        """Train the oldest queued segment; `timeout` is not needed, because there is nothing else to wait for.
+        """Train the oldest queued segment; one that takes longer than `timeout` is broken off and stays the oldest.
+
+        Only in the main thread, and only while the trainer runs Python code, can it be broken off.
 
         Raises:
             BackendError: nothing is queued.
         """
         if not self._queue:
             raise BackendError("cannot wait: no segment was submitted.")
-        return [self._runner.run(self._queue.popleft())]
+        try:
+            with time_limit(timeout):
+                outcome = self._runner.run(self._queue[0])
+        except TimeUp:
+            self._runner.forget()
+            return []
+        self._queue.popleft()
+        return [outcome]
 
     def close(self) -> None:
         """Forget the queue and the trainer in memory."""

@@ -8,13 +8,12 @@ Workers wait for each other only as far as equal segments take unequal seconds.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from autosched.engine.confirm import confirmations
 from autosched.engine.dispatcher import Dispatcher
+from autosched.engine.failing_alike import failing_alike
 from autosched.engine.retention import Retention
 from autosched.ledger.events import (
     Event,
@@ -54,7 +53,6 @@ class Loop:
     Args:
         dispatcher: trains segments; holds the space and the journal, whose first event is there already.
         retention: clears checkpoints away; holds the plans.
-        now: wall-clock in seconds, for the budget in minutes.
     """
 
     def __init__(
@@ -63,11 +61,10 @@ class Loop:
         dispatcher: Dispatcher,
         retention: Retention,
         policy: Policy,
-        now: Callable[[], float] = time.time,
     ) -> None:
         self._space, self._journal, self._dispatcher = dispatcher.space, dispatcher.journal, dispatcher
         self._retention, self._plans = retention, retention.plans
-        self._policy, self._now = policy, now
+        self._policy = policy
         self._exhausted = False
 
     def run(self) -> None:
@@ -89,7 +86,7 @@ class Loop:
     def _step(self) -> bool:
         """Do the next thing; False when nothing is left to do."""
         self._note_stages()
-        over = budget.spent(self._space, self._journal.state, seconds=self._seconds())
+        over = self._over()
         if over is not None:
             self._stop_all(over)
             return False
@@ -111,9 +108,10 @@ class Loop:
             self._journal.commit(stage)
             self._retention.stage_over(self._journal.state, stage)
 
-    def _seconds(self) -> float:
-        sessions = self._journal.state.sessions
-        return sum(end - start for start, end in sessions[:-1]) + self._now() - sessions[-1][0]
+    def _over(self) -> str | None:
+        """What ends everything at once, running trials too; None while the study may go on."""
+        state = self._journal.state
+        return budget.spent(self._space, state, seconds=self._dispatcher.seconds()) or failing_alike(state)
 
     # -- scheduling ---------------------------------------------------------------------------------------------
 
@@ -234,6 +232,8 @@ class Loop:
         state = self._journal.state
         trial = state.trials[head.trial]
         outcome = self._dispatcher.result(head.segment)
+        if outcome is None:
+            return  # the minutes are over
         if isinstance(outcome, Failure):
             reason = f"{outcome.kind.replace('_', ' ')}: {outcome.reason}"
             self._end(TrialEnded(trial=head.trial, status="failed", step=trial.step, at=head.due, reason=reason))
@@ -314,8 +314,9 @@ class Loop:
 
     def _reason(self) -> str:
         state = self._journal.state
-        over = budget.spent(self._space, state, seconds=self._seconds()) or self._policy.outcome(state)
-        return over or budget.closed(self._space, state) or "nothing is left to try"
+        return (
+            self._over() or self._policy.outcome(state) or budget.closed(self._space, state) or "nothing is left to try"
+        )
 
 
 def _status(trial: TrialState, decision: Decision) -> Literal["pruned", "reached", "paused"] | None:

@@ -87,7 +87,11 @@ def find_bounds(space: Space, dispatcher: Dispatcher) -> RangeTested:
     sweep, state = space.range_test, dispatcher.journal.state
     plan = sweep_plan(space.trainer, seed=space.seed, sweep=sweep)
     dispatcher.order(plan, 0, sweep.steps)
-    seen = _trained(dispatcher.result(plan.ids[sweep.steps]))
+    outcome = dispatcher.result(plan.ids[sweep.steps])
+    if outcome is None:
+        over = f"{space.budget.minutes:g} minutes are over"
+        return RangeTested(segment=plan.ids[sweep.steps], steps=0, at=state.clock, reason=over)
+    seen = _trained(outcome)
     steps = sweep.steps if seen.divergence is None else seen.divergence.step
     tested = RangeTested(segment=seen.segment, steps=steps, at=state.clock + steps)
     found = read_sweep(sweep, seen)

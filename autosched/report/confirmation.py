@@ -49,6 +49,20 @@ class Confirmation:
     gain: Gain | None
 
 
+def unconfirmed(state: StudyState, wanted: int) -> str | None:
+    """What a reader of a finished study must know when fewer fresh seeds than wanted confirm its winner; else None."""
+    if state.finished is None or state.best is None:
+        return None
+    confirmed = confirmation(state)
+    seen = 0 if confirmed is None else len(confirmed.seeds)
+    if seen >= wanted:
+        return None
+    begun = [trial for trial in state.trials if trial.role == "confirm"]
+    cut = not begun or any(trial.status == "stopped" for trial in begun)
+    why = f"the study ended before the others, {state.finished.reason}" if cut else "runs on the others failed"
+    return f"{seen} of {wanted} fresh seeds confirm the winner: {why}."
+
+
 def winner(state: StudyState) -> TrialState | None:
     """The trial whose schedule to use; None before one is complete.
 

@@ -45,7 +45,8 @@ def headline(summary: Mapping[str, Any]) -> Html:
     best = summary["best"]
     schedule = None if best is None else tag("p", tag("code", describe(best["schedule"]), class_="winner"))
     lead = tag("p", f"Learning-rate schedule search, {state}.", class_="lead")
-    return join([title, lead, schedule, tag("div", join(cards), class_="cards")])
+    notes = (tag("p", f"Note: {note}") for note in summary["notes"])
+    return join([title, lead, schedule, tag("div", join(cards), class_="cards"), *notes])
 
 
 def usage_section(summary: Mapping[str, Any]) -> Html | None:

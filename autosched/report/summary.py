@@ -15,7 +15,7 @@ from autosched.curves.sensitivity import NoSensitivity, Sensitivity
 from autosched.ledger.events import RangeTested
 from autosched.ledger.records import Forecast
 from autosched.ledger.state import StudyState, TrialState, TrialStatus
-from autosched.report.confirmation import Confirmation, confirmation, default_trial, winner
+from autosched.report.confirmation import Confirmation, confirmation, default_trial, unconfirmed, winner
 from autosched.report.cost import study_cost
 from autosched.report.holdouts import holdouts
 from autosched.report.sensitivity import sensitivities
@@ -91,10 +91,12 @@ def summarise(
         ``tracking``, ``artifacts``
             As given; what is missing is None.
         ``notes``
-            What else a reader should know, one sentence each, e.g. why there is no law.
+            What else a reader should know, one sentence each, e.g. why there is no law, or that no fresh seed confirms
+            the winner.
     """
     best, default, seen = winner(state), default_trial(state), holdouts(state)
     confirmed = confirmation(state)
+    missing = unconfirmed(state, space.confirm.seeds)
     document = {
         "study": state.name,
         "state": "finished" if state.finished is not None else "running" if running else "interrupted",
@@ -114,7 +116,7 @@ def summarise(
         "confirmation": None if confirmed is None else _confirmation(confirmed),
         "tracking": {name: tracking.get(name) for name in ("uri", "experiment", "run_id")},
         "artifacts": {name: artifacts.get(name) for name in ("schedule", "report", "law")},
-        "notes": list(notes),
+        "notes": [*([] if missing is None else [missing]), *notes],
     }
     return {name: json_safe(value) for name, value in document.items()}
 

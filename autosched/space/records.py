@@ -95,7 +95,7 @@ class Budget:
     Attributes:
         trials: search trials, the default's trial included.
         steps, full_runs: updates in total; `full_runs` counts them in horizons, the smaller of both becomes `steps`.
-        minutes: wall-clock minutes of the driver.
+        minutes: wall-clock minutes of the driver; what runs then is stopped, hung trainers too.
         worker_seconds: busy seconds summed over workers.
     """
 

@@ -184,7 +184,7 @@ def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
     if isinstance(law, SavedLaw):
         (folder / "law.json").write_text(law.to_json())
         artifacts["law"] = str(folder / "law.json")
-    else:
+    elif best is not None:
         notes.append(f"there is no law: {law.reason}")
     run_id = mirror.run_id if mirror is not None and mirror.flush(SYNC_SECONDS) == 0 else None
     tracking = {"uri": space.tracking.uri, "experiment": space.tracking.experiment, "run_id": run_id}

@@ -59,6 +59,7 @@ KEYS = {
     },
     "tracking": {"uri", "experiment", "run_id"},
     "artifacts": {"schedule", "report", "law"},
+    "notes": None,
 }
 
 
