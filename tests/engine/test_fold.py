@@ -8,7 +8,7 @@ import pytest
 from studies import Study, wsd_space
 
 from autosched.errors import LedgerError
-from autosched.ledger.events import Stamped, TrialEnded
+from autosched.ledger.events import Stamped, TrialAdvanced, TrialEnded
 from autosched.ledger.fold import apply, fold
 from autosched.ledger.state import StudyState
 from autosched.space.records import Component
@@ -41,6 +41,14 @@ def test_the_clock_never_goes_back(log: list[Stamped]) -> None:
         assert state.clock >= clock
         clock = state.clock
     assert clock > 0
+
+
+def test_an_event_of_an_earlier_moment_leaves_the_clock_where_it_is(log: list[Stamped]) -> None:
+    late = [stamped.number for stamped in log if isinstance(stamped.event, TrialAdvanced)][-1]
+    state = fold("s", log[:late])
+    clock = state.clock
+    apply(state, replace(log[late], event=replace(log[late].event, at=0)))
+    assert state.clock == clock > 0
 
 
 def test_a_log_with_an_event_left_out_is_refused(log: list[Stamped]) -> None:
