@@ -6,6 +6,7 @@ must not decide that for the tests that start a Ray.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -46,6 +47,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             published_curves()
         except CurveError as error:
             pytest.skip(f"tests on recorded curves: {error}")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quick_collections() -> None:
+    """What is alive when a file's tests begin, the modules of all frameworks, is no garbage: a worker that drops a model
+    collects, and would look through it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=MADE_AND_RECORDED)
