@@ -51,7 +51,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def _quick_collections() -> None:
-    """What is alive when a file's tests begin, the modules of all frameworks, is no garbage: a worker that drops a model
+    """What is alive when a file's tests begin, all frameworks' modules, is no garbage: a worker that drops a model
     collects, and would look through it each time."""
     gc.collect()
     gc.freeze()
