@@ -24,7 +24,8 @@ any other body (r = ``cooldown_final_ratio``, a share of the LR at the cooldown'
 unless one is asked for).
 
 Example:
-    >>> OPTIONAL_COOLDOWN.fall({"cooldown_shape": "square", "cooldown_final_ratio": 0.0}, 4).tolist()
+    >>> import numpy as np
+    >>> OPTIONAL_COOLDOWN.fall({"cooldown_shape": "square", "cooldown_final_ratio": 0.0}, 4)(np.arange(4)).tolist()
     [1.0, 0.9375, 0.75, 0.4375]
     >>> OPTIONAL_COOLDOWN.steps({}, 100)
     0
@@ -35,14 +36,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-
-import numpy as np
+from functools import partial
 
 from autosched.schedules import progress as shapes
 from autosched.schedules.parameter import FINAL_LR_RATIO, Parameter, Params, choice_of, float_of, text_of
-from autosched.schedules.parts import Cooldown
-from autosched.schedules.progress import Progress, Shape, down_to
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.parts import Cooldown, no_fall
+from autosched.schedules.pieces import Curve
+from autosched.schedules.progress import Shape, decay
 
 PLAIN_SHAPES: Mapping[str, Shape] = {
     "linear": shapes.linear,
@@ -61,20 +61,21 @@ def cooldown_steps(params: Params, steps: int) -> int:
     return max(1, math.floor(float_of(params, "cooldown_fraction") * steps + 0.5))
 
 
-def cooldown_fall(params: Params, updates: int) -> FloatArray:
-    """LR over the LR at the cooldown's start for a `COOLDOWN`, shape (updates,)."""
+def cooldown_fall(params: Params, updates: int) -> Curve:
+    """LR over the LR at the cooldown's start for a `COOLDOWN`."""
     return _fall(text_of(params, "cooldown_shape"), params, "final_lr_ratio", updates)
 
 
-def _fall(name: str, params: Params, ratio_name: str, updates: int) -> FloatArray:
-    ratio, progress = float_of(params, ratio_name), Progress(updates)
+def _fall(name: str, params: Params, ratio_name: str, updates: int) -> Curve:
+    ratio = float_of(params, ratio_name)
     if name == "exponential":
-        return shapes.exponential(progress, ratio)
+        return decay(updates, partial(shapes.exponential, final_ratio=ratio))
     if name == "inverse_proportional":
-        return shapes.inverse_proportional(progress, ratio)
+        return decay(updates, partial(shapes.inverse_proportional, final_ratio=ratio))
     if name == "power":
-        return down_to(ratio, shapes.power(progress, float_of(params, "cooldown_power")))
-    return down_to(ratio, PLAIN_SHAPES[name](progress))
+        shape = partial(shapes.power, exponent=float_of(params, "cooldown_power"))
+        return decay(updates, shape, final_ratio=ratio)
+    return decay(updates, PLAIN_SHAPES[name], final_ratio=ratio)
 
 
 def _ratio_fault(name: str, ratio_name: str, params: Params) -> str | None:
@@ -92,9 +93,9 @@ def _optional_steps(params: Params, steps: int) -> int:
     return 0 if choice_of(params, OPTIONAL_SHAPE) == "none" else cooldown_steps(params, steps)
 
 
-def _optional_fall(params: Params, updates: int) -> FloatArray:
+def _optional_fall(params: Params, updates: int) -> Curve:
     shape = choice_of(params, OPTIONAL_SHAPE)
-    return np.ones(updates) if shape == "none" else _fall(shape, params, "cooldown_final_ratio", updates)
+    return no_fall if shape == "none" else _fall(shape, params, "cooldown_final_ratio", updates)
 
 
 def _optional_fault(params: Params, steps: int) -> str | None:

@@ -18,32 +18,30 @@ Example:
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from functools import partial
 
 from autosched.schedules.composition import composed
+from autosched.schedules.decays import falling
+from autosched.schedules.elementary import expm1
 from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, float_of
 from autosched.schedules.parts import Body
-from autosched.schedules.progress import Progress, cosine, down_to
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
+from autosched.schedules.progress import Progress, Real, cosine
 
 
-def cosine_power_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """LRs of the updates start..steps-1, shape (steps - start,); see the module's formula."""
-    fall = powered_cosine(Progress(steps - start), float_of(params, "power_base"))
-    return float_of(params, "peak_lr") * down_to(float_of(params, "final_lr_ratio"), fall)
+def cosine_power_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """LRs of the updates start..steps-1; see the module's formula."""
+    shape = partial(powered_cosine, base=float_of(params, "power_base"))
+    return falling(params, steps - start, shape, final_ratio=float_of(params, "final_lr_ratio"))
 
 
-def powered_cosine(progress: Progress, base: float) -> FloatArray:
+def powered_cosine(progress: Progress, base: float) -> Real:
     """``(base**c - 1) / (base - 1)``, by ``expm1``, which loses no digits for a base near 1.
 
     The first c is 1, so its own ``base**c - 1`` is the divisor: the first LR is the peak to the bit.
     """
     share = cosine(progress)
-    if base == 1:
-        return share
-    risen = np.expm1(math.log(base) * share)
-    return np.asarray(risen / risen[0])
+    return share if base == 1 else expm1(math.log(base) * share) / float(expm1(math.log(base)))
 
 
 POWER_BASE = Parameter(
@@ -58,7 +56,7 @@ POWER_BASE = Parameter(
     search_log=True,
 )
 COSINE_POWER = composed(
-    Body(parameters=(PEAK_LR, POWER_BASE, FINAL_LR_RATIO), lrs=cosine_power_lrs, non_increasing=True)
+    Body(parameters=(PEAK_LR, POWER_BASE, FINAL_LR_RATIO), pieces=cosine_power_pieces, non_increasing=True)
 ).family(
     "cosine_power",
     summary="warmup, then a cosine taken as an exponent: it drops earlier than the cosine",

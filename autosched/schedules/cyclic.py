@@ -34,27 +34,33 @@ from __future__ import annotations
 import numpy as np
 
 from autosched.schedules.composition import composed
+from autosched.schedules.elementary import power
 from autosched.schedules.parameter import PEAK_LR, Parameter, Params, float_of, int_of, text_of
 from autosched.schedules.parts import Body
-from autosched.schedules.progress import down_to
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
+from autosched.schedules.progress import Real, down_to
 
 
-def cyclic_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """LRs of the updates start..steps-1, shape (steps - start,); see the module's formulas."""
-    updates = np.arange(steps - start, dtype=np.float64)
-    length = int_of(params, "cycle_steps")
-    # divided last: where a cycle begins, the quotient is a whole number without rounding
-    passed = updates / length if length else updates * float_of(params, "cycles") / updates.size
-    over = np.floor(passed)
-    share, rise = passed - over, float_of(params, "rise_fraction")
-    height = np.minimum(share / rise, (1 - share) / (1 - rise))  # the lower one of the two lines is the one due
-    shape = text_of(params, "cycle_shape")
-    if shape == "triangular2":
-        height *= np.exp2(-over)
-    elif shape == "exp_range":
-        height *= float_of(params, "final_height_ratio") ** (updates / updates.size)
-    return float_of(params, "peak_lr") * down_to(float_of(params, "base_lr_ratio"), height)
+def cyclic_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """LRs of the updates start..steps-1; see the module's formulas."""
+    n, length, rise = steps - start, int_of(params, "cycle_steps"), float_of(params, "rise_fraction")
+    cycles = 0.0 if length else float_of(params, "cycles")
+    peak, base, shape = float_of(params, "peak_lr"), float_of(params, "base_lr_ratio"), text_of(params, "cycle_shape")
+    final = float_of(params, "final_height_ratio") if shape == "exp_range" else 1.0
+
+    def lr(j: Real) -> Real:
+        # divided last: where a cycle begins, the quotient is a whole number without rounding
+        passed = j / length if length else j * cycles / n
+        over = np.floor(passed)
+        share = passed - over
+        height = np.minimum(share / rise, (1 - share) / (1 - rise))  # the lower one of the two lines is the one due
+        if shape == "triangular2":
+            height = height * power(0.5, over)
+        elif shape == "exp_range":
+            height = height * power(final, j / n)
+        return peak * down_to(base, height)
+
+    return [Piece(n, lr)]
 
 
 CYCLE_STEPS = Parameter(
@@ -121,7 +127,7 @@ FINAL_HEIGHT_RATIO = Parameter(
 CYCLIC = composed(
     Body(
         parameters=(PEAK_LR, BASE_LR_RATIO, CYCLE_STEPS, CYCLES, RISE_FRACTION, CYCLE_SHAPE, FINAL_HEIGHT_RATIO),
-        lrs=cyclic_lrs,
+        pieces=cyclic_pieces,
     )
 ).family(
     "cyclic",

@@ -25,23 +25,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from autosched.schedules.composition import composed
-from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, float_of, text_of
+from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, text_of
 from autosched.schedules.parts import Body
-from autosched.schedules.progress import down_to
-from autosched.schedules.schedule import FloatArray
-from autosched.schedules.warm_restarts import CYCLE_GROWTH, CYCLES, cycle_edges, left_of_cycles
+from autosched.schedules.pieces import Piece
+from autosched.schedules.progress import cosine, linear
+from autosched.schedules.warm_restarts import CYCLE_GROWTH, CYCLES, cycle_edges, falling_cycles
 
 
-def cyclic_tradeoff_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """LRs of the updates start..steps-1, shape (steps - start,); see the module's formulas."""
-    updates = steps - start
-    left = left_of_cycles(cycle_edges({**params, "first_cycle_steps": 0}, updates), updates)
-    if text_of(params, "cycle_shape") == "cosine":
-        left = np.square(np.sin(np.pi / 2 * left))
-    return float_of(params, "peak_lr") * down_to(float_of(params, "final_lr_ratio"), left)
+def cyclic_tradeoff_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """LRs of the updates start..steps-1; see the module's formulas."""
+    edges = cycle_edges({**params, "first_cycle_steps": 0}, steps - start)
+    shape = cosine if text_of(params, "cycle_shape") == "cosine" else linear
+    return falling_cycles(params, edges, steps - start, shape)
 
 
 CYCLE_SHAPE = Parameter(
@@ -60,7 +56,7 @@ CYCLIC_TRADEOFF = composed(
             CYCLE_SHAPE,
             FINAL_LR_RATIO,
         ),
-        lrs=cyclic_tradeoff_lrs,
+        pieces=cyclic_tradeoff_pieces,
     )
 ).family(
     "cyclic_tradeoff",

@@ -29,13 +29,14 @@ Example:
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from autosched.schedules import progress as shapes
 from autosched.schedules.composition import composed
 from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, float_of
 from autosched.schedules.parts import Body
-from autosched.schedules.progress import Progress, Shape, down_to
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
+from autosched.schedules.progress import Shape, decay
 
 
 def decay_body(shape: Shape, *, final: Parameter = FINAL_LR_RATIO) -> Body:
@@ -47,21 +48,25 @@ def decay_body(shape: Shape, *, final: Parameter = FINAL_LR_RATIO) -> Body:
             follows that has a ``final_lr_ratio`` of its own.
     """
 
-    def lrs(params: Params, start: int, steps: int) -> FloatArray:
-        fall = down_to(float_of(params, final.name), shape(Progress(steps - start)))
-        return float_of(params, "peak_lr") * fall
+    def pieces(params: Params, start: int, steps: int) -> list[Piece]:
+        return falling(params, steps - start, shape, final_ratio=float_of(params, final.name))
 
-    return Body(parameters=(PEAK_LR, final), lrs=lrs, non_increasing=True)
-
-
-def _polynomial_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    shape = shapes.power(Progress(steps - start), float_of(params, "decay_power"))
-    return float_of(params, "peak_lr") * down_to(float_of(params, "final_lr_ratio"), shape)
+    return Body(parameters=(PEAK_LR, final), pieces=pieces, non_increasing=True)
 
 
-def _exponential_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    fall = shapes.exponential(Progress(steps - start), float_of(params, "final_lr_ratio"))
-    return float_of(params, "peak_lr") * fall
+def falling(params: Params, updates: int, shape: Shape, *, final_ratio: float) -> list[Piece]:
+    """One piece that follows `shape` from the peak LR to `final_ratio` of it."""
+    return [Piece(updates, decay(updates, shape, begin=float_of(params, "peak_lr"), final_ratio=final_ratio))]
+
+
+def _polynomial(params: Params, start: int, steps: int) -> list[Piece]:
+    shape = partial(shapes.power, exponent=float_of(params, "decay_power"))
+    return falling(params, steps - start, shape, final_ratio=float_of(params, "final_lr_ratio"))
+
+
+def _exponential(params: Params, start: int, steps: int) -> list[Piece]:
+    shape = partial(shapes.exponential, final_ratio=float_of(params, "final_lr_ratio"))
+    return falling(params, steps - start, shape, final_ratio=0.0)
 
 
 DECAY_POWER = Parameter(
@@ -89,7 +94,7 @@ COSINE = composed(decay_body(shapes.cosine)).family(
     formula="peak (r + (1 - r) (1 + cos(pi u)) / 2)",
 )
 POLYNOMIAL = composed(
-    Body(parameters=(PEAK_LR, DECAY_POWER, FINAL_LR_RATIO), lrs=_polynomial_lrs, non_increasing=True)
+    Body(parameters=(PEAK_LR, DECAY_POWER, FINAL_LR_RATIO), pieces=_polynomial, non_increasing=True)
 ).family(
     "polynomial",
     summary="warmup, then a power of what is left of the run, to the final LR",
@@ -97,7 +102,7 @@ POLYNOMIAL = composed(
     formula="peak (r + (1 - r) (1 - u)**decay_power)",
 )
 EXPONENTIAL = composed(
-    Body(parameters=(PEAK_LR, POSITIVE_FINAL_LR_RATIO), lrs=_exponential_lrs, non_increasing=True)
+    Body(parameters=(PEAK_LR, POSITIVE_FINAL_LR_RATIO), pieces=_exponential, non_increasing=True)
 ).family(
     "exponential",
     summary="warmup, then the same factor for every update, to the final LR",

@@ -26,41 +26,38 @@ log, sin, cos, abs, floor, min, max.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from autosched.errors import ScheduleError
 from autosched.schedules.composition import composed
-from autosched.schedules.formula import Value, read_formula
+from autosched.schedules.formula import read_formula
 from autosched.schedules.parameter import PEAK_LR, Parameter, Params, float_of, int_of, text_of
 from autosched.schedules.parts import Body
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
 
 NAMES = ("t", "T", "peak")
 ROUNDING = 1e-12
 """Relative excess over the peak that is rounding, as of ``sin(x)**2 + cos(x)**2``."""
 
 
-def expression_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """LRs of the updates start..steps-1, shape (steps - start,)."""
+def expression_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """LRs of the updates start..steps-1."""
     peak = float_of(params, "peak_lr")
-    lrs = _computed(params, steps - start)
-    return np.where(lrs > peak, peak, lrs)
+    return [Piece(steps - start, lambda t: np.minimum(peak, _computed(params, t, steps - start)))]
 
 
-def _computed(params: Params, updates: int) -> FloatArray:
-    values: dict[str, Value] = {
-        "t": np.arange(updates, dtype=np.float64),
-        "T": np.float64(updates),
-        "peak": np.float64(float_of(params, "peak_lr")),
-    }
-    value = read_formula(text_of(params, "expression"), NAMES).value(values)
-    return np.broadcast_to(np.asarray(value, dtype=np.float64), (updates,))
+def _computed(params: Params, t: Any, updates: int) -> Any:
+    """The formula's value at the updates `t` after the warmup."""
+    values = {"t": t, "T": np.float64(updates), "peak": np.float64(float_of(params, "peak_lr"))}
+    return 0 * t + read_formula(text_of(params, "expression"), NAMES).value(values)
 
 
 def _fault(params: Params, steps: int) -> str | None:
     updates = steps - int_of(params, "warmup_steps")
     try:
-        lrs = _computed(params, updates)
+        lrs = _computed(params, np.arange(updates, dtype=np.float64), updates)
     except ScheduleError as error:
         return f"expression: {error}"
     peak = float_of(params, "peak_lr")
@@ -74,7 +71,7 @@ def _fault(params: Params, steps: int) -> str | None:
 
 
 EXPRESSION_TEXT = Parameter(name="expression", kind="text", meaning="LR as a formula in t, T and peak", unit="LR")
-EXPRESSION = composed(Body(parameters=(PEAK_LR, EXPRESSION_TEXT), lrs=expression_lrs, fault=_fault)).family(
+EXPRESSION = composed(Body(parameters=(PEAK_LR, EXPRESSION_TEXT), pieces=expression_pieces, fault=_fault)).family(
     "expression",
     summary="warmup, then a formula of your own in t, T and peak",
     source="yours",

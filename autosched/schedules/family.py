@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autosched.errors import ScheduleError
 from autosched.schedules.parameter import Parameter, Params
+from autosched.schedules.pieces import Piece, lrs_of
 from autosched.schedules.schedule import FloatArray, ParameterValue
 
 
@@ -21,7 +22,7 @@ class Family:
         formula: the body's LR in one line, in the words of the family's module; empty when nobody wrote one.
         experimental: whether the source could not be read, so that the formula may not be the author's.
         parameters: the parameters by name, in the order they are checked and drawn.
-        lrs: ``lrs(params, steps)`` -> LR of every update, float64 of shape (steps,).
+        pieces: ``pieces(params, steps)`` -> the LRs of all updates, stretch by stretch.
         stable_steps: ``stable_steps(params, steps)`` -> how many first updates do not depend on the cooldown's
             parameters (those before the cooldown starts); 0 for a family without a cooldown of its own.
         stable_parameters: the parameters that those first updates do depend on; empty without a cooldown.
@@ -34,13 +35,17 @@ class Family:
     summary: str
     source: str
     parameters: Mapping[str, Parameter]
-    lrs: Callable[[Params, int], FloatArray]
+    pieces: Callable[[Params, int], Sequence[Piece]]
     stable_steps: Callable[[Params, int], int]
     stable_parameters: frozenset[str]
     fault: Callable[[Params, int], str | None]
     non_increasing: bool
     formula: str = ""
     experimental: bool = False
+
+    def lrs(self, params: Params, steps: int) -> FloatArray:
+        """LR of every update for complete parameters, float64 of shape (steps,)."""
+        return lrs_of(self.pieces(params, steps), steps)
 
     def complete(self, params: Params, *, steps: int) -> dict[str, ParameterValue]:
         """All parameters that exist here, checked, in canonical types and in the family's order, defaults filled in.

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from autosched.errors import ScheduleError
+from autosched.schedules import elementary
 from autosched.schedules.schedule import FloatArray
 
 MOST_CHARACTERS, MOST_NODES, MOST_DEPTH = 1000, 200, 30
@@ -35,7 +36,7 @@ OPERATORS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Sub: np.subtract,
     ast.Mult: np.multiply,
     ast.Div: np.divide,
-    ast.Pow: np.power,
+    ast.Pow: elementary.power,
 }
 SIGNS: Mapping[type[ast.AST], Callable[[Any], Any]] = {ast.UAdd: np.positive, ast.USub: np.negative}
 COMPARISONS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
@@ -46,10 +47,10 @@ COMPARISONS: Mapping[type[ast.AST], Callable[[Any, Any], Any]] = {
 }
 FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
     "sqrt": np.sqrt,
-    "exp": np.exp,
-    "log": np.log,
-    "sin": np.sin,
-    "cos": np.cos,
+    "exp": elementary.exp,
+    "log": elementary.log,
+    "sin": elementary.sin,
+    "cos": elementary.cos,
     "abs": np.abs,
     "floor": np.floor,
 }
@@ -209,7 +210,7 @@ def _value(node: ast.expr, names: Mapping[str, Value]) -> Any:
             return SIGNS[type(op)](_value(operand, names))
         case ast.IfExp(test=ast.Compare(left=left, ops=[op], comparators=[right]), body=body, orelse=orelse):
             holds = COMPARISONS[type(op)](_value(left, names), _value(right, names))
-            return np.where(holds, _value(body, names), _value(orelse, names))
+            return elementary.where(holds, _value(body, names), _value(orelse, names))
         case ast.Call(func=ast.Name(id=name), args=args):
             values = [_value(argument, names) for argument in args]
             return FUNCTIONS[name](values[0]) if name in FUNCTIONS else functools.reduce(OF_SEVERAL[name], values)

@@ -35,39 +35,39 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from autosched.schedules.cooldowns import COOLDOWN_FINAL_RATIO, OPTIONAL_COOLDOWN, OPTIONAL_SHAPE
 from autosched.schedules.parameter import PEAK_LR, Parameter, Params, float_of, text_of
 from autosched.schedules.parts import Body, Parts
-from autosched.schedules.progress import Progress, cosine, down_to
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
+from autosched.schedules.progress import Progress, Real, Shape, cosine, decay
 from autosched.schedules.warmups import WARMUP
 
 
-def infinite_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """Descent and constant LR for the updates start..steps-1, shape (steps - start,)."""
-    ratio, updates = float_of(params, "constant_lr_ratio"), steps - start
-    descent = Progress(min(max(1, math.floor(float_of(params, "descent_fraction") * steps + 0.5)), updates))
-    falls = np.full(updates, ratio)
-    falls[: descent.updates] = down_to(ratio, _descent(params, descent))
-    return float_of(params, "peak_lr") * falls
+def infinite_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """Descent and constant LR for the updates start..steps-1."""
+    peak, ratio, updates = float_of(params, "peak_lr"), float_of(params, "constant_lr_ratio"), steps - start
+    descent = min(max(1, math.floor(float_of(params, "descent_fraction") * steps + 0.5)), updates)
+    fall = decay(descent, _descent(params), begin=peak, final_ratio=ratio)
+    return [Piece(descent, fall), Piece(updates - descent, peak * ratio)]
 
 
-def _descent(params: Params, progress: Progress) -> FloatArray:
+def _descent(params: Params) -> Shape:
     if text_of(params, "descent_shape") == "cosine":
-        return cosine(progress)
-    return inverse_sqrt(progress, float_of(params, "descent_timescale"))
+        return cosine
+    return partial(inverse_sqrt, timescale=float_of(params, "descent_timescale"))
 
 
-def inverse_sqrt(progress: Progress, timescale: float) -> FloatArray:
+def inverse_sqrt(progress: Progress, timescale: float) -> Real:
     """``1 - h(x) / h(1)`` with ``h(x) = 1 / sqrt(1 + alpha x) - 1``: from 1 to 0, and constant soon for a large alpha.
 
     Written ``(1 / sqrt(1 + alpha x) - q) / (1 - q)`` with ``q = 1 / sqrt(1 + alpha)``, which starts at 1 to the bit.
     """
     end = 1 / math.sqrt(1 + timescale)
-    return np.asarray((1 / np.sqrt(1 + timescale * progress.done) - end) / (1 - end))
+    return (1 / np.sqrt(1 + timescale * progress.done) - end) / (1 - end)
 
 
 CONSTANT_LR_RATIO = Parameter(
@@ -132,7 +132,7 @@ ANNEAL = replace(
 INFINITE = Parts(
     body=Body(
         parameters=(PEAK_LR, CONSTANT_LR_RATIO, DESCENT_FRACTION, DESCENT_SHAPE, DESCENT_TIMESCALE),
-        lrs=infinite_lrs,
+        pieces=infinite_pieces,
         non_increasing=True,
     ),
     warmup=WARMUP,

@@ -23,13 +23,13 @@ import numpy as np
 from autosched.schedules.composition import composed
 from autosched.schedules.parameter import PEAK_LR, Parameter, Params, float_of, int_of
 from autosched.schedules.parts import Body
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
 
 
-def inverse_sqrt_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """``peak_lr * sqrt(s / (j + s))`` for the update j after the warmup, shape (steps - start,)."""
-    scale = int_of(params, "timescale_steps")
-    return float_of(params, "peak_lr") * np.sqrt(scale / (np.arange(steps - start, dtype=np.float64) + scale))
+def inverse_sqrt_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """``peak_lr * sqrt(s / (j + s))`` for the update j after the warmup."""
+    peak, scale = float_of(params, "peak_lr"), int_of(params, "timescale_steps")
+    return [Piece(steps - start, lambda j: peak * np.sqrt(scale / (j + scale)))]
 
 
 TIMESCALE_STEPS = Parameter(
@@ -43,7 +43,9 @@ TIMESCALE_STEPS = Parameter(
     search_high=10_000,
     search_log=True,
 )
-INVERSE_SQRT = composed(Body(parameters=(PEAK_LR, TIMESCALE_STEPS), lrs=inverse_sqrt_lrs, non_increasing=True)).family(
+INVERSE_SQRT = composed(
+    Body(parameters=(PEAK_LR, TIMESCALE_STEPS), pieces=inverse_sqrt_pieces, non_increasing=True)
+).family(
     "inverse_sqrt",
     summary="warmup, then the inverse square root of the update's number",
     source="Vaswani et al. 2017, arXiv:1706.03762; T5: Raffel et al. 2020, arXiv:1910.10683",

@@ -32,29 +32,40 @@ from dataclasses import replace
 import numpy as np
 
 from autosched.schedules.composition import composed
+from autosched.schedules.elementary import sin
 from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, float_of, text_of
 from autosched.schedules.parts import Body
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Curve, Piece
 
 Phase = tuple[float, float, float]
 """The update a phase ends at (a whole number or not), and the LRs it goes from and to, as shares of the peak LR."""
 
 
-def one_cycle_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """LRs of the updates start..steps-1, shape (steps - start,); see the module's formulas."""
-    cosine = text_of(params, "anneal_shape") == "cosine"
-    ratios = np.empty(steps - start)
+def one_cycle_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """LRs of the updates start..steps-1; see the module's formulas."""
+    peak, cosine = float_of(params, "peak_lr"), text_of(params, "anneal_shape") == "cosine"
+    pieces: list[Piece] = []
     first, begin = 0, 0.0
     for end, high, low in _phases(params, steps - start):
         until = math.floor(end) + 1
         if until > first:
-            left = (end - np.arange(first, until, dtype=np.float64)) / (end - begin or 1.0)
-            # (1 + cos(pi p)) / 2 = sin(pi / 2 * left)**2, which keeps its digits near the end of the phase
-            share = np.square(np.sin(np.pi / 2 * left)) if cosine else left
-            ratios[first:until] = low + (high - low) * share
+            left = _left(first, begin, end)
+            pieces.append(Piece(until - first, _phase(left, peak, (high, low), cosine=cosine)))
             first = until
         begin = end
-    return float_of(params, "peak_lr") * ratios
+    return pieces
+
+
+def _left(first: int, begin: float, end: float) -> Curve:
+    """Share of a phase that is still to come, at the updates from `first` on."""
+    return lambda j: (end - (j + first)) / (end - begin or 1.0)
+
+
+def _phase(left: Curve, peak: float, ratios: tuple[float, float], *, cosine: bool) -> Curve:
+    high, low = ratios
+    # (1 + cos(pi p)) / 2 = sin(pi / 2 * left)**2, which keeps its digits near the end of the phase
+    share: Curve = (lambda j: np.square(sin(np.pi / 2 * left(j)))) if cosine else left
+    return lambda j: peak * (low + (high - low) * share(j))
 
 
 def _phases(params: Params, updates: int) -> tuple[Phase, ...]:
@@ -116,7 +127,7 @@ LAST_LR_RATIO = replace(
 ONE_CYCLE = composed(
     Body(
         parameters=(PEAK_LR, RISE_FRACTION, INITIAL_LR_RATIO, LAST_LR_RATIO, ANNEAL_SHAPE, PHASES),
-        lrs=one_cycle_lrs,
+        pieces=one_cycle_pieces,
         fault=_fault,
     )
 ).family(

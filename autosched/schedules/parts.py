@@ -20,14 +20,13 @@ starts right after the warmup and takes all the other updates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Any
 
 from autosched.schedules.family import Family
 from autosched.schedules.parameter import Parameter, Params, int_of
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Curve, Piece, cut, lr_at
 
 
 def _sound(params: Params, steps: int) -> None:
@@ -41,13 +40,13 @@ class Warmup:
     Attributes:
         parameters: its parameters.
         steps: ``steps(params)`` -> its number of updates.
-        rise: ``rise(params, updates)`` -> shape (updates,), LR over the LR of the first update after it.
+        rise: ``rise(params, updates)`` -> the curve of LR over the LR of the first update after it.
         fault: what is wrong with its parameters together, as in :class:`~autosched.schedules.family.Family`.
     """
 
     parameters: tuple[Parameter, ...]
     steps: Callable[[Params], int]
-    rise: Callable[[Params, int], FloatArray]
+    rise: Callable[[Params, int], Curve]
     fault: Callable[[Params, int], str | None] = _sound
 
 
@@ -57,13 +56,13 @@ class Body:
 
     Attributes:
         parameters: its parameters.
-        lrs: ``lrs(params, start, steps)`` -> LR of the updates start..steps-1, shape (steps - start,).
+        pieces: ``pieces(params, start, steps)`` -> the LRs of the updates start..steps-1.
         fault: what is wrong with its parameters together, as in :class:`~autosched.schedules.family.Family`.
         non_increasing: whether it never rises.
     """
 
     parameters: tuple[Parameter, ...]
-    lrs: Callable[[Params, int, int], FloatArray]
+    pieces: Callable[[Params, int, int], Sequence[Piece]]
     fault: Callable[[Params, int], str | None] = _sound
     non_increasing: bool = False
 
@@ -75,19 +74,28 @@ class Cooldown:
     Attributes:
         parameters: its parameters.
         steps: ``steps(params, steps)`` -> its number of updates when the warmup leaves that many; 0 for none.
-        fall: ``fall(params, updates)`` -> shape (updates,), LR over the LR at its start, beginning with exactly 1.
+        fall: ``fall(params, updates)`` -> the curve of LR over the LR at its start, beginning with exactly 1.
         fault: what is wrong with its parameters together.
     """
 
     parameters: tuple[Parameter, ...]
     steps: Callable[[Params, int], int]
-    fall: Callable[[Params, int], FloatArray]
+    fall: Callable[[Params, int], Curve]
     fault: Callable[[Params, int], str | None] = _sound
 
 
-def linear_rise(params: Params, updates: int) -> FloatArray:
-    """``(i + 1) / updates``, shape (updates,)."""
-    return np.arange(1, updates + 1, dtype=np.float64) / max(updates, 1)
+def linear_rise(params: Params, updates: int) -> Curve:
+    """``(i + 1) / updates``."""
+
+    def rise(i: Any) -> Any:
+        return (i + 1) / updates
+
+    return rise
+
+
+def no_fall(j: Any) -> Any:
+    """1 throughout."""
+    return 0 * j + 1
 
 
 WARMUP_STEPS = Parameter(
@@ -101,9 +109,7 @@ LINEAR_WARMUP = Warmup(
 """``rise[i] = (i + 1) / W``: the first update already trains, update W - 1 has the full LR (Goyal et al. 2017)."""
 
 NO_WARMUP = Warmup(parameters=(), steps=lambda params: 0, rise=linear_rise)
-NO_COOLDOWN = Cooldown(
-    parameters=(), steps=lambda params, steps: 0, fall=lambda params, updates: np.ones(updates, dtype=np.float64)
-)
+NO_COOLDOWN = Cooldown(parameters=(), steps=lambda params, steps: 0, fall=lambda params, updates: no_fall)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,16 +120,18 @@ class Parts:
     warmup: Warmup = LINEAR_WARMUP
     cooldown: Cooldown = NO_COOLDOWN
 
-    def lrs(self, params: Params, steps: int) -> FloatArray:
-        """LR of every update, shape (steps,)."""
+    def pieces(self, params: Params, steps: int) -> list[Piece]:
+        """LR of every update."""
         warmup_steps = self.warmup.steps(params)
-        lrs = np.empty(steps, dtype=np.float64)
-        lrs[warmup_steps:] = self.body.lrs(params, warmup_steps, steps)
+        pieces = list(self.body.pieces(params, warmup_steps, steps))
+        first = lr_at(pieces, 0) if warmup_steps else 0.0
         start = self.cooldown_start(params, steps)
         if start < steps:
-            lrs[start:] = lrs[start] * self.cooldown.fall(params, steps - start)
-        lrs[:warmup_steps] = lrs[warmup_steps] * self.warmup.rise(params, warmup_steps)
-        return lrs
+            top, fall = lr_at(pieces, start - warmup_steps), self.cooldown.fall(params, steps - start)
+            pieces = [*cut(pieces, start - warmup_steps), Piece(steps - start, fall).scaled(top)]
+        if warmup_steps:
+            pieces.insert(0, Piece(warmup_steps, self.warmup.rise(params, warmup_steps)).scaled(first))
+        return pieces
 
     def cooldown_start(self, params: Params, steps: int) -> int:
         """First update of the cooldown; `steps` when there is none."""
@@ -166,7 +174,7 @@ class Parts:
             summary=summary,
             source=source,
             parameters=parameters,
-            lrs=self.lrs,
+            pieces=self.pieces,
             stable_steps=self.stable_steps,
             stable_parameters=frozenset(p.name for p in stable) if has_cooldown else frozenset(),
             fault=self.fault,

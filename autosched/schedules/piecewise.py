@@ -6,19 +6,19 @@ included; one value needs none. The warmup rises to the value that is due when i
 
 from __future__ import annotations
 
-import numpy as np
+from itertools import pairwise
 
 from autosched.schedules.composition import composed
 from autosched.schedules.parameter import Parameter, Params, array_of
 from autosched.schedules.parts import Body
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
 
 
-def piecewise_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """The stage's value for the updates start..steps-1."""
-    values, boundaries = array_of(params, "values"), np.asarray(params["boundaries"], dtype=np.int64)
-    lengths = np.diff(np.concatenate(([0], boundaries, [steps])))
-    return np.repeat(values, lengths)[start:]
+def piecewise_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """The stages of the updates start..steps-1."""
+    edges = [0, *(int(edge) for edge in array_of(params, "boundaries")), steps]
+    stages = zip(pairwise(edges), array_of(params, "values").tolist(), strict=True)
+    return [Piece(end - max(first, start), lr) for (first, end), lr in stages if end > start]
 
 
 def _fault(params: Params, steps: int) -> str | None:
@@ -45,7 +45,7 @@ BOUNDARIES = Parameter(
     low=1,
     min_length=0,
 )
-PIECEWISE = composed(Body(parameters=(VALUES, BOUNDARIES), lrs=piecewise_lrs, fault=_fault)).family(
+PIECEWISE = composed(Body(parameters=(VALUES, BOUNDARIES), pieces=piecewise_pieces, fault=_fault)).family(
     "piecewise",
     summary="warmup, then one LR per stage",
     source="Jin et al. 2021 (AutoLRS), arXiv:2105.10762",

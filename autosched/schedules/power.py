@@ -34,13 +34,14 @@ from dataclasses import replace
 import numpy as np
 
 from autosched.schedules.composition import composed
+from autosched.schedules.elementary import power
 from autosched.schedules.parameter import PEAK_LR, Parameter, Params, float_of, int_of
 from autosched.schedules.parts import Body
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
 
 
-def power_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """``min(peak_lr, beta * a * n**b)`` for the updates start..steps-1, shape (steps - start,).
+def power_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """``min(peak_lr, beta * a * n**b)`` for the updates start..steps-1.
 
     By logarithms, ``n**b`` of a huge batch cannot leave float64; n = 0 tokens give `peak_lr`, the limit.
     """
@@ -49,12 +50,9 @@ def power_lrs(params: Params, start: int, steps: int) -> FloatArray:
     # beta * a * tokens**b is the LR due at t = 1; from there on it falls as t**b
     log_first = math.log(batch) + math.log(float_of(params, "power_amplitude")) + exponent * math.log(tokens)
     first, cap = math.exp(min(log_first, 700.0)), float_of(params, "peak_lr")
-    updates = np.arange(start, steps, dtype=np.float64)
-    updates[:1] = max(start, 1)
-    lrs = np.minimum(first * updates**exponent, cap)
-    if start == 0:
-        lrs[0] = cap
-    return lrs
+    begin = max(start, 1)
+    falling = Piece(steps - begin, lambda j: np.minimum(first * power(j + begin, exponent), cap))
+    return [Piece(begin - start, cap), falling]
 
 
 LIMIT = replace(PEAK_LR, meaning="LR that the power law is cut off at, and so the peak unless the law starts below it")
@@ -100,7 +98,7 @@ SEQUENCE_LENGTH = Parameter(
 )
 POWER = composed(
     # it never rises, but need not start at peak_lr, which `non_increasing` would promise
-    Body(parameters=(LIMIT, POWER_AMPLITUDE, POWER_EXPONENT, BATCH_SIZE, SEQUENCE_LENGTH), lrs=power_lrs)
+    Body(parameters=(LIMIT, POWER_AMPLITUDE, POWER_EXPONENT, BATCH_SIZE, SEQUENCE_LENGTH), pieces=power_pieces)
 ).family(
     "power",
     summary="warmup, then a power law of the tokens seen, times the batch size, below the peak LR",

@@ -36,23 +36,24 @@ import numpy as np
 from autosched.schedules.composition import composed
 from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, float_of, int_of
 from autosched.schedules.parts import Body
-from autosched.schedules.progress import Progress, cosine
-from autosched.schedules.schedule import FloatArray
-from autosched.schedules.warmups import ramp_rise
+from autosched.schedules.pieces import Piece
+from autosched.schedules.progress import cosine, decay
+from autosched.schedules.warmups import ramp
 
 
-def rewarm_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """LRs of the updates start..steps-1, shape (steps - start,); see the module's formulas."""
+def rewarm_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """LRs of the updates start..steps-1; see the module's formulas."""
     stages, final = int_of(params, "stages"), float_of(params, "final_lr_ratio")
     edges = np.unique(np.floor((steps - start) * np.arange(stages + 1) / stages + 0.5).astype(np.int64)).tolist()
-    begin, peak = float_of(params, "initial_lr_ratio"), 1.0
-    ratios = []
+    begin, top, scale = float_of(params, "initial_lr_ratio"), 1.0, float_of(params, "peak_lr")
+    pieces = []
     for first, end in itertools.pairwise(edges):
         rewarm = min(math.floor(float_of(params, "rewarm_fraction") * (end - first) + 0.5), end - first - 1)
-        ratios.append(peak * ramp_rise(rewarm, begin / peak))
-        ratios.append(final + (peak - final) * cosine(Progress(end - first - rewarm)))
-        begin, peak = final, float_of(params, "later_peak_ratio")
-    return float_of(params, "peak_lr") * np.concatenate(ratios)
+        fall = decay(end - first - rewarm, cosine, begin=top, final_ratio=final / top)
+        pieces.append(Piece(rewarm, ramp(rewarm, begin / top)).scaled(top).scaled(scale))
+        pieces.append(Piece(end - first - rewarm, fall).scaled(scale))
+        begin, top = final, float_of(params, "later_peak_ratio")
+    return pieces
 
 
 def _fault(params: Params, steps: int) -> str | None:
@@ -110,7 +111,7 @@ REWARM = composed(
             LATER_PEAK_RATIO,
             replace(FINAL_LR_RATIO, default=0.1),
         ),
-        lrs=rewarm_lrs,
+        pieces=rewarm_pieces,
         fault=_fault,
     )
 ).family(

@@ -19,24 +19,25 @@ Example:
 
 from __future__ import annotations
 
-import numpy as np
+from functools import partial
 
 from autosched.schedules.composition import composed
+from autosched.schedules.decays import falling
 from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, float_of
 from autosched.schedules.parts import Body
-from autosched.schedules.progress import Progress, down_to
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
+from autosched.schedules.progress import Progress, Real
 
 
-def rex_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """LRs of the updates start..steps-1, shape (steps - start,); see the module's formula."""
-    fall = reflected(Progress(steps - start), float_of(params, "reflection"))
-    return float_of(params, "peak_lr") * down_to(float_of(params, "final_lr_ratio"), fall)
+def rex_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """LRs of the updates start..steps-1; see the module's formula."""
+    shape = partial(reflected, reflection=float_of(params, "reflection"))
+    return falling(params, steps - start, shape, final_ratio=float_of(params, "final_lr_ratio"))
 
 
-def reflected(progress: Progress, reflection: float) -> FloatArray:
+def reflected(progress: Progress, reflection: float) -> Real:
     """``z / ((1 - d) + d z)`` with z the share still to come; written ``z / (z + (1 - d) done)``, which starts at 1."""
-    return np.asarray(progress.left / (progress.left + (1 - reflection) * progress.done))
+    return progress.left / (progress.left + (1 - reflection) * progress.done)
 
 
 REFLECTION = Parameter(
@@ -50,7 +51,7 @@ REFLECTION = Parameter(
     search_low=0.0,
     search_high=0.95,
 )
-REX = composed(Body(parameters=(PEAK_LR, REFLECTION, FINAL_LR_RATIO), lrs=rex_lrs, non_increasing=True)).family(
+REX = composed(Body(parameters=(PEAK_LR, REFLECTION, FINAL_LR_RATIO), pieces=rex_pieces, non_increasing=True)).family(
     "rex",
     summary="warmup, then a decay that is slow at first and fast at the end",
     source="Chen et al. 2021 (REX), arXiv:2107.04197",

@@ -28,27 +28,50 @@ Example:
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
 from autosched.schedules.composition import composed
+from autosched.schedules.elementary import exp
 from autosched.schedules.parameter import PEAK_LR, Parameter, Params, float_of, int_of, text_of
 from autosched.schedules.parts import Body
-from autosched.schedules.progress import Progress
+from autosched.schedules.pieces import Curve, Piece
+from autosched.schedules.progress import Real
 from autosched.schedules.schedule import FloatArray
 
 MOST_KNOTS = 12
 
 
-def spline_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """LRs of the updates start..steps-1, shape (steps - start,); see the module's formulas."""
+def spline_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """LRs of the updates start..steps-1, a piece for each two knots; see the module's formulas."""
     from scipy.interpolate import PchipInterpolator
 
-    heights = knot_heights(params)
-    places = np.arange(heights.size) / (heights.size - 1)
-    logs: FloatArray = PchipInterpolator(places, heights)(Progress(steps - start).done)
-    # the cubic's last bit may lie above its knots
-    return np.asarray(float_of(params, "peak_lr") * np.exp(np.minimum(logs, 0.0)))
+    heights, updates = knot_heights(params), steps - start
+    knots = heights.size - 1
+    cubics = PchipInterpolator(np.arange(knots + 1) / knots, heights).c.T.tolist()
+    edges = [-(-updates * knot // knots) for knot in range(knots + 1)]
+    pieces = []
+    for knot, (first, end) in enumerate(pairwise(edges)):
+        place = _place(first, updates, knot / knots)
+        pieces.append(Piece(end - first, _stretch(float_of(params, "peak_lr"), cubics[knot], place)))
+    return pieces
+
+
+def _place(first: int, updates: int, knot: float) -> Curve:
+    """How far past its knot an update is, as a share of the run."""
+    return lambda j: (j + first) / updates - knot
+
+
+def _stretch(peak: float, cubic: list[float], place: Curve) -> Curve:
+    a, b, c, d = cubic
+
+    def lr(j: Real) -> Real:
+        x = place(j)
+        # the cubic's last bit may lie above its knots
+        return peak * exp(np.minimum(((a * x + b) * x + c) * x + d, 0.0))
+
+    return lr
 
 
 def knot_heights(params: Params) -> FloatArray:
@@ -93,7 +116,7 @@ SPLINE_KIND = Parameter(
 SPLINE = composed(
     Body(
         parameters=(PEAK_LR, SPLINE_KIND, KNOTS, *(_knot(number) for number in range(1, MOST_KNOTS + 1))),
-        lrs=spline_lrs,
+        pieces=spline_pieces,
     )
 ).family(
     "spline",

@@ -24,29 +24,28 @@ Example:
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from itertools import pairwise
 
 from autosched.schedules.composition import composed
 from autosched.schedules.parameter import PEAK_LR, Parameter, Params, float_of, int_of
 from autosched.schedules.parts import Body
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
 
 
-def step_decay_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """The stage's LR for the updates start..steps-1."""
+def step_decay_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """The stages of the updates start..steps-1."""
     updates, stages = steps - start, int_of(params, "drops") + 1
-    begun = np.arange(updates) * stages // updates
-    levels = float_of(params, "drop_factor") ** np.arange(begun[-1] + 1, dtype=np.float64)
-    return np.asarray(float_of(params, "peak_lr") * levels[begun])
+    edges = sorted({-(-updates * stage // stages) for stage in range(stages + 1)})
+    lr, factor = float_of(params, "peak_lr"), float_of(params, "drop_factor")
+    return [Piece(end - first, lr * factor ** (first * stages // updates)) for first, end in pairwise(edges)]
 
 
-def two_stage_lrs(params: Params, start: int, steps: int) -> FloatArray:
+def two_stage_pieces(params: Params, start: int, steps: int) -> list[Piece]:
     """The peak LR, then the second one, for the updates start..steps-1."""
+    updates, peak = steps - start, float_of(params, "peak_lr")
     second = max(1, math.floor(float_of(params, "second_stage_fraction") * steps + 0.5))
-    lrs = np.full(steps - start, float_of(params, "peak_lr"))
-    lrs[max(1, steps - start - second) :] *= float_of(params, "second_lr_ratio")
-    return lrs
+    first = min(updates, max(1, updates - second))
+    return [Piece(first, peak), Piece(updates - first, peak * float_of(params, "second_lr_ratio"))]
 
 
 DROPS = Parameter(
@@ -64,7 +63,9 @@ DROP_FACTOR = Parameter(
     search_high=0.7,
     search_log=True,
 )
-STEP_DECAY = composed(Body(parameters=(PEAK_LR, DROPS, DROP_FACTOR), lrs=step_decay_lrs, non_increasing=True)).family(
+STEP_DECAY = composed(
+    Body(parameters=(PEAK_LR, DROPS, DROP_FACTOR), pieces=step_decay_pieces, non_increasing=True)
+).family(
     "step_decay",
     summary="warmup, then equal stages, each at the same share of the LR before it",
     source="He et al. 2016, arXiv:1512.03385; torch's StepLR",
@@ -96,7 +97,7 @@ SECOND_LR_RATIO = Parameter(
     search_log=True,
 )
 TWO_STAGE = composed(
-    Body(parameters=(PEAK_LR, SECOND_STAGE_FRACTION, SECOND_LR_RATIO), lrs=two_stage_lrs, non_increasing=True)
+    Body(parameters=(PEAK_LR, SECOND_STAGE_FRACTION, SECOND_LR_RATIO), pieces=two_stage_pieces, non_increasing=True)
 ).family(
     "two_stage",
     summary="warmup, the peak LR, then a lower one",

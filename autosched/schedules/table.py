@@ -6,12 +6,12 @@ from collections.abc import Sized
 
 from autosched.schedules.parameter import Parameter, Params, array_of
 from autosched.schedules.parts import NO_WARMUP, Body, Parts
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece, listed
 
 
-def table_lrs(params: Params, start: int, steps: int) -> FloatArray:
+def table_pieces(params: Params, start: int, steps: int) -> list[Piece]:
     """The listed LRs."""
-    return array_of(params, "lrs")[start:]
+    return [listed(array_of(params, "lrs")[start:])]
 
 
 def _fault(params: Params, steps: int) -> str | None:
@@ -21,6 +21,6 @@ def _fault(params: Params, steps: int) -> str | None:
 
 
 LRS = Parameter(name="lrs", kind="numbers", meaning="LR of every update", unit="LR", low=0)
-TABLE = Parts(body=Body(parameters=(LRS,), lrs=table_lrs, fault=_fault), warmup=NO_WARMUP).family(
+TABLE = Parts(body=Body(parameters=(LRS,), pieces=table_pieces, fault=_fault), warmup=NO_WARMUP).family(
     "table", summary="one LR per update, as given", source="a curve from elsewhere", formula="lrs[t]"
 )

@@ -21,29 +21,33 @@ Example:
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from autosched.schedules.composition import composed
+from autosched.schedules.decays import falling
+from autosched.schedules.elementary import cos, sin
 from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, float_of
 from autosched.schedules.parts import Body
-from autosched.schedules.progress import Progress, down_to
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
+from autosched.schedules.progress import Progress, Real
 
 
-def uba_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """LRs of the updates start..steps-1, shape (steps - start,); see the module's formula."""
-    fall = budget_aware(Progress(steps - start), float_of(params, "budget_phi"))
-    return float_of(params, "peak_lr") * down_to(float_of(params, "final_lr_ratio"), fall)
+def uba_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """LRs of the updates start..steps-1; see the module's formula."""
+    shape = partial(budget_aware, phi=float_of(params, "budget_phi"))
+    return falling(params, steps - start, shape, final_ratio=float_of(params, "final_lr_ratio"))
 
 
-def budget_aware(progress: Progress, phi: float) -> FloatArray:
+def budget_aware(progress: Progress, phi: float) -> Real:
     """``2 (1 + c) / (2 phi + (2 - phi) (1 + c))`` with c = cos(theta).
 
-    With h = (1 + c) / (1 - c) = tan(pi / 2 * left)**2 it is ``h / (h + phi / 2)``, where nothing cancels: h keeps its
-    digits at the end, and at the start it is so large that phi does not count.
+    With s = sin(pi / 2 * left)**2 and h its cosine squared it is ``s / (s + phi / 2 * h)``, where nothing cancels.
     """
-    height = np.square(np.tan(np.pi / 2 * progress.left))
-    return np.asarray(height / (height + phi / 2))
+    angle = np.pi / 2 * progress.left
+    height = np.square(sin(angle))
+    return height / (height + phi / 2 * np.square(cos(angle)))
 
 
 BUDGET_PHI = Parameter(
@@ -57,7 +61,7 @@ BUDGET_PHI = Parameter(
     search_high=10,
     search_log=True,
 )
-UBA = composed(Body(parameters=(PEAK_LR, BUDGET_PHI, FINAL_LR_RATIO), lrs=uba_lrs, non_increasing=True)).family(
+UBA = composed(Body(parameters=(PEAK_LR, BUDGET_PHI, FINAL_LR_RATIO), pieces=uba_pieces, non_increasing=True)).family(
     "uba",
     summary="warmup, then a decay between a constant and an early drop, a cosine for phi = 2",
     source="Tang et al. 2025 (UBA), arXiv:2505.24452; the formula could not be checked there",

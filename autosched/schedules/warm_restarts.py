@@ -22,6 +22,7 @@ Example:
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -30,22 +31,34 @@ from numpy.typing import NDArray
 from autosched.schedules.composition import composed
 from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, float_of, int_of
 from autosched.schedules.parts import Body
-from autosched.schedules.progress import down_to
+from autosched.schedules.pieces import Curve, Piece
+from autosched.schedules.progress import Shape, cosine, decay
 from autosched.schedules.schedule import FloatArray
 
 
-def warm_restart_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """LRs of the updates start..steps-1, shape (steps - start,); see the module's formulas."""
+def warm_restart_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """LRs of the updates start..steps-1; see the module's formulas."""
     updates = steps - start
-    # (1 + cos(pi u)) / 2 = sin(pi / 2 * left)**2, which keeps its digits near the end of the cycle
-    height = np.square(np.sin(np.pi / 2 * left_of_cycles(cycle_edges(params, updates), updates)))
-    return float_of(params, "peak_lr") * down_to(float_of(params, "final_lr_ratio"), height)
+    return falling_cycles(params, cycle_edges(params, updates), updates, cosine)
 
 
-def left_of_cycles(edges: NDArray[np.int64], updates: int) -> FloatArray:
-    """Share of its cycle that is still to come, for every update, shape (updates,); 1 where a cycle begins."""
-    counts = np.diff(np.minimum(edges, updates))
-    return np.asarray((np.repeat(edges[1:], counts) - np.arange(updates)) / np.repeat(np.diff(edges), counts))
+def falling_cycles(params: Params, edges: NDArray[np.int64], updates: int, shape: Shape) -> list[Piece]:
+    """One decay from the peak to the final LR for each cycle between two edges; the last one may be cut off.
+
+    Cycles of one length in a row are one piece, which counts its updates anew in each.
+    """
+    peak, final = float_of(params, "peak_lr"), float_of(params, "final_lr_ratio")
+    pieces, done = [], 0
+    for length, cycles in itertools.groupby(np.diff(edges).tolist()):
+        total = min(length * len(list(cycles)), updates - done)
+        pieces.append(Piece(total, _repeated(decay(length, shape, begin=peak, final_ratio=final), length, total)))
+        done += total
+    return pieces
+
+
+def _repeated(curve: Curve, length: int, updates: int) -> Curve:
+    """The curve begun again every `length` updates."""
+    return curve if updates <= length else lambda j: curve(j - length * np.floor(j / length))
 
 
 def cycle_edges(params: Params, updates: int) -> NDArray[np.int64]:
@@ -115,7 +128,7 @@ CYCLE_GROWTH = Parameter(
 WARM_RESTARTS = composed(
     Body(
         parameters=(PEAK_LR, FIRST_CYCLE_STEPS, CYCLES, CYCLE_GROWTH, FINAL_LR_RATIO),
-        lrs=warm_restart_lrs,
+        pieces=warm_restart_pieces,
     )
 ).family(
     "warm_restarts",

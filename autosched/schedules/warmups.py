@@ -9,11 +9,14 @@ With r = ``warmup_start_ratio``, k = ``warmup_time_constants``, beta2 = ``warmup
 
     linear        rise[i] = (i + 1) / W                              the first update already trains
     ramp          rise[i] = r + (1 - r) * i / W                      update W is the first with the full LR
+    logarithmic   rise[i] = r + (1 - r) * log(i + 1) / log(W)        the last update of the warmup has the full LR
     exponential   rise[i] = (1 - exp(-k (i+1) / W)) / (1 - exp(-k))
     radam         rise[i] = rect(i + 1) / rect(W)
 
 * ``linear``: Goyal et al. 2017, arXiv:1706.02677; counted as in Schedule-Free and in AutoLRS.
 * ``ramp``: how transformers (r = 0) and optax (r = init_value / peak_value) count a linear warmup.
+* ``logarithmic``: DeepSpeed's ``warmup_type: log`` (``deepspeed/runtime/lr_schedules.py``, ``WarmupLR``), r =
+  ``warmup_min_ratio``.
 * ``exponential``: Ma and Yarats 2019, arXiv:1910.04209, ``1 - exp(-t / tau)`` with t = i + 1. The warmup ends after k
   time constants, ``W = k * tau``, and is divided by what it has reached there, ``1 - exp(-k)`` (0.993 for k = 5), so
   that it ends at 1. Their untuned warmup has ``tau = 1 / (1 - beta2)``, so ``W = k / (1 - beta2)``.
@@ -29,9 +32,10 @@ With r = ``warmup_start_ratio``, k = ``warmup_time_constants``, beta2 = ``warmup
   fill the optimizer's moments.
 
 Example:
-    >>> WARMUP.rise({"warmup_steps": 4}, 4).tolist()
+    >>> i = np.arange(4.0)
+    >>> WARMUP.rise({"warmup_steps": 4}, 4)(i).tolist()
     [0.25, 0.5, 0.75, 1.0]
-    >>> WARMUP.rise({"warmup_steps": 4, "warmup_shape": "ramp", "warmup_start_ratio": 0.2}, 4).tolist()
+    >>> WARMUP.rise({"warmup_steps": 4, "warmup_shape": "ramp", "warmup_start_ratio": 0.2}, 4)(i).tolist()
     [0.2, 0.4, 0.6000000000000001, 0.8]
 """
 
@@ -41,57 +45,71 @@ import math
 
 import numpy as np
 
+from autosched.schedules.elementary import expm1, log, where
 from autosched.schedules.parameter import Parameter, Params, choice_of, float_of, int_of
 from autosched.schedules.parts import Warmup, linear_rise
+from autosched.schedules.pieces import Curve
+from autosched.schedules.progress import Real
 from autosched.schedules.schedule import FloatArray
 
 
-def rise(params: Params, updates: int) -> FloatArray:
-    """LR over the LR of the first update after the warmup, shape (updates,); see the module's formulas."""
+def rise(params: Params, updates: int) -> Curve:
+    """LR over the LR of the first update after the warmup; see the module's formulas."""
     shape = choice_of(params, WARMUP_SHAPE)
     if shape == "ramp":
-        return ramp_rise(updates, float_of(params, "warmup_start_ratio"))
+        return ramp(updates, float_of(params, "warmup_start_ratio"))
+    if shape == "logarithmic":
+        return logarithmic(updates, float_of(params, "warmup_start_ratio"))
     if shape == "exponential":
-        return exponential_rise(updates, float_of(params, "warmup_time_constants"))
+        return exponential(updates, float_of(params, "warmup_time_constants"))
     if shape == "radam":
-        return radam_rise(updates, float_of(params, "warmup_beta2"))
+        return radam(updates, float_of(params, "warmup_beta2"))
     return linear_rise(params, updates)
 
 
-def ramp_rise(updates: int, start_ratio: float) -> FloatArray:
+def ramp(updates: int, start_ratio: float) -> Curve:
     """``start_ratio + (1 - start_ratio) * i / updates``."""
-    return start_ratio + (1 - start_ratio) * np.arange(updates, dtype=np.float64) / max(updates, 1)
+    return lambda i: start_ratio + (1 - start_ratio) * i / updates
 
 
-def exponential_rise(updates: int, time_constants: float) -> FloatArray:
+def logarithmic(updates: int, start_ratio: float) -> Curve:
+    """``start_ratio + (1 - start_ratio) * log(i + 1) / log(updates)``; of one update, `start_ratio`."""
+    scale = (1 - start_ratio) / float(log(max(updates, 2)))
+    return lambda i: np.minimum(start_ratio + scale * log(i + 1), 1.0)
+
+
+def exponential(updates: int, time_constants: float) -> Curve:
     """``(1 - exp(-k (i + 1) / W)) / (1 - exp(-k))``, by ``expm1``, which loses no digits for a small k."""
-    done = np.arange(1, updates + 1, dtype=np.float64) / max(updates, 1)
-    return np.asarray(np.expm1(-time_constants * done) / math.expm1(-time_constants))
+    whole = float(expm1(-time_constants))
+    return lambda i: np.minimum(expm1(-time_constants * ((i + 1) / updates)) / whole, 1.0)
 
 
-def rectification(updates: int, beta2: float) -> FloatArray:
-    """RAdam's ``rect(t)`` for t = 1..updates, shape (updates,).
+def rectification(t: Real, beta2: float) -> Real:
+    """RAdam's ``rect(t)`` for t = 1, 2, ...
 
     ``beta2**t / (1 - beta2**t)`` is written ``1 / expm1(-t log(beta2))``: for beta2 near 1 the other form has no digits
     left for the first t.
 
     Example:
-        >>> rectification(6, 0.999).round(4).tolist()
+        >>> rectification(np.arange(1.0, 7.0), 0.999).round(4).tolist()
         [0.0, 0.0, 0.0, 0.0, 0.0173, 0.0258]
     """
-    t = np.arange(1, updates + 1, dtype=np.float64)
     rho_inf = 2 / (1 - beta2) - 1
-    with np.errstate(over="ignore"):  # long after the warmup: rho is rho_inf
-        rho = rho_inf - 2 * t / np.expm1(-math.log(beta2) * t)
+    # long after the warmup, rho is rho_inf
+    rho = rho_inf - 2 * t / expm1(np.minimum(-math.log(beta2) * t, 700.0))
     squared = (rho - 4) * (rho - 2) / rho * (rho_inf / ((rho_inf - 4) * (rho_inf - 2)))
-    return np.asarray(np.where(rho > 4, np.sqrt(np.abs(squared)), 0.0))
+    return where(rho > 4, np.sqrt(np.abs(squared)), 0.0)
 
 
-def radam_rise(updates: int, beta2: float) -> FloatArray:
+def radam(updates: int, beta2: float) -> Curve:
     """``rect(i + 1) / rect(updates)``; 0 throughout when `updates` does not reach the first rectified update."""
-    # The running maximum takes away the last bit's noise where rect has become flat: nothing may rise above 1.
-    rect = np.maximum.accumulate(rectification(updates, beta2)) if updates else np.empty(0)
-    return rect / rect[-1] if updates and rect[-1] > 0 else rect
+    last = float(rectification(np.float64(updates), beta2))
+    return lambda i: np.minimum(rectification(i + 1, beta2) / (last or 1.0), 1.0)
+
+
+def rectified(updates: int, beta2: float) -> FloatArray:
+    """``rect(t)`` for t = 1..updates, shape (updates,)."""
+    return np.asarray(rectification(np.arange(1, updates + 1, dtype=np.float64), beta2))
 
 
 def first_rectified(beta2: float) -> int:
@@ -102,7 +120,7 @@ def first_rectified(beta2: float) -> int:
         (5, 6)
     """
     updates = 8
-    while not (rect := rectification(updates, beta2)).any():
+    while not (rect := rectified(updates, beta2)).any():
         updates *= 2
     return int(np.flatnonzero(rect)[0]) + 1
 
@@ -125,7 +143,7 @@ WARMUP_SHAPE = Parameter(
     name="warmup_shape",
     kind="choice",
     meaning="shape of the warmup",
-    choices=("linear", "ramp", "exponential", "radam"),
+    choices=("linear", "ramp", "logarithmic", "exponential", "radam"),
     default="linear",
     implied=True,
     search_choices=(),
@@ -137,7 +155,7 @@ WARMUP_START_RATIO = Parameter(
     low=0,
     high=1,
     default=0.0,
-    when={"warmup_shape": ("ramp",)},
+    when={"warmup_shape": ("ramp", "logarithmic")},
 )
 WARMUP_TIME_CONSTANTS = Parameter(
     name="warmup_time_constants",

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,22 +35,22 @@ from numpy.typing import NDArray
 from autosched.schedules.composition import composed
 from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR, Parameter, Params, float_of, int_of, text_of
 from autosched.schedules.parts import Body
-from autosched.schedules.progress import Progress, inverse_proportional
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.pieces import Piece
+from autosched.schedules.progress import decay, inverse_proportional
 
 
-def wsd_s_lrs(params: Params, start: int, steps: int) -> FloatArray:
-    """LRs of the updates start..steps-1, shape (steps - start,); see the module's formulas."""
-    falls = np.ones(steps - start)
-    previous, share = 0, float_of(params, "decay_fraction")
+def wsd_s_pieces(params: Params, start: int, steps: int) -> list[Piece]:
+    """LRs of the updates start..steps-1; see the module's formulas."""
+    pieces: list[Piece] = []
+    previous, share, peak = 0, float_of(params, "decay_fraction"), float_of(params, "peak_lr")
+    shape = partial(inverse_proportional, final_ratio=float_of(params, "final_lr_ratio"))
     for end in checkpoint_updates(params, steps).tolist():
         begin = max(previous, start)
         if end > begin:
-            decay = min(max(1, math.floor(share * (end - previous) + 0.5)), end - begin)
-            fall = inverse_proportional(Progress(decay), float_of(params, "final_lr_ratio"))
-            falls[end - decay - start : end - start] = fall
+            updates = min(max(1, math.floor(share * (end - previous) + 0.5)), end - begin)
+            pieces += [Piece(end - updates - begin, peak), Piece(updates, decay(updates, shape, begin=peak))]
         previous = end
-    return float_of(params, "peak_lr") * falls
+    return pieces
 
 
 def checkpoint_updates(params: Params, steps: int) -> NDArray[np.int64]:
@@ -119,7 +120,7 @@ DECAYED_LR_RATIO = replace(
 WSD_S = composed(
     Body(
         parameters=(PEAK_LR, CHECKPOINTS, CHECKPOINT_SPACING, CHECKPOINT_RATIO, DECAY_FRACTION, DECAYED_LR_RATIO),
-        lrs=wsd_s_lrs,
+        pieces=wsd_s_pieces,
     )
 ).family(
     "wsd_s",

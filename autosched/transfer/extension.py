@@ -26,6 +26,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 from autosched.errors import ScheduleError
+from autosched.schedules.pieces import Piece
 from autosched.schedules.registry import build, get_family
 from autosched.schedules.schedule import Schedule
 from autosched.schedules.wsd import COOLDOWN
@@ -112,7 +113,7 @@ def _extended(schedule: Schedule, steps: int, stable_steps: int, ratio: float) -
     start = max(stable_steps, steps - COOLDOWN.steps(schedule.params, steps))
     peak = ratio * float(schedule.lrs[stable_steps])
     lrs[stable_steps:start] = peak
-    lrs[start:] = peak * COOLDOWN.fall(schedule.params, steps - start)
+    lrs[start:] = Piece(steps - start, COOLDOWN.fall(schedule.params, steps - start)).scaled(peak).lrs()
     origin = {"extended_from_steps": schedule.steps, "stable_steps": stable_steps, "second_stage_ratio": ratio}
     return Schedule(lrs, "table", origin)
 

@@ -1,6 +1,5 @@
 """Every registered family keeps the promises of the contract, and so does one put together from other parts."""
 
-import numpy as np
 from hypothesis import strategies as st
 
 from autosched.schedules import family_names
@@ -15,6 +14,7 @@ from autosched.schedules.inverse_sqrt import INVERSE_SQRT
 from autosched.schedules.one_cycle import ONE_CYCLE
 from autosched.schedules.parameter import PEAK_LR
 from autosched.schedules.parts import Body, Parts
+from autosched.schedules.pieces import Piece
 from autosched.schedules.piecewise import PIECEWISE
 from autosched.schedules.power import POWER
 from autosched.schedules.reuse import REUSE
@@ -169,13 +169,14 @@ class TestTable(FamilyContract):
 
 def there_and_back(params, start, steps):
     """Down to half of the peak LR in the middle and up again."""
-    return params["peak_lr"] * (0.5 + abs(np.linspace(-0.5, 0.5, steps - start)))
+    middle = (steps - start - 1) / 2
+    return [Piece(steps - start, lambda j: params["peak_lr"] * (0.5 + abs(j - middle) / (2 * middle or 1)))]
 
 
 class TestAFamilyPutTogetherElsewhere(FamilyContract):
     """A third party's: it rises again and promises nothing else, and has a cooldown that is built in."""
 
-    family = Parts(body=Body(parameters=(PEAK_LR,), lrs=there_and_back), cooldown=COOLDOWN).family(
+    family = Parts(body=Body(parameters=(PEAK_LR,), pieces=there_and_back), cooldown=COOLDOWN).family(
         "there_and_back", summary="down, up and cooled down", source="this test"
     )
 

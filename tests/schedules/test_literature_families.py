@@ -272,11 +272,11 @@ def test_every_registered_family_has_a_formula():
     "family",
     ["rex", "uba", "cosine_power", "power", "wsd_s", "infinite", "cyclic_tradeoff", "rewarm", "reuse", "spline"],
 )
-def test_a_million_updates_take_less_than_50_ms(family):
+def test_a_million_updates_take_less_than_100_ms(family):
 
     def seconds():
         start = time.process_time()  # the processor's time: what else the machine does must not fail the test
         build(family, {"peak_lr": 0.1, "warmup_steps": 1000}, steps=1_000_000)
         return time.process_time() - start
 
-    assert min(seconds() for _ in range(5)) < 0.05
+    assert min(seconds() for _ in range(5)) < 0.1

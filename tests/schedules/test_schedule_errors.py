@@ -83,7 +83,7 @@ BAD_BUILDS = [
         "cosine",
         {**WSD, "warmup_start_ratio": 0.1},
         10,
-        "cosine.warmup_start_ratio exists only when warmup_shape is ramp, but warmup_shape is linear.",
+        "cosine.warmup_start_ratio exists only when warmup_shape is ramp or logarithmic, but warmup_shape is linear.",
     ),
     (
         "cosine",

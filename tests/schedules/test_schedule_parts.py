@@ -10,17 +10,18 @@ from autosched.schedules import build
 from autosched.schedules.decays import decay_body
 from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR
 from autosched.schedules.parts import LINEAR_WARMUP, NO_WARMUP, Body, Parts, Warmup
+from autosched.schedules.pieces import Piece
 from autosched.schedules.progress import cosine
 from autosched.schedules.wsd import COOLDOWN
 
 SQUARED_WARMUP = Warmup(
     parameters=LINEAR_WARMUP.parameters,
     steps=LINEAR_WARMUP.steps,
-    rise=lambda params, updates: LINEAR_WARMUP.rise(params, updates) ** 2,
+    rise=lambda params, updates: lambda i: np.square((i + 1) / updates),
 )
 INVERSE_SQRT_BODY = Body(
     parameters=(PEAK_LR,),
-    lrs=lambda params, start, steps: params["peak_lr"] / np.sqrt(np.arange(1, steps - start + 1)),
+    pieces=lambda params, start, steps: [Piece(steps - start, lambda j: params["peak_lr"] / np.sqrt(j + 1))],
     non_increasing=True,
 )
 PARAMS = {"peak_lr": 0.5, "warmup_steps": 5, "cooldown_fraction": 0.25}

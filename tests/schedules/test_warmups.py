@@ -8,7 +8,7 @@ import torch
 
 from autosched.errors import ScheduleError
 from autosched.schedules import build, family_names, get_family
-from autosched.schedules.warmups import first_rectified, rectification
+from autosched.schedules.warmups import first_rectified, rectified
 
 BODIES = [name for name in family_names() if "warmup_shape" in get_family(name).parameters]
 
@@ -30,7 +30,7 @@ def literal_rectification(t, beta2):
 @pytest.mark.parametrize("beta2", [0.7, 0.9, 0.95, 0.99, 0.999])
 def test_the_rectification_is_its_formula(beta2):
     expected = [literal_rectification(t, beta2) for t in range(1, 3001)]
-    np.testing.assert_allclose(rectification(3000, beta2), expected, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(rectified(3000, beta2), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_the_rectification_is_what_torch_s_radam_does():
@@ -43,7 +43,7 @@ def test_the_rectification_is_what_torch_s_radam_does():
         weight.grad = torch.ones_like(weight)
         optimizer.step()
         updates.append(before - weight.item())
-    np.testing.assert_allclose(rectification(300, 0.999)[5:], updates[5:], rtol=1e-9)
+    np.testing.assert_allclose(rectified(300, 0.999)[5:], updates[5:], rtol=1e-9)
 
 
 @pytest.mark.parametrize("beta2", [0.7, 0.99, 0.999, 0.999999])
@@ -60,8 +60,8 @@ def test_a_radam_warmup_is_the_rectification_over_its_last_value():
 
 
 def test_a_long_radam_warmup_has_nearly_risen_after_six_time_constants():
-    assert rectification(2000, 0.999)[-1] == pytest.approx(0.828, abs=1e-3)
-    assert rectification(6000, 0.999)[-1] == pytest.approx(0.9925, abs=1e-4)
+    assert rectified(2000, 0.999)[-1] == pytest.approx(0.828, abs=1e-3)
+    assert rectified(6000, 0.999)[-1] == pytest.approx(0.9925, abs=1e-4)
 
 
 @pytest.mark.parametrize("constants", [0.01, 1.0, 5.0, 100.0])

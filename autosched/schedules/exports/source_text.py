@@ -1,4 +1,4 @@
-"""What every exported Python source has in common: its head, and the LRs with equal ones in a row written once."""
+"""What every exported Python source has in common: its head, and the LRs, as pieces or listed."""
 
 from __future__ import annotations
 
@@ -7,29 +7,34 @@ import itertools
 import numpy as np
 
 from autosched.errors import ScheduleError
+from autosched.schedules.exports.pieces_source import pieces_source
 from autosched.schedules.schedule import Schedule
 
 SOURCE_WIDTH = 100
 
 
 def python_source(schedule: Schedule, *, usage: str, imports: str, code: str) -> str:
-    """A module: `usage` as its docstring, `imports`, the constants ``STEPS``, ``RUNS`` and ``LRS``, then `code`.
+    """A module: `usage` as its docstring, `imports`, the constants ``STEPS`` and ``LRS``, then `code`.
 
-    ``LRS`` holds the schedule's float64 LRs to the last bit. The source needs nothing of autosched.
+    ``LRS`` holds the schedule's float64 LRs to the last bit: computed from the pieces of its family, whatever machine
+    computes them, or listed where no family says them. The source needs nothing of autosched.
     """
-    runs = [f"({lr!r}, {len(list(group))})," for lr, group in itertools.groupby(schedule.lrs.tolist())]
     # ascii() keeps a line break in a schedule file's texts from becoming a line of the program.
     constants = [
         f"# {ascii(schedule.describe())[1:-1]}",
         f"# peak LR {schedule.peak_lr!r}, last LR {schedule.final_lr!r}",
         f"# SHA-256 of the LRs (float64, little endian): {schedule.fingerprint}",
         f"STEPS = {schedule.steps}",
-        "RUNS = [  # (LR, number of updates in a row that use it)",
-        *(f"    {line}" for line in _wrapped(runs)),
-        "]",
-        "LRS = [lr for lr, count in RUNS for _ in range(count)]",
+        pieces_source(schedule) or _listed(schedule),
     ]
     return "\n".join([f'"""{usage.strip()}\n"""', "", imports.strip(), "", *constants, "", "", code.strip(), ""])
+
+
+def _listed(schedule: Schedule) -> str:
+    runs = [f"({lr!r}, {len(list(group))})," for lr, group in itertools.groupby(schedule.lrs.tolist())]
+    head = "RUNS = [  # (LR, number of updates in a row that use it)"
+    lines = [f"    {line}" for line in _wrapped(runs)]
+    return "\n".join([head, *lines, "]", "LRS = [lr for lr, count in RUNS for _ in range(count)]"])
 
 
 def check_float32(schedule: Schedule, target: str) -> None:
