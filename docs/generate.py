@@ -245,6 +245,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "layers": layers,
     "numbers-laws": lambda: numbers_set_by_hand("laws"),
     "numbers-search": lambda: numbers_set_by_hand("search"),
+    "numbers-autolrs": lambda: numbers_set_by_hand("search/autolrs"),
     "python": lambda: names_of(autosched),
     "python-trainer": lambda: names_of(autosched.trainer),
     "python-study": lambda: members_of(autosched.Study),

@@ -10,6 +10,7 @@ import pytest
 import autosched
 from autosched.laws import priors as laws
 from autosched.search import priors as search
+from autosched.search.autolrs import priors as autolrs
 
 PACKAGE = Path(autosched.__file__).parent
 SAID = re.compile(r"\[(?P<unit>[^\]]+)\] (?P<meaning>.+?\.) (?P<backing>Source|Ablation|Judgement)(: .+|)\.", re.DOTALL)
@@ -25,17 +26,17 @@ def documented(text: str) -> Iterator[tuple[str, str]]:
             yield target.id, " ".join(str(said or "").split())
 
 
-OF_LAWS, OF_SEARCH = (dict(documented(Path(module.__file__).read_text())) for module in (laws, search))
-CONSTANTS = OF_LAWS | OF_SEARCH
+MODULES = (laws, search, autolrs)
+OF = [dict(documented(Path(module.__file__).read_text())) for module in MODULES]
+CONSTANTS = {name: said for found in OF for name, said in found.items()}
 
 
 def test_all_constants_of_the_modules_are_seen():
-    assert set(OF_LAWS) == {name for name in vars(laws) if name.isupper()}
-    assert set(OF_SEARCH) == {name for name in vars(search) if name.isupper()}
+    assert [set(found) for found in OF] == [{name for name in vars(module) if name.isupper()} for module in MODULES]
 
 
 def test_no_name_means_two_numbers():
-    assert not OF_LAWS.keys() & OF_SEARCH.keys()
+    assert len(CONSTANTS) == sum(map(len, OF))
 
 
 @pytest.mark.parametrize("name", CONSTANTS)

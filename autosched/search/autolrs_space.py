@@ -24,7 +24,7 @@ from autosched.ledger.records import cut_points
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import ParameterValue
 from autosched.search.autolrs import Settings, State, Work, stages
-from autosched.search.autolrs.settings import FEWEST_LOSSES
+from autosched.search.autolrs.priors import FEWEST_LOSSES
 from autosched.search.policy import Proposal
 from autosched.space.records import Fixed, Range, Space
 

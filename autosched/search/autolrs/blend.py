@@ -18,22 +18,21 @@ from types import MappingProxyType
 import numpy as np
 
 from autosched.search.autolrs.law_forecast import LawEnds
+from autosched.search.autolrs.priors import STAGE_FADES, UNCHECKED_EXPONENTIAL, UNCHECKED_LAW, UNCHECKED_STAGES
 from autosched.search.autolrs.records import Expectation, State
 
-_PRIOR_ERROR: Mapping[str, float] = MappingProxyType({"exponential": 0.06, "law": 0.03})
+_PRIOR_ERROR: Mapping[str, float] = MappingProxyType({"exponential": UNCHECKED_EXPONENTIAL, "law": UNCHECKED_LAW})
 """Relative: what a forecast that was never checked is taken to miss by."""
-_PRIOR_WEIGHT = 1.0  # stages
-_FORGET = 0.5  # what a stage counts beside the next one
 _SMALL = 1e-12  # a loss is at least this, nats
 
 
 def weight_of(state: State, name: str) -> float:
     """Inverse mean square relative error of a forecast, the prior's included."""
-    squares, count = _PRIOR_WEIGHT * _PRIOR_ERROR[name] ** 2, _PRIOR_WEIGHT
+    squares, count = UNCHECKED_STAGES * _PRIOR_ERROR[name] ** 2, UNCHECKED_STAGES
     for ago, passed in enumerate(reversed(state.passed)):
         for expected in passed.expected:
             if expected.name == name and passed.reached is not None:
-                weight = _FORGET**ago
+                weight = STAGE_FADES**ago
                 squares += weight * math.log(max(passed.reached, _SMALL) / max(expected.mean, _SMALL)) ** 2
                 count += weight
     return count / squares

@@ -9,15 +9,11 @@ import numpy as np
 
 from autosched.randomness import uniform
 from autosched.search.autolrs.forecasts import Values, values
+from autosched.search.autolrs.priors import PROBES_APART, STAGES_REMEMBERED
 from autosched.search.autolrs.records import State, Work, Worth
 from autosched.search.autolrs.settings import Settings
 from autosched.search.autolrs.stages import Stage
 from autosched.search.autolrs.surrogate import Points, Surrogate
-
-REMEMBERED = 3
-"""Earlier stages that the process keeps with memory."""
-APART = 0.35
-"""Of the range over the number of probes: as probes see the same batches, a near neighbour shows the same noise."""
 
 
 def first_lr(settings: Settings, state: State, stage: Stage) -> float:
@@ -36,7 +32,7 @@ def next_lr(settings: Settings, state: State, stage: Stage, running: Sequence[Wo
         return _lr(settings, uniform(settings.seed, "probe", stage.index, len(pending)))
     surrogate = Surrogate.fit(points).believing(points, pending)
     taken = [*points.u[points.stage == 0].tolist(), *pending]
-    return _lr(settings, surrogate.lowest_bound(settings.kappa, taken, apart=APART / settings.probes))
+    return _lr(settings, surrogate.lowest_bound(settings.kappa, taken, apart=PROBES_APART / settings.probes))
 
 
 def ranked(settings: Settings, state: State, found: Values) -> list[int]:
@@ -55,7 +51,7 @@ def _points(settings: Settings, state: State, found: Values) -> Points:
     """All that the process is fitted to, the present stage first."""
     rows = [_row(settings, worth, 0) for worth in found.worths]
     if settings.memory:
-        for ago, passed in enumerate(reversed(state.passed[-REMEMBERED:]), start=1):
+        for ago, passed in enumerate(reversed(state.passed[-STAGES_REMEMBERED:]), start=1):
             rows += [_row(settings, worth, ago) for worth in passed.worths]
     table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     return Points(u=table[:, 0], stage=table[:, 1], worth=table[:, 2], sd=table[:, 3])

@@ -23,12 +23,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from autosched.schedules.schedule import FloatArray
+from autosched.search.autolrs.priors import DECAY_CLIP, DECAY_SCATTER_LOSSES, DECAY_SCORED
 from autosched.search.autolrs.records import Expectation, Numbers, State, Tried
 
-SCORED = 0.5
-"""Share of the decay's losses that count, the last ones."""
-_SHRINK = 4.0  # losses that the other probes' scatter counts for
-_SDS = 3.0
 _MAD_TO_SD = 1.4826  # of a normal distribution
 
 
@@ -64,7 +61,7 @@ def end_of_decay(losses: Numbers) -> tuple[Expectation | None, str]:
 
 
 def _scored(losses: Numbers) -> Numbers:
-    return losses[-max(1, math.ceil(SCORED * len(losses))) :]
+    return losses[-max(1, math.ceil(DECAY_SCORED * len(losses))) :]
 
 
 def _clipped(off: FloatArray) -> FloatArray:
@@ -73,7 +70,7 @@ def _clipped(off: FloatArray) -> FloatArray:
         return off
     middle = np.median(off, axis=1, keepdims=True)
     sd = _MAD_TO_SD * np.median(np.abs(off - middle), axis=1, keepdims=True)
-    clipped: FloatArray = np.clip(off, middle - _SDS * sd, middle + _SDS * sd)
+    clipped: FloatArray = np.clip(off, middle - DECAY_CLIP * sd, middle + DECAY_CLIP * sd)
     return clipped
 
 
@@ -83,6 +80,6 @@ def _sd(off: FloatArray) -> FloatArray:
     if count == 1:
         return np.zeros(off.shape[0])
     variance = off.var(axis=1, ddof=1)
-    shrunk = ((count - 1) * variance + _SHRINK * variance.mean()) / (count - 1 + _SHRINK)
+    shrunk = ((count - 1) * variance + DECAY_SCATTER_LOSSES * variance.mean()) / (count - 1 + DECAY_SCATTER_LOSSES)
     sd: FloatArray = np.sqrt(shrunk / count)
     return sd

@@ -15,11 +15,11 @@ from autosched.randomness import key
 from autosched.search.autolrs.blend import blended
 from autosched.search.autolrs.decayed import decayed_worths
 from autosched.search.autolrs.law_forecast import LawEnds, law_ends
+from autosched.search.autolrs.priors import STAGE_END_SHARE
 from autosched.search.autolrs.records import Expectation, Numbers, Seen, State, Tried, Worth
 from autosched.search.autolrs.settings import Settings
 from autosched.search.autolrs.stages import Stage
 
-_END_SHARE = 0.05  # of a stage's losses that tell where it ended
 _DRAWS = 64
 
 
@@ -93,5 +93,5 @@ def _published(state: State, stage: Stage, seen: Seen) -> tuple[Expectation | No
 
 def level(losses: Numbers) -> float | None:
     """Smooth loss at the end of a stage: the mean of its last twentieth, nats."""
-    last = losses[-max(1, math.ceil(_END_SHARE * len(losses))) :]
+    last = losses[-max(1, math.ceil(STAGE_END_SHARE * len(losses))) :]
     return float(np.mean(last)) if last else None

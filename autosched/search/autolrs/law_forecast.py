@@ -17,15 +17,10 @@ from autosched.laws.fit import FitFailure
 from autosched.laws.forecast import Forecast, Query
 from autosched.laws.forecaster_fit import STAGES, fit_forecaster
 from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.search.autolrs.priors import FIRST_PROBE_START, LAW_PROBE_POINTS, LAW_STAGES
 from autosched.search.autolrs.records import Expectation, Numbers, State, Tried, Work, thinned
 from autosched.search.autolrs.settings import Settings
 from autosched.search.autolrs.stages import Stage, stages
-
-POINTS = 10
-"""Of each present probe."""
-RECENT = 2
-"""Earlier stages whose probes the law sees."""
-_START_UP = 0.3  # of the very first probe: no law describes it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +97,7 @@ def _past(settings: Settings, state: State, stage: Stage) -> list[Curve]:
     run = _seen(settings, _plan(settings, state, state.position, state.lr), steps, losses)
     losers = [
         _curve(settings, state, one.checkpoint, tried)
-        for one in passed[-RECENT:]
+        for one in passed[-LAW_STAGES:]
         for tried in one.tried
         if tried.end is not None and tried.lr != one.lr
     ]
@@ -111,7 +106,7 @@ def _past(settings: Settings, state: State, stage: Stage) -> list[Curve]:
 
 def _curve(settings: Settings, state: State, checkpoint: int, tried: Tried) -> Curve:
     """A probe, as the beginning of the run that goes on with its LR."""
-    steps, losses = thinned(tried.steps, tried.losses, POINTS)
+    steps, losses = thinned(tried.steps, tried.losses, LAW_PROBE_POINTS)
     return _seen(settings, _plan(settings, state, checkpoint, tried.lr), steps, losses)
 
 
@@ -119,7 +114,7 @@ def _seen(settings: Settings, plan: Schedule, steps: Numbers, losses: Numbers) -
     """What was seen of a run after its warmup and start-up."""
     first = next(stages(settings))
     at = np.asarray(steps, dtype=np.float64)
-    kept = at >= max(first.start + _START_UP * first.probe, 1.0)
+    kept = at >= max(first.start + FIRST_PROBE_START * first.probe, 1.0)
     return Curve(schedule=plan, steps=at[kept], losses=np.asarray(losses, dtype=np.float64)[kept])
 
 

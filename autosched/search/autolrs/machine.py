@@ -34,6 +34,7 @@ from autosched.schedules.schedule import Schedule
 from autosched.search.autolrs.choice import first_lr, next_lr, ranked
 from autosched.search.autolrs.decayed import decay_lr, end_of_decay
 from autosched.search.autolrs.forecasts import end_of_stage, level, values
+from autosched.search.autolrs.priors import PROBE_POINTS, STAGE_POINTS
 from autosched.search.autolrs.records import (
     Expectation,
     Failed,
@@ -50,10 +51,6 @@ from autosched.search.autolrs.records import (
 )
 from autosched.search.autolrs.settings import Settings
 from autosched.search.autolrs.stages import Stage, stage_of
-
-STAGE_POINTS = 24
-PROBE_POINTS = 8
-"""Losses that are kept of a committed stage and of each of its probes."""
 
 
 def ask(

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from autosched.errors import UsageError
+from autosched.search.autolrs.priors import FEWEST_LOSSES
 
 ForecastName = Literal["exponential", "published", "law", "blend", "decayed"]
 FORECASTS: tuple[ForecastName, ...] = ("exponential", "published", "law", "blend", "decayed")
-FEWEST_LOSSES = 8
-"""Logged losses that a forecast needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,17 +24,21 @@ from typing import Any
 import numpy as np
 
 from autosched.schedules.schedule import FloatArray
+from autosched.search.autolrs.priors import (
+    AMPLITUDE,
+    AMPLITUDE_LOG_SD,
+    DIVERGED_WORSE,
+    LENGTH,
+    LENGTH_LOG_SD,
+    STAGE_DRIFT,
+    STAGE_OFFSET,
+    UNSAID_SD,
+)
 
 GRID = 241
 """LRs that can be proposed, even in log LR."""
 _LENGTHS = np.geomspace(0.08, 1.6, 9)
 _AMPLITUDES = (0.4, 0.8, 1.6)
-_USUAL_LENGTH, _LENGTH_SD = 0.35, 0.7  # of the log
-_USUAL_AMPLITUDE, _AMPLITUDE_SD = 0.8, 0.7
-_OFFSET = 3.0  # what two stages may differ by
-_DRIFT = 1.5  # stages over which the best log LR stays
-_NUGGET = 0.02  # a forecast misses by more than its own sd says
-_DIVERGED = 1.0  # how much worse than the worst
 _FAR, _APART = 1e5, 1e-3  # lengths at which a coordinate does not matter, and at which only equals count
 
 
@@ -68,7 +72,7 @@ class Surrogate:
         from sklearn.gaussian_process import GaussianProcessRegressor
 
         y, noise = compressed(points)
-        inputs, variance = np.column_stack([points.u, points.stage]), noise**2 + _NUGGET**2
+        inputs, variance = np.column_stack([points.u, points.stage]), noise**2 + UNSAID_SD**2
         length, amplitude = _most_likely(inputs, y, variance)
         kernel = amplitude**2 * _shape(length) + _offset()
         process = GaussianProcessRegressor(kernel, alpha=variance, optimizer=None).fit(inputs, y)
@@ -86,7 +90,7 @@ class Surrogate:
         asked = np.asarray(u, dtype=np.float64)
         process = self.process
         inputs = np.column_stack([np.append(points.u, asked), np.append(points.stage, np.zeros_like(asked))])
-        again = type(process)(process.kernel_, alpha=np.append(process.alpha, np.full(asked.size, _NUGGET**2)))
+        again = type(process)(process.kernel_, alpha=np.append(process.alpha, np.full(asked.size, UNSAID_SD**2)))
         again.optimizer = None
         y = np.append(self.y, self.at(asked)[0])
         again.fit(inputs, y)
@@ -116,20 +120,20 @@ def compressed(points: Points) -> tuple[FloatArray, FloatArray]:
             worst = float(y[fine].max())
             y[fine] -= y[fine].mean()
             worst = float(y[fine].max()) if fine.size > 1 else worst
-        y[np.setdiff1d(rows, fine)] = worst + _DIVERGED
+        y[np.setdiff1d(rows, fine)] = worst + DIVERGED_WORSE
     return y, noise
 
 
 def _shape(length: float) -> Any:
     from sklearn.gaussian_process.kernels import RBF, Matern
 
-    return Matern(length_scale=[length, _FAR], nu=2.5) * RBF(length_scale=[_FAR, _DRIFT])
+    return Matern(length_scale=[length, _FAR], nu=2.5) * RBF(length_scale=[_FAR, STAGE_DRIFT])
 
 
 def _offset() -> Any:
     from sklearn.gaussian_process.kernels import RBF
 
-    return _OFFSET**2 * RBF(length_scale=[_FAR, _APART])
+    return STAGE_OFFSET**2 * RBF(length_scale=[_FAR, _APART])
 
 
 def _most_likely(inputs: FloatArray, y: FloatArray, variance: FloatArray) -> tuple[float, float]:
@@ -147,6 +151,6 @@ def _most_likely(inputs: FloatArray, y: FloatArray, variance: FloatArray) -> tup
 
 
 def _log_prior(length: float, amplitude: float) -> float:
-    by_length = math.log(length / _USUAL_LENGTH) / _LENGTH_SD
-    by_amplitude = math.log(amplitude / _USUAL_AMPLITUDE) / _AMPLITUDE_SD
+    by_length = math.log(length / LENGTH) / LENGTH_LOG_SD
+    by_amplitude = math.log(amplitude / AMPLITUDE) / AMPLITUDE_LOG_SD
     return -0.5 * (by_length**2 + by_amplitude**2)
