@@ -16,6 +16,7 @@ LAYERS: dict[str, int] = {
     "autosched.printed": 0,
     "autosched.randomness": 0,
     "autosched.text_files": 0,
+    "autosched.urls": 0,
     "autosched.schedules": 1,
     "autosched.curves": 2,
     "autosched.laws": 3,

@@ -9,20 +9,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from autosched.cli.options import JsonOption, LedgerOption, show
 from autosched.errors import AutoschedError, StudyError, TrackingError, UsageError
-from autosched.ledger.store import Ledger
+from autosched.ledger.store import BACKENDS, Ledger
 from autosched.printed import tell
 from autosched.space.records import Tracking
 from autosched.study.results import Study
 from autosched.study.run import versions
 from autosched.study.start import ledger_url
 from autosched.tracking.mlflow_store import parse_address
+from autosched.urls import database_url, sqlite_file
 
 LOW_DISK_GIB = 2.0
 
@@ -72,13 +72,9 @@ def _tracking_of(study: str | None, ledger: str | None) -> str:
 
 
 def _check_store(uri: str) -> None:
-    try:
-        parse_address(uri)
-    except TrackingError as error:
-        raise UsageError(str(error)) from None
-    path = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not path.exists():
-        raise TrackingError(f"there is no tracking store {path}; run `autosched tune` in this folder first.")
+    file = parse_address(uri).file
+    if file is not None and not file.exists():
+        raise TrackingError(f"there is no tracking store {file}; run `autosched tune` in this folder first.")
 
 
 def check_port(host: str, port: int) -> None:
@@ -150,7 +146,8 @@ def _disk() -> str:
 
 
 def _ledger(url: str) -> str:
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+    file = sqlite_file(database_url(url, "the ledger", BACKENDS))
+    if file is not None and not file.exists():
         return f"{url} (made by the first `autosched tune`)"
     store = Ledger(url, create=False)
     return f"{store.place}, {len(store.studies())} studies"

@@ -15,13 +15,13 @@ from autosched.curves.gradient_norms import GradientNorms, norms_of
 from autosched.curves.logged_series import Series, curve_of
 from autosched.errors import CurveError, ScheduleError, TrackingError
 from autosched.schedules.schedule import Schedule
+from autosched.urls import database_url, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
 SCHEDULE_FILE = "schedule.json"
-SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ def logged_runs(source: MlflowSource, metrics: Sequence[str]) -> tuple[LoggedRun
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    _check_store(source.uri)
+    _check_file(source.uri)
     client = MlflowClient(tracking_uri=source.uri)
     try:
         experiment = client.get_experiment_by_name(source.experiment)
@@ -108,10 +108,12 @@ def logged_runs(source: MlflowSource, metrics: Sequence[str]) -> tuple[LoggedRun
     return tuple(_logged(client, run, source, metric) for run in runs if metric in run.data.metrics)
 
 
-def _check_store(uri: str) -> None:
+def _check_file(uri: str) -> None:
     """A database file that is not there is said at once: MLflow would create an empty one, or try for minutes."""
-    if uri.startswith(SQLITE) and not Path(uri[len(SQLITE) :]).is_file():
-        raise CurveError("no such MLflow database.", file=uri)
+    if uri.startswith("sqlite:"):
+        file = sqlite_file(database_url(uri, "the tracking uri", ("sqlite",)))
+        if file is not None and not file.is_file():
+            raise CurveError("no such MLflow database.", file=uri)
 
 
 def _all_runs(client: MlflowClient, experiment: str, text: str) -> list[Run]:

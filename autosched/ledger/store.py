@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 from sqlalchemy.schema import CreateTable
 
 from autosched.errors import LedgerError, StudyError, UsageError
@@ -27,7 +28,9 @@ from autosched.ledger.fold import fold
 from autosched.ledger.lease import StudyLease
 from autosched.ledger.records import Observation
 from autosched.ledger.state import StudyState
+from autosched.urls import database_url, redacted, sqlite_file, without_secrets
 
+BACKENDS = ("sqlite", "postgresql")
 _METADATA = sa.MetaData()
 _EVENTS = sa.Table(
     "autosched_events",
@@ -65,22 +68,29 @@ class Ledger:
         url: an SQLAlchemy URL, ``sqlite:///file.db`` or ``postgresql+psycopg://…``.
         create: make the tables (and the SQLite file) when they are missing; otherwise a missing file is an error.
 
+    Attributes:
+        place: the URL for people, without secrets.
+        folder: of the SQLite file; None on a server.
+
     Raises:
         UsageError: the URL is malformed, or the file does not exist and `create` is false.
         LedgerError: the store is damaged, read-only, full or cannot be reached.
     """
 
     def __init__(self, url: str, *, create: bool = True) -> None:
-        self._url = _parse(url)
-        self.place = self._url.render_as_string(hide_password=True)
-        path = _sqlite_path(self._url)
+        self._given, self._url = url, database_url(url, "the ledger", BACKENDS)
+        self.place = without_secrets(url)
+        path = sqlite_file(self._url)
         if path is not None and not create and not path.exists():
             raise UsageError(f"there is no ledger {path}: run `autosched tune` first, or name another with --ledger.")
-        if path is not None and not path.parent.is_dir():
-            raise UsageError(f"the ledger's folder {path.parent} does not exist.")
-        self._engine = _engine(self._url)
-        with self._guard("open"):
-            self._make_tables()
+        self.folder = ledger_folder(url)
+        try:
+            self._engine = _engine(self._url)
+            with self._guard("open"):
+                self._make_tables()
+        except (TypeError, ValueError, sa.exc.SAWarning) as error:  # drivers get what stands behind the ? of a URL
+            reason = str(error).partition(";")[0]
+            raise UsageError(f"the driver of the ledger {self.place} refuses an option: {reason}.") from None
 
     def _make_tables(self) -> None:
         """Make the tables unless they are there; two processes may do so at the same moment."""
@@ -95,7 +105,7 @@ class Ledger:
         except sa.exc.IntegrityError:
             raise
         except sa.exc.SQLAlchemyError as error:
-            cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            cause = redacted(str(getattr(error, "orig", None) or error).strip().splitlines()[0], self._given)
             raise LedgerError(f"cannot {doing} the ledger {self.place}: {cause}.") from None
 
     def append(self, study: str, number: int, events: Sequence[Event]) -> list[Stamped]:
@@ -170,7 +180,7 @@ class Ledger:
 
     def lease(self, study: str) -> StudyLease:
         """The right to write `study`, given up when the process ends however it ends (a context manager)."""
-        return StudyLease(self._engine, study, path=_sqlite_path(self._url))
+        return StudyLease(self._engine, study, path=sqlite_file(self._url))
 
     def close(self) -> None:
         """Close all connections."""
@@ -183,35 +193,30 @@ def _upsert(url: URL, row: Mapping[str, Any]) -> sa.Insert:
     return insert(_SEGMENTS).values(row).on_conflict_do_update(index_elements=["id"], set_=dict(row))
 
 
+def ledger_folder(url: str) -> Path | None:
+    """The folder of a ledger's SQLite file; None for one on a server.
+
+    Raises:
+        UsageError: a malformed URL, or a folder that does not exist.
+    """
+    path = sqlite_file(database_url(url, "the ledger", BACKENDS))
+    if path is None:
+        return None
+    if not path.parent.is_dir():
+        raise UsageError(f"the ledger's folder {path.parent} does not exist.")
+    return path.parent
+
+
 def _segment_row(study: str, observation: Observation) -> dict[str, Any]:
     return {"id": observation.segment, "study": study, "payload": encode(SegmentFinished(observation=observation))}
 
 
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except sa.exc.ArgumentError:
-        raise UsageError(f"the ledger must be a URL such as sqlite:///autosched.db, but got {url!r}.") from None
-    if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
-        raise UsageError(f"the ledger must be sqlite or postgresql, but got {parsed.drivername!r}.")
-    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
-        raise UsageError(f"the ledger must name a file, as in sqlite:///autosched.db, but got {url!r}.")
-    return parsed
-
-
-def _sqlite_path(url: URL) -> Path | None:
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
-
-
 def _engine(url: URL) -> sa.Engine:
     if url.get_backend_name() != "sqlite":
-        try:
-            return sa.create_engine(url, pool_pre_ping=True)
-        except ModuleNotFoundError:
-            raise UsageError("a PostgreSQL ledger needs psycopg: pip install 'autosched[postgres]'.") from None
-    engine = sa.create_engine(url, connect_args={"timeout": 30})
+        return sa.create_engine(url, pool_pre_ping=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", sa.exc.SAWarning)  # of an option that would be ignored
+        engine = sa.create_engine(url, connect_args={"timeout": 30})
 
     @sa.event.listens_for(engine, "connect")
     def _pragmas(connection: Any, _record: Any) -> None:

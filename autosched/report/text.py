@@ -12,6 +12,7 @@ from autosched.ledger.state import StudyState, TrialState, Turn
 from autosched.report.lr_section import range_test_text, sensitivity_text
 from autosched.report.terminal_plot import terminal_plot
 from autosched.space.records import Space
+from autosched.urls import without_secrets
 
 MOST_VALUES = 4  # of a list, shown whole
 LATEST = 8
@@ -36,6 +37,12 @@ def status_lines(summary: Mapping[str, Any], state: StudyState, space: Space) ->
     if best is not None:
         lines.append(f"best        {_loss(best['value'])}  trial {best['trial']}: {describe(best['schedule'])}")
     lines += [*_lr_lines(summary), *_cost_lines(summary)]
+    places = {
+        "checkpoints": space.storage.checkpoints,
+        "reports": space.storage.reports,
+        "tracking": space.tracking.uri,
+    }
+    lines.append(f"kept in     {', '.join(f'{what} {without_secrets(place)}' for what, place in places.items())}")
     ended = [trial for trial in state.trials if trial.status != "running"]
     ended.sort(key=lambda trial: (trial.ended_time or 0.0, trial.number))
     if ended:

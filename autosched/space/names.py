@@ -14,7 +14,7 @@ SELF_PRUNING: tuple[str, ...] = ("autolrs",)
 PRUNERS: tuple[str, ...] = ("law", "median", "percentile", "asha", "hyperband", "threshold", "none")
 """What stops a trial early: the loss law, Optuna pruners by name, or nothing."""
 
-TRACKING_SCHEMES: tuple[str, ...] = ("sqlite", "postgresql", "mysql", "mssql", "http", "https", "databricks")
+TRACKING_SCHEMES: tuple[str, ...] = ("sqlite", "postgresql", "mysql", "mssql", "http", "https")
 """Schemes of a tracking URI; ``none`` switches tracking off."""
 
 LEDGER_SCHEMES: tuple[str, ...] = ("sqlite", "postgresql")

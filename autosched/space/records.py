@@ -125,7 +125,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """Where things are kept.
+    """Where things are kept. A folder that is not absolute is beside the ledger, so that a study can be moved.
 
     Attributes:
         ledger: an SQLAlchemy URL, of SQLite or PostgreSQL.
@@ -145,7 +145,8 @@ class Tracking:
     """The MLflow store.
 
     Attributes:
-        uri: a database or a server's URL; ``none`` (also in place of the mapping) switches tracking off.
+        uri: a database or a server's URL; a SQLite file as seen from the ledger's folder; ``none`` (or in place of the
+            mapping) switches tracking off.
         experiment: its name in the store.
     """
 

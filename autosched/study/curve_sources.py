@@ -10,7 +10,7 @@ from pathlib import Path
 from autosched.curves.csv_files import curve_files, read_curve
 from autosched.curves.curve import Curve
 from autosched.curves.mlflow_runs import MlflowSource, read_mlflow_curves
-from autosched.errors import CurveError, TrackingError
+from autosched.errors import CurveError, UsageError
 from autosched.tracking.mlflow_store import SETTINGS, parse_address
 
 MLFLOW = "mlflow:"
@@ -72,11 +72,10 @@ def mlflow_source(path: str, *, text: str = "", uri: str | None = None) -> Mlflo
         raise CurveError("an experiment's name must follow, as in mlflow:wsd-demo.", file=path)
     try:
         address = parse_address(uri)
-    except TrackingError as error:
+    except UsageError as error:
         raise CurveError(str(error), file=path) from None
-    database = Path(address.uri.removeprefix("sqlite:///"))
-    if address.uri.startswith("sqlite:") and not database.is_file():
-        raise CurveError(f"no MLflow database {database}: give --tracking-uri.", file=path)
+    if address.file is not None and not address.file.is_file():
+        raise CurveError(f"no MLflow database {address.file}: give --tracking-uri.", file=path)
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     return MlflowSource(uri=address.uri, experiment=experiment, filter=text)

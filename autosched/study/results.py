@@ -58,6 +58,7 @@ class Study:
 
     def __init__(self, name: str, *, ledger: str | None = None) -> None:
         store = Ledger(ledger_url(ledger), create=False)
+        self._folder = store.folder
         try:
             self.state = store.state(name)
             self._running = self.state.finished is None and store.lease(name).is_held()
@@ -65,10 +66,10 @@ class Study:
             store.close()
 
     @classmethod
-    def of(cls, state: StudyState, *, summary: dict[str, Any]) -> Study:
+    def of(cls, state: StudyState, *, folder: Path | None, summary: dict[str, Any]) -> Study:
         """A study that this process has just run."""
         study = cls.__new__(cls)
-        study.state, study._running = state, False
+        study.state, study._running, study._folder = state, False, folder
         study.__dict__["summary"] = summary
         return study
 
@@ -79,8 +80,8 @@ class Study:
 
     @cached_property
     def space(self) -> Space:
-        """The space it was created with, with the bounds that its range test found."""
-        return space_of(self.state)
+        """The space it was created with, with the bounds that its range test found and the places of its files."""
+        return space_of(self.state, self._folder)
 
     @property
     def status(self) -> str:

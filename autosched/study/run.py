@@ -29,6 +29,7 @@ from autosched.schedules.schedule import Schedule
 from autosched.space import build_schedule, space_from_json
 from autosched.space.auto_bounds import with_bounds
 from autosched.space.records import ScheduleSpec, Space
+from autosched.study.places import placed
 from autosched.study.progress import Progress
 from autosched.tracking.mirror import Mirror
 from autosched.tracking.select import make_tracker
@@ -69,9 +70,13 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
-def space_of(state: StudyState) -> Space:
-    """The space a study was created with, with the bounds its range test found."""
-    space, tested = space_from_json(dict(state.space)), state.range_test
+def space_of(state: StudyState, folder: Path | None = None) -> Space:
+    """The space a study was created with, with the bounds its range test found.
+
+    Args:
+        folder: of the ledger, for the places of the study's files, see :func:`autosched.study.places.placed`.
+    """
+    space, tested = placed(space_from_json(dict(state.space)), folder), state.range_test
     return space if tested is None or tested.bounds is None else with_bounds(space, *tested.bounds)
 
 
@@ -145,7 +150,7 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
         stack.enter_context(ledger.lease(name))
         stack.enter_context(terminable())
         state = ledger.state(name)
-        space = space_of(state)
+        space = space_of(state, ledger.folder)
         mirror = make_mirror(space)
         listeners: list[Listener] = [progress.seen]
         if mirror is not None:
@@ -161,7 +166,7 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
                 mirror.interrupt()
                 mirror.close(SYNC_SECONDS / 4)
             raise
-        return _finish(journal.state, space_of(journal.state), mirror)
+        return _finish(journal.state, space_of(journal.state, ledger.folder), mirror)
 
 
 def _train(ledger: Ledger, journal: Journal, space: Space, options: RunOptions) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.errors import StudyError, UsageError
 from autosched.ledger.events import StudyCreated
-from autosched.ledger.store import Ledger
+from autosched.ledger.store import Ledger, ledger_folder
 from autosched.search import select as search_select
 from autosched.space import space_to_json
 from autosched.space.records import Space, Storage
 from autosched.space.yaml_file import checked_space
+from autosched.study.places import placed
 from autosched.study.run import space_of, versions
 from autosched.study.sources import SpaceSource, override_texts, read_source
 from autosched.study.warm_start import with_old_runs
@@ -95,7 +96,10 @@ def start(source: SpaceSource, settings: Settings, *, resume: bool = False) -> S
         WorkError: the ledger or the tracker cannot be reached.
     """
     space = checked_space(read_source(source), settings.texts(), CHECKS)
-    preflight(space)
+    folder = ledger_folder(space.storage.ledger)
+    if folder is None:  # whoever goes on with the study may do so anywhere
+        space = placed(space, Path.cwd())
+    preflight(placed(space, folder))
     ledger = Ledger(space.storage.ledger)
     try:
         if resume and space.study in {row.name for row in ledger.studies()}:
@@ -123,7 +127,7 @@ def reopen(study: str, ledger: str | None) -> Started:
     store = Ledger(ledger_url(ledger), create=False)
     try:
         state = store.state(study)
-        preflight(space_of(state))
+        preflight(space_of(state, store.folder))
     except BaseException:
         store.close()
         raise

@@ -143,4 +143,4 @@ def _run(started: Started, options: RunOptions, *, progress: bool) -> Study:
             f"({outcome.tracking_error}); autosched.resume({name!r}) brings them there."
         )
         warnings.warn(text, RuntimeWarning, stacklevel=3)
-    return Study.of(outcome.state, summary=outcome.summary)
+    return Study.of(outcome.state, folder=store.folder, summary=outcome.summary)

@@ -7,19 +7,18 @@ client (:mod:`autosched.tracking.mirror`) waits and tries again by itself, and n
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import re
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
-from autosched.errors import TrackingError
+from autosched.errors import UsageError
+from autosched.urls import database_url, sqlite_file, without_secrets
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,6 +26,12 @@ if TYPE_CHECKING:
 ALLOWED = "sqlite:///FILE, postgresql://…, mysql://…, mssql://…, or the http(s):// address of an MLflow server"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 CONNECT_SECONDS = 5
+ARTIFACTS = "mlartifacts"
+"""The folder beside a SQLite file for the artifacts of its runs."""
+MOVE_RUNS = """
+UPDATE runs SET artifact_uri = :now || substr(artifact_uri, length(:before) + 1)
+WHERE experiment_id = :id AND substr(artifact_uri, 1, length(:before)) = :before
+"""
 # MLflow takes these from the environment only. A value that the user has set wins.
 SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -44,15 +49,17 @@ class StoreAddress:
     """A place MLflow can write to.
 
     Attributes:
-        uri: as MLflow is given it; a SQLite path is absolute.
-        shown: the same for people, without a password.
+        uri: as MLflow is given it; a SQLite path is absolute where it can be.
+        shown: the same for people, without secrets.
         artifact_root: where a new experiment keeps its files; None leaves it to MLflow (a server knows).
+        file: of a SQLite database, absolute.
     """
 
     uri: str
     shown: str
     artifact_root: str | None
     is_database: bool
+    file: Path | None = None
 
 
 def parse_address(uri: str, artifact_root: str | None = None) -> StoreAddress:
@@ -62,49 +69,58 @@ def parse_address(uri: str, artifact_root: str | None = None) -> StoreAddress:
     folder a command is started in.
 
     Raises:
-        TrackingError: not an address MLflow can write to.
+        UsageError: not an address MLflow can write to.
     """
     scheme = uri.partition(":")[0].partition("+")[0].lower()
     if scheme in {"http", "https"}:
         return _server_address(uri, artifact_root)
     if scheme in DATABASES:
         return _database_address(uri, artifact_root)
-    raise _not_allowed(uri)
-
-
-def _not_allowed(uri: str) -> TrackingError:
-    without_password = re.sub(r"//[^/@]*@", "//***@", uri)
-    return TrackingError(f"the tracking uri must be {ALLOWED}, but got {without_password!r}.")
+    raise UsageError(f"the tracking uri must be {ALLOWED}, but got {without_secrets(uri)!r}.")
 
 
 def _server_address(uri: str, artifact_root: str | None) -> StoreAddress:
-    parts = urlsplit(uri)
-    if not parts.hostname:
-        raise TrackingError(f"the tracking uri must name a host, as in http://127.0.0.1:5000, but got {uri!r}.")
-    host = parts.netloc.rpartition("@")[2]
-    shown = urlunsplit(parts._replace(netloc=f"***@{host}" if "@" in parts.netloc else host))
+    shown = without_secrets(uri)
+    try:
+        parts = urlsplit(uri)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"the tracking uri {shown!r} cannot be: {error}.") from None
+    if not host:
+        raise UsageError(f"the tracking uri must name a host, as in http://127.0.0.1:5000, but got {shown!r}.")
     return StoreAddress(uri=uri.rstrip("/"), shown=shown, artifact_root=artifact_root, is_database=False)
 
 
 def _database_address(uri: str, artifact_root: str | None) -> StoreAddress:
-    try:
-        url = make_url(uri)
-    except ArgumentError:
-        raise _not_allowed(uri) from None
-    if url.get_backend_name() == "sqlite":
-        if url.database in {None, "", ":memory:"}:
-            raise TrackingError(f"the tracking uri must name a file, as in sqlite:///mlflow.db, but got {uri!r}.")
-        path = Path(str(url.database)).absolute()
-        url = url.set(database=str(path))
-        artifact_root = artifact_root or str(path.parent / "mlartifacts")
-    elif url.drivername == "postgresql" and importlib.util.find_spec("psycopg2") is None:
-        url = url.set(drivername="postgresql+psycopg")  # the driver autosched's own ledger uses
+    url = database_url(uri, "the tracking uri", DATABASES)
+    file = sqlite_file(url)
+    if file is None:
+        return StoreAddress(
+            uri=url.render_as_string(hide_password=False),
+            shown=without_secrets(uri),
+            artifact_root=artifact_root,
+            is_database=True,
+        )
+    file = file.absolute()
     return StoreAddress(
-        uri=url.render_as_string(hide_password=False),
-        shown=url.render_as_string(hide_password=True),
-        artifact_root=artifact_root,
+        uri=f"sqlite:///{_unquoted(file)}",
+        shown=f"sqlite:///{file}",
+        artifact_root=artifact_root or (file.parent / ARTIFACTS).as_uri(),
         is_database=True,
+        file=file,
     )
+
+
+def _unquoted(file: Path) -> str:
+    """The file as it can stand in a URL as it is: MLflow makes its folder before anything decodes what was quoted.
+
+    Raises:
+        UsageError: it cannot, neither as seen from the root nor from the current folder.
+    """
+    for written in (str(file), os.path.relpath(file)):
+        if not {"%", "?"} & set(written):
+            return written
+    raise UsageError(f"MLflow cannot use a path with % or ? in it: start in the folder of {file}, or name another.")
 
 
 def probe_database(address: StoreAddress) -> None:
@@ -115,13 +131,35 @@ def probe_database(address: StoreAddress) -> None:
     """
     url = make_url(address.uri)
     backend = url.get_backend_name()
-    if backend == "sqlite":
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+    if address.file is not None:
+        address.file.parent.mkdir(parents=True, exist_ok=True)
     timeout = {"connect_timeout": CONNECT_SECONDS} if backend in {"postgresql", "mysql"} else {}
     engine = create_engine(url, connect_args=timeout)
     try:
         with engine.connect() as connection:
             connection.execute(text("SELECT count(*) FROM sqlite_master" if backend == "sqlite" else "SELECT 1"))
+    finally:
+        engine.dispose()
+
+
+def move_artifacts(address: StoreAddress, experiment: str, before: str) -> None:
+    """Have an experiment's artifacts where the database is now, when its folder was moved or copied.
+
+    MLflow keeps whole paths and has no call to change them.
+
+    Args:
+        before: where the experiment says that its artifacts are.
+    """
+    if before == address.artifact_root:
+        return
+    values = {"now": address.artifact_root, "before": before, "id": int(experiment)}
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(str(address.file), timeout=CONNECT_SECONDS))
+    try:
+        with engine.begin() as connection:
+            connection.execute(
+                text("UPDATE experiments SET artifact_location = :now WHERE experiment_id = :id"), values
+            )
+            connection.execute(text(MOVE_RUNS), values)
     finally:
         engine.dispose()
 

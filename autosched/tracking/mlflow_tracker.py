@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from autosched.errors import TrackingError
-from autosched.tracking.mlflow_store import connect, parse_address
+from autosched.tracking.mlflow_store import connect, move_artifacts, parse_address
 from autosched.tracking.tracker import STUDY, Metric, RunStatus, StudyRun, TrialRun
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 METRICS_PER_CALL = 1000
 PARAMS_PER_CALL = 100
 PARAM_CHARACTERS = 6000
+BESIDE = "autosched.artifacts_beside_database"
+"""Tag of an experiment whose artifacts are in a folder beside its database, wherever that is moved."""
 TAG_CHARACTERS = 5000
 Item = TypeVar("Item")
 
@@ -74,11 +76,12 @@ class MlflowTracker:
             ``mlartifacts`` beside a SQLite file, and for everything else what MLflow decides.
 
     Raises:
-        TrackingError: the uri is none of these. Whether the place can be reached shows at :meth:`check` and `open`.
+        UsageError: the uri is none of these. Whether the place can be reached shows at :meth:`check` and `open`.
     """
 
     def __init__(self, uri: str, *, experiment: str, artifact_root: str | None = None) -> None:
         self._address = parse_address(uri, artifact_root)
+        self._beside = artifact_root is None and self._address.file is not None
         self._experiment = experiment
         self._client: MlflowClient | None = None
         self._experiment_id = ""
@@ -182,12 +185,16 @@ class MlflowTracker:
     def _find_experiment(self, client: MlflowClient) -> str:
         found = client.get_experiment_by_name(self._experiment)
         if found is None:
-            return str(client.create_experiment(self._experiment, artifact_location=self._address.artifact_root))
+            location = self._address.artifact_root
+            tags = {BESIDE: "true"} if self._beside else {}
+            return str(client.create_experiment(self._experiment, artifact_location=location, tags=tags))
         if found.lifecycle_stage != "active":
             raise TrackingError(
                 f"experiment {self._experiment!r} was deleted in {self.uri}: restore it with "
                 f"`mlflow experiments restore --experiment-id {found.experiment_id}`, or name another one."
             )
+        if self._beside and BESIDE in found.tags:
+            move_artifacts(self._address, found.experiment_id, found.artifact_location)
         return str(found.experiment_id)
 
     def _key(self, run: int) -> str:

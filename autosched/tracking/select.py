@@ -11,7 +11,7 @@ def make_tracker(tracking: Tracking) -> Tracker | None:
     """The tracker a space asks for; None when tracking is switched off (``uri: none``).
 
     Raises:
-        TrackingError: the uri is not one MLflow can write to. Whether it can be reached shows at `check`.
+        UsageError: the uri is not one MLflow can write to. Whether it can be reached shows at `check`.
     """
     if tracking.uri == "none":
         return None

@@ -41,7 +41,17 @@ def test_no_ledger_yet(folder: Path, capsys: Capture, command: tuple[str, ...]) 
         ("sqlite:///absent/ledger.db", 2, "there is no ledger absent/ledger.db"),
         ("sqlite:///space.yaml", 1, "cannot open the ledger sqlite:///space.yaml: file is not a database."),
         ("sqlite:///space.yaml/ledger.db", 2, "there is no ledger space.yaml/ledger.db"),
-        (f"postgresql://user:secret@{CLOSED}/db", 1, "cannot open the ledger postgresql+psycopg://user:***@"),
+        (f"postgresql://user:secret@{CLOSED}/db", 1, "cannot open the ledger postgresql://***@127.0.0.1:1/db: "),
+        (
+            f"postgresql://{CLOSED}/db?password=secret",
+            1,
+            "cannot open the ledger postgresql://127.0.0.1:1/db?password=***: ",
+        ),
+        ("postgresql://127.0.0.1/db?connect_timeout=zzz", 1, "cannot open the ledger "),
+        ("postgresql://127.0.0.1/db?nope=zzz", 1, 'invalid connection option "nope"'),
+        ("postgresql://user:secret@h:port/db", 2, "the ledger must have a whole number as its port"),
+        ("sqlite+nope:///x.db", 2, "names a driver that SQLAlchemy does not know, 'sqlite+nope'."),
+        ("sqlite:///space.yaml?zzz=1", 2, "the driver of the ledger sqlite:///space.yaml?zzz=*** refuses an option: "),
         ("sqlite://", 2, "the ledger must name a file, as in sqlite:///autosched.db, but got 'sqlite://'."),
         ("sqlite:///:memory:", 2, "the ledger must name a file"),
     ],
@@ -58,7 +68,7 @@ def test_a_ledger_that_cannot_be_used(folder: Path, capsys: Capture, url: str, c
         ("sqlite:///space.yaml/ledger.db", 2, "the ledger's folder space.yaml does not exist."),
         ("sqlite:///space.yaml", 1, "cannot open the ledger sqlite:///space.yaml: file is not a database."),
         ("mysql://h/db", 2, "storage.ledger must be a URL with a scheme of sqlite, postgresql, but got 'mysql://h/db'"),
-        (f"postgresql://user:secret@{CLOSED}/db", 1, "cannot open the ledger postgresql+psycopg://user:***@"),
+        (f"postgresql://user:secret@{CLOSED}/db", 1, "cannot open the ledger postgresql://***@127.0.0.1:1/db: "),
     ],
 )
 def test_a_study_cannot_start_on_such_a_ledger(folder: Path, capsys: Capture, url: str, code: int, says: str) -> None:
@@ -227,7 +237,7 @@ def test_a_port_that_is_taken(folder: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("--tracking", "sqlite:///absent.db"), 1, "there is no tracking store absent.db; run `autosched tune`"),
+        (("--tracking", "sqlite:///absent.db"), 1, "absent.db; run `autosched tune`"),
         (("--tracking", "teleport://here"), 2, "the tracking uri must be sqlite:///FILE, postgresql://"),
         (("--tracking", "sqlite:///mlflow.db", "--host", "no such host"), 2, "cannot listen on no such host:5000:"),
     ],

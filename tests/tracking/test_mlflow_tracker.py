@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autosched.errors import TrackingError
+from autosched.errors import AutoschedError, TrackingError
 from autosched.testing.mlflow_picture import mlflow_picture
 from autosched.testing.tracker_contract import TrackerContract, losses, trial_run
 from autosched.tracking.memory_tracker import MemoryTracker, RunPicture
@@ -162,7 +162,7 @@ def test_a_session_on_a_new_store_prints_nothing_and_imports_mlflow_late(tmp_pat
 def refused(uri: str) -> str:
     """The one line a tracker gives up with."""
     began = time.monotonic()
-    with pytest.raises(TrackingError) as caught:
+    with pytest.raises(AutoschedError) as caught:
         MlflowTracker(uri, experiment=EXPERIMENT).check()
     assert time.monotonic() - began < 10
     text = str(caught.value)
