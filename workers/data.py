@@ -22,6 +22,10 @@ from autosched.errors import UsageError
 from autosched.randomness import generator
 
 BYTES = 256
+STDLIB = "stdlib"
+"""The corpus that every Python has."""
+PARTS = ("train.bin", "val.bin")
+"""Files of a folder of tokens."""
 GPT2_VOCABULARY = 50304  # nanoGPT's .bin files hold GPT-2 tokens; 50257, rounded up to a multiple of 64 as it does
 STDLIB_BYTES = 4_000_000
 VALIDATION_SHARE = 0.1
@@ -80,11 +84,11 @@ def open_corpus(data: str, *, vocabulary: int | None, length: int) -> Corpus:
         UsageError: nothing there, too few tokens, or no uint16 file.
     """
     path = Path(data)
-    if data == "stdlib":
+    if data == STDLIB:
         content = standard_library()
         name, files, binary = "the standard library", [np.frombuffer(content, dtype=np.uint8)], False
     elif path.is_dir():
-        name, files, binary = data, [_map(path / part, np.uint16) for part in ("train.bin", "val.bin")], True
+        name, files, binary = data, [_map(path / part, np.uint16) for part in PARTS], True
     else:
         binary = path.suffix == ".bin"
         name, files = data, [_map(path, np.uint16 if binary else np.uint8)]
@@ -99,6 +103,14 @@ def open_corpus(data: str, *, vocabulary: int | None, length: int) -> Corpus:
         vocabulary=vocabulary or (GPT2_VOCABULARY if binary else BYTES),
         fingerprint=_fingerprint(train, validation),
     )
+
+
+def corpus_files(data: str) -> list[Path]:
+    """The files that :func:`open_corpus` reads; none for the standard library, which the version of Python tells."""
+    if data == STDLIB:
+        return []
+    path = Path(data)
+    return [path / part for part in PARTS] if path.is_dir() else [path]
 
 
 @cache

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 import torch
@@ -23,7 +24,7 @@ from autosched.errors import UsageError
 from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
 from autosched.trainer import flag, number, one_of, pair, read_options, text, whole
-from workers.data import Corpus, open_corpus
+from workers.data import Corpus, corpus_files, open_corpus
 from workers.optimizers.registry import ADAMW, Choice, optimizer
 from workers.optimizers.updates import Updates, Usual
 from workers.torch_training import TorchRun
@@ -179,6 +180,11 @@ class GptTrainer:
         """Raise UsageError for options or data that will not do."""
         checked = read_options(GptOptions, options, trainer="gpt")
         open_corpus(checked.data, vocabulary=checked.vocabulary, length=checked.context + 1)
+
+    @staticmethod
+    def data_files(options: Mapping[str, Any]) -> list[Path]:
+        """The files that the tokens are read from."""
+        return corpus_files(read_options(GptOptions, options, trainer="gpt").data)
 
     @property
     def step(self) -> int:

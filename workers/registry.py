@@ -11,6 +11,7 @@ from typing import Any
 
 from autosched.errors import UsageError
 from autosched.trainer import Trainer
+from autosched.trainer.fingerprints import code_fingerprints, data_fingerprints, named_paths
 
 BUILT_IN: dict[str, str] = {
     "gpt": "workers.gpt:GptTrainer",
@@ -57,6 +58,25 @@ def check_trainer(use: str, options: Mapping[str, Any]) -> None:
     check = getattr(found, "check_options", None)
     if check is not None:
         check(options)
+
+
+def trainer_fingerprints(use: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """Fingerprints of a trainer's code and data, by module and file; see :mod:`autosched.trainer.fingerprints`.
+
+    A built-in trainer's code is the version of autosched. A trainer class may name its data with a static
+    ``data_files(options)``, which gives paths; of any other, the options that are paths of files or folders count.
+
+    Raises:
+        UsageError: as :func:`make_trainer`, or a file that cannot be read.
+    """
+    found = trainer_class(use)
+    naming = getattr(found, "data_files", None)
+    paths = named_paths(options) if naming is None else naming(options)
+    try:
+        code = {} if use in BUILT_IN else code_fingerprints(use.partition(":")[0])
+        return {**code, **data_fingerprints(paths)}
+    except OSError as error:
+        raise UsageError(f"trainer {use!r}: {error.filename} cannot be read: {error.strerror}.") from None
 
 
 def trainer_class(use: str) -> Any:

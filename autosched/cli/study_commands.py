@@ -46,6 +46,10 @@ FreshOption = Annotated[
     bool, typer.Option("--fresh", help="Train everything anew: take nothing from other studies of the ledger.")
 ]
 
+AnywayOption = Annotated[
+    bool, typer.Option("--reuse-anyway", help="Let results count although the trainer's code or data have changed.")
+]
+
 
 def tune(
     space: Annotated[Path, typer.Option("--space", help="The space file.", metavar="FILE")],
@@ -60,13 +64,14 @@ def tune(
     warm_start_other: OtherOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study if it exists.")] = False,
     fresh: FreshOption = False,
+    reuse_anyway: AnywayOption = False,
     as_json: JsonOption = False,
 ) -> int:
     """Find the best schedule of a space: propose, train, prune, confirm, report.
 
     Example: autosched tune --space search_spaces/wsd.yaml --workers 2
     """
-    options = _options(backend=backend, address=address, fresh=fresh)
+    options = _options(backend=backend, address=address, fresh=fresh, reuse_anyway=reuse_anyway)
     settings = Settings(
         overrides=override or [],
         name=name,
@@ -76,7 +81,7 @@ def tune(
         warm_start=warm_start or [],
         warm_start_other=warm_start_other or [],
     )
-    started = start(space, settings, resume=resume)
+    started = start(space, settings, resume=resume, reuse_anyway=reuse_anyway)
     for note in started.notes:
         tell(f"autosched: {note}", sys.stderr)
     return _run(started, options, as_json)
@@ -88,6 +93,7 @@ def resume(
     address: AddressOption = None,
     ledger: LedgerOption = None,
     fresh: FreshOption = False,
+    reuse_anyway: AnywayOption = False,
     as_json: JsonOption = False,
 ) -> int:
     """Go on with a study that was interrupted; bring a finished one's tracker and report up to date.
@@ -95,13 +101,15 @@ def resume(
     Example: autosched resume wsd-demo
     """
     started = reopen(study, ledger)
-    options = _options(backend=backend or started.backend or "ray", address=address, fresh=fresh)
+    options = _options(
+        backend=backend or started.backend or "ray", address=address, fresh=fresh, reuse_anyway=reuse_anyway
+    )
     return _run(started, options, as_json)
 
 
-def _options(*, backend: str, address: str | None, fresh: bool) -> RunOptions:
+def _options(*, backend: str, address: str | None, fresh: bool, reuse_anyway: bool) -> RunOptions:
     try:
-        return RunOptions(backend=backend, address=address, reuse=not fresh)
+        return RunOptions(backend=backend, address=address, reuse=not fresh, reuse_anyway=reuse_anyway)
     except UsageError as error:
         raise UsageError(f"--{error}") from None
 

@@ -35,10 +35,18 @@ Role = Literal["default", "pilot", "design", "reference", "search", "probe", "an
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyCreated:
-    """First event of a study; `space` is the resolved space as JSON data, so the ledger explains itself."""
+    """First event of a study.
+
+    Attributes:
+        space: the resolved space as JSON data, so that the ledger explains itself.
+        versions: of packages that decide the study's numbers.
+        fingerprints: of the trainer's code and data (:mod:`autosched.trainer.fingerprints`); None in ledgers older than
+            these.
+    """
 
     space: Mapping[str, Any]
     versions: Mapping[str, str]
+    fingerprints: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from autosched.ledger.state import RESUMABLE, ScheduledSegment, StudyState, Tran
 
 
 def _created(state: StudyState, event: StudyCreated, time: float) -> None:
-    state.space, state.versions = event.space, event.versions
+    state.space, state.versions, state.fingerprints = event.space, event.versions, event.fingerprints
 
 
 def _session(state: StudyState, event: SessionStarted, time: float) -> None:

@@ -165,6 +165,7 @@ class StudyState:
     name: str
     space: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] | None = None
     events: int = 0
     clock: int = 0
     trials: list[TrialState] = field(default_factory=list)

@@ -207,6 +207,7 @@ def reproduction_section(state: StudyState, summary: Mapping[str, Any], space_do
     """What it takes to get the same numbers again."""
     tracking = summary["tracking"]
     facts = [("backend", f"{state.backend or 'none yet'}, workers: {state.workers}"), *state.versions.items()]
+    facts += [(f"SHA-256 of {name}", fingerprint) for name, fingerprint in (state.fingerprints or {}).items()]
     if tracking["run_id"] is not None:
         facts.append(("MLflow", f"run {tracking['run_id']}, experiment {tracking['experiment']}, {tracking['uri']}"))
     return section(

@@ -15,11 +15,17 @@ class TrainerSpec:
     Attributes:
         use: ``gpt``, ``vision``, ``simulated`` or ``package.module:Class``.
         options: keyword arguments of the trainer; JSON values only.
+        fingerprints: of the code and data behind the name, see :mod:`autosched.trainer.fingerprints`. Found when a
+            study begins, and no part of a space file.
     """
 
     use: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     def canonical(self) -> str:
-        """The same text for the same configuration, whatever the order of its keys."""
-        return json.dumps({"use": self.use, "with": dict(self.options)}, sort_keys=True, separators=(",", ":"))
+        """The same text for the same configuration, code and data, whatever the order of its keys."""
+        parts = {"use": self.use, "with": dict(self.options)}
+        if self.fingerprints:  # without, the text is that of earlier versions, and so are the identities made of it
+            parts["fingerprints"] = dict(self.fingerprints)
+        return json.dumps(parts, sort_keys=True, separators=(",", ":"))

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +29,7 @@ from autosched.schedules.schedule import Schedule
 from autosched.space import build_schedule, space_from_json
 from autosched.space.auto_bounds import with_bounds
 from autosched.space.records import ScheduleSpec, Space
+from autosched.study.identity import check_unchanged
 from autosched.study.places import placed
 from autosched.study.progress import Progress
 from autosched.tracking.mirror import Mirror
@@ -51,17 +52,21 @@ class RunOptions:
         backend: ``ray`` or ``local``.
         address: a Ray cluster; None starts Ray on this machine.
         reuse: take segments from other studies of the ledger.
+        reuse_anyway: count results of other code or data as this trainer's.
     """
 
     backend: str = "ray"
     address: str | None = None
     reuse: bool = True
+    reuse_anyway: bool = False
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
             raise UsageError(f"backend must be one of {', '.join(BACKENDS)}, but got {self.backend!r}.")
         if self.backend == "local" and self.address is not None:
             raise UsageError("address belongs to backend ray, but the backend is local.")
+        if self.reuse_anyway and not self.reuse:
+            raise UsageError("reuse-anyway takes old results, and fresh takes none: give one of them.")
 
 
 def versions() -> dict[str, str]:
@@ -71,12 +76,13 @@ def versions() -> dict[str, str]:
 
 
 def space_of(state: StudyState, folder: Path | None = None) -> Space:
-    """The space a study was created with, with the bounds its range test found.
+    """The space a study was created with, with its trainer's fingerprints and the bounds its range test found.
 
     Args:
         folder: of the ledger, for the places of the study's files, see :func:`autosched.study.places.placed`.
     """
     space, tested = placed(space_from_json(dict(state.space)), folder), state.range_test
+    space = replace(space, trainer=replace(space.trainer, fingerprints=state.fingerprints or {}))
     return space if tested is None or tested.bounds is None else with_bounds(space, *tested.bounds)
 
 
@@ -142,7 +148,7 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
     """Run a study from where it is to its end; also brings the tracker and the report up to date.
 
     Raises:
-        StudyError: another process runs it.
+        StudyError: another process runs it, or it was begun with other code or data.
         WorkError: the work failed; what was committed stays.
         KeyboardInterrupt: Ctrl-C or SIGTERM; everything is put away and the study can be resumed.
     """
@@ -151,6 +157,8 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
         stack.enter_context(terminable())
         state = ledger.state(name)
         space = space_of(state, ledger.folder)
+        if state.finished is None and not options.reuse_anyway:
+            check_unchanged(state, space.trainer)
         mirror = make_mirror(space)
         listeners: list[Listener] = [progress.seen]
         if mirror is not None:

@@ -19,6 +19,7 @@ from autosched.search import select as search_select
 from autosched.space import space_to_json
 from autosched.space.records import Space, Storage
 from autosched.space.yaml_file import checked_space
+from autosched.study.identity import with_fingerprints
 from autosched.study.places import placed
 from autosched.study.run import space_of, versions
 from autosched.study.sources import SpaceSource, override_texts, read_source
@@ -84,11 +85,12 @@ class Started:
     backend: str = ""
 
 
-def start(source: SpaceSource, settings: Settings, *, resume: bool = False) -> Started:
+def start(source: SpaceSource, settings: Settings, *, resume: bool = False, reuse_anyway: bool = False) -> Started:
     """Check everything that can be checked before work, and enter the study in its ledger.
 
     Args:
         resume: take the study that is there under this name, finished or not.
+        reuse_anyway: let results of other code or data count.
 
     Raises:
         UsageError: the space has a fault (SpaceError), a folder cannot be written, the study is unfinished
@@ -104,7 +106,9 @@ def start(source: SpaceSource, settings: Settings, *, resume: bool = False) -> S
     try:
         if resume and space.study in {row.name for row in ledger.studies()}:
             return Started(ledger=ledger, study=space.study)
-        warm, notes = with_old_runs(space, ledger)
+        known, notes = with_fingerprints(space, ledger, reuse_anyway=reuse_anyway)
+        warm, taken = with_old_runs(known, ledger)
+        notes += taken
         created = create_study(ledger, warm).study
     except BaseException:
         ledger.close()
@@ -153,7 +157,8 @@ def create_study(ledger: Ledger, space: Space) -> Space:
         number += 1
         name = f"{space.study}-{number}"
     named = dataclasses.replace(space, study=name)
-    ledger.append(name, 0, [StudyCreated(space=space_to_json(named), versions=versions())])
+    fingerprints = space.trainer.fingerprints
+    ledger.append(name, 0, [StudyCreated(space=space_to_json(named), versions=versions(), fingerprints=fingerprints)])
     return named
 
 

@@ -31,6 +31,7 @@ def tune(
     warm_start_other: Sequence[str] = (),
     resume: bool = False,
     fresh: bool = False,
+    reuse_anyway: bool = False,
     progress: bool = True,
 ) -> Study:
     """Find the best schedule of a space: propose, train, prune, confirm, report.
@@ -49,6 +50,8 @@ def tune(
         warm_start_other: old runs of another model or other data: only their best peak LR is carried over.
         resume: go on with the study of this name if it exists.
         fresh: train everything anew: take nothing from other studies of the ledger.
+        reuse_anyway: let results of other code or data count: those of the ledger's newest study with this trainer and
+            these options.
         progress: print a line for each trial; bars on a terminal, and in a notebook that has ipywidgets.
 
     Returns:
@@ -77,7 +80,7 @@ def tune(
         >>> study.status, len(study.trials), study.schedule().family
         ('finished', 4, 'wsd')
     """
-    options = RunOptions(backend=backend, address=address, reuse=not fresh)
+    options = RunOptions(backend=backend, address=address, reuse=not fresh, reuse_anyway=reuse_anyway)
     settings = Settings(
         overrides=overrides,
         name=name,
@@ -88,7 +91,7 @@ def tune(
         warm_start_other=warm_start_other,
     )
     try:
-        started = start(space, settings, resume=resume)
+        started = start(space, settings, resume=resume, reuse_anyway=reuse_anyway)
     except SpaceError as error:
         if error.file != OVERRIDES:
             raise
@@ -103,6 +106,7 @@ def resume(
     backend: str | None = None,
     address: str | None = None,
     fresh: bool = False,
+    reuse_anyway: bool = False,
     progress: bool = True,
 ) -> Study:
     """Go on with a study that was interrupted; bring a finished one's tracker and report up to date.
@@ -110,14 +114,17 @@ def resume(
     Args:
         name: a study of the ledger.
         backend: ``ray`` or ``local``; default: as before.
+        reuse_anyway: go on although the trainer's code or data are others than when the study began.
         ledger, address, fresh, progress: see :func:`tune`.
 
     Raises:
-        UsageError: no such study or ledger, or bad options.
+        UsageError: no such study or ledger, bad options, or other code or data (StudyError).
         WorkError, KeyboardInterrupt: see :func:`tune`.
     """
     started = reopen(name, ledger)
-    options = RunOptions(backend=backend or started.backend or "ray", address=address, reuse=not fresh)
+    options = RunOptions(
+        backend=backend or started.backend or "ray", address=address, reuse=not fresh, reuse_anyway=reuse_anyway
+    )
     return _run(started, options, progress=progress)
 
 

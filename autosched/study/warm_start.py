@@ -54,7 +54,9 @@ def _curves(source: str, space: Space, ledger: Ledger) -> tuple[Sequence[tuple[s
         if not curves:
             raise UsageError(f"warm_start: the study {source!r} has no trial with a loss.")
         differs = old.trainer != space.trainer
-        return [(curve.name, curve) for curve in curves], " (another trainer or other options)" if differs else ""
+        return [
+            (curve.name, curve) for curve in curves
+        ], " (another trainer, other options, code or data)" if differs else ""
     try:
         return [(named.name, named.curve) for named in named_curves([source])], ""
     except CurveError as error:

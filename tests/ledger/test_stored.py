@@ -16,6 +16,7 @@ from autosched.engine.local_backend import LocalBackend
 from autosched.errors import StudyError
 from autosched.ledger.events import Stamped, decode
 from autosched.ledger.fold import fold
+from autosched.ledger.records import segment_id
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.report.summary import summarise
@@ -53,6 +54,13 @@ def test_its_trials_are_of_the_kind_they_had_and_were_meant_for_the_horizon(stat
     plain = [trial for trial in state.trials if trial.params.get("cooldown_shape") in ("linear", "sqrt")]
     assert plain
     assert all(trial.schedule.fingerprint == trial.fingerprint for trial in plain)
+
+
+def test_its_segments_are_found_by_the_identities_they_had(state: StudyState) -> None:
+    space, trial = space_from_json(dict(state.space)), state.trials[0]
+    first = trial.segments[0]
+    lrs = trial.schedule.lrs[: state.scheduled[first].stop]
+    assert segment_id(space.trainer, seed=trial.seed, eval_every=space.eval_every, lrs=lrs) == first
 
 
 def test_an_unfinished_one_is_refused_by_a_line_that_says_what_to_do(tmp_path: Path) -> None:

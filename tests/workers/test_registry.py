@@ -7,7 +7,7 @@ import pytest
 
 from autosched.errors import UsageError
 from workers.gpt import GptTrainer
-from workers.registry import BUILT_IN, check_trainer, make_trainer, trainer_class
+from workers.registry import BUILT_IN, check_trainer, make_trainer, trainer_class, trainer_fingerprints
 
 OWN = '''
 from workers.simulated import SimulatedTrainer
@@ -87,6 +87,24 @@ def test_a_trainer_without_a_check_of_its_options_is_allowed(own_module):
 def test_options_are_checked_without_making_a_trainer(own_module):
     with pytest.raises(UsageError, match="unknown option 'noize'"):
         check_trainer(f"{own_module}:Mine", {"noize": 1})
+
+
+@pytest.mark.parametrize("use", BUILT_IN)
+def test_a_built_in_trainer_that_names_no_file_has_no_fingerprints(use):
+    assert trainer_fingerprints(use, {}) == {}
+
+
+def test_the_files_of_tokens_are_the_data_of_gpt(tmp_path):
+    for name in ("train.bin", "val.bin", "notes.txt"):
+        (tmp_path / name).write_bytes(bytes(500))
+    assert list(trainer_fingerprints("gpt", {"data": str(tmp_path)})) == ["train.bin", "val.bin"]
+    assert list(trainer_fingerprints("gpt", {"data": str(tmp_path / "notes.txt")})) == ["notes.txt"]
+
+
+def test_a_trainer_of_ones_own_has_fingerprints_of_its_code_and_of_the_files_it_is_given(own_module, tmp_path):
+    (tmp_path / "corpus.txt").write_text("text")
+    found = trainer_fingerprints(f"{own_module}:Mine", {"deep": {"data": str(tmp_path / "corpus.txt")}})
+    assert list(found) == [own_module, "corpus.txt"]
 
 
 @pytest.mark.parametrize("use", ["", "bert", "own_trainer", ":Class", "module:", ".relative:Class"])

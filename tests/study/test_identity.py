@@ -1,0 +1,136 @@
+"""Finished work is reused only where the trainer's code and data are those that did it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import autosched
+from autosched.errors import StudyError
+from autosched.ledger.events import StudyCreated
+from autosched.ledger.state import StudyState
+from autosched.ledger.store import Ledger
+from autosched.space import space_from_json, space_to_json
+from autosched.space.records import Space
+from autosched.study.identity import changes, check_unchanged, with_fingerprints
+
+TRAINER = """\
+import json
+from pathlib import Path
+
+
+class {name}:
+    def __init__(self, options, *, seed, horizon):
+        self.base = {base} + len(Path(options["data"]).read_text())
+        self.start()
+
+    def start(self):
+        self.step, self.area = 0, 0.0
+
+    def train(self, lrs):
+        self.step, self.area = self.step + len(lrs), self.area + float(lrs.sum())
+        return {{"train_loss": self.base + self.area}}
+
+    def evaluate(self):
+        return self.base + self.area
+
+    def save(self, file):
+        file.write(json.dumps([self.step, self.area]).encode())
+
+    def load(self, file):
+        self.step, self.area = json.loads(file.read())
+"""
+
+
+@pytest.fixture
+def space(folder: Path, mapping: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> Space:
+    """Of a trainer of one's own that reads a file, in the current folder."""
+    monkeypatch.syspath_prepend(str(folder))
+    name = f"own_{folder.name.translate(str.maketrans('[]-', '___'))}"
+    Path(f"{name}.py").write_text(TRAINER.format(name="Mine", base=1))
+    Path("corpus.txt").write_text("text")
+    mapping["trainer"] = {"use": f"{name}:Mine", "with": {"data": "corpus.txt"}}
+    return space_from_json(mapping)
+
+
+def code_of(space: Space) -> Path:
+    return Path(f"{space.trainer.use.partition(':')[0]}.py")
+
+
+def begun(ledger: Ledger, space: Space, name: str) -> StudyState:
+    """A study that was entered in the ledger."""
+    known, _ = with_fingerprints(space, ledger, reuse_anyway=False)
+    created = StudyCreated(space=space_to_json(space), versions={}, fingerprints=known.trainer.fingerprints)
+    ledger.append(name, 0, [created])
+    return ledger.state(name)
+
+
+@pytest.fixture
+def ledger(folder: Path) -> Ledger:
+    """An empty one in the current folder."""
+    return Ledger("sqlite:///autosched.db")
+
+
+def test_with_other_data_a_study_trains_anew_and_with_the_old_it_reuses(space: Space) -> None:
+    def loss_and_trained(name: str, **options: bool) -> tuple[float | None, int]:
+        study = autosched.tune(space, name=name, backend="local", progress=False, **options)
+        return study.trials[0].value, study.state.steps_trained
+
+    first, trained = loss_and_trained("one")
+    assert loss_and_trained("two") == (first, 0)
+    Path("corpus.txt").write_text("another text")
+    anew, again = loss_and_trained("three")
+    assert first is not None
+    assert anew == pytest.approx(first + 8)
+    assert again == trained > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda space: Path("corpus.txt").write_text("other"), r"other code or data: corpus\.txt has changed\. Begin"),
+        (lambda space: Path("corpus.txt").unlink(), r"corpus\.txt is gone\."),
+        (lambda space: code_of(space).write_text(TRAINER.format(name="Mine", base=100)), r"own_\w+ has changed\."),
+        (lambda space: code_of(space).write_text("import helper\n" + TRAINER.format(name="Mine", base=1)), "is new"),
+    ],
+    ids=["data", "no data", "code", "a module"],
+)
+def test_an_unfinished_study_stops_when_its_code_or_data_have_changed(
+    space: Space, ledger: Ledger, change: Callable[[Space], object], message: str
+) -> None:
+    Path("helper.py").write_text("")
+    state = begun(ledger, space, "s")
+    check_unchanged(state, space.trainer)
+    change(space)
+    with pytest.raises(StudyError, match=message):
+        check_unchanged(state, space.trainer)
+    with pytest.raises(StudyError, match=message):
+        autosched.resume("s", progress=False)
+
+
+def test_results_of_old_code_count_by_wish(space: Space, ledger: Ledger) -> None:
+    state = begun(ledger, space, "first")
+    code_of(space).write_text(TRAINER.format(name="Mine", base=100))
+    now, notes = with_fingerprints(space, ledger, reuse_anyway=False)
+    assert now.trainer.fingerprints != state.fingerprints
+    assert notes == []
+    then, notes = with_fingerprints(space, ledger, reuse_anyway=True)
+    assert then.trainer.fingerprints == state.fingerprints
+    assert notes == [f"results of 'first' count, although {code_of(space).stem} has changed."]
+    other = replace(space, trainer=replace(space.trainer, options={"data": "corpus.txt", "width": 3}))
+    assert with_fingerprints(other, ledger, reuse_anyway=True)[1] == []
+
+
+def test_a_study_of_a_version_without_fingerprints_goes_on(space: Space, ledger: Ledger) -> None:
+    ledger.append("old", 0, [StudyCreated(space=space_to_json(space), versions={})])
+    check_unchanged(ledger.state("old"), space.trainer)
+
+
+def test_many_changes_are_counted_and_not_listed() -> None:
+    then = {f"m{number}": "a" for number in range(9)}
+    assert changes(then, then) == ""
+    assert changes(then, {}) == "m0, m1, m2, m3 and 5 more is gone"
+    assert changes({"a": "1", "b": "1"}, {"a": "2", "c": "1"}) == "a has changed; b is gone; c is new"
