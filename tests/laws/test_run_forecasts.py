@@ -91,7 +91,7 @@ def test_few_points_or_losses_below_zero_are_a_failure():
     few = [curve.until(20) for curve in probes()[:3]]
     assert "are too few" in forecast_runs(few, [(0, 1000.0)]).reason
     below = [Curve(schedule=c.schedule, steps=c.steps, losses=c.losses - 9) for c in probes()]
-    assert forecast_runs(below, [(0, 1000.0)]) == FitFailure(reason="a loss law needs positive losses.")
+    assert "laws describe losses above 0 only" in forecast_runs(below, [(0, 1000.0)]).reason
 
 
 def test_the_tied_law_does_not_care_where_the_peak_of_a_run_lies():
