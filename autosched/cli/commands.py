@@ -30,6 +30,9 @@ COMMANDS: dict[str, Place] = {
         "Go on with a study that was interrupted; bring a finished one's tracker and report up to date.",
     ),
     "validate": Place("study_commands", "validate", "Check a space file and say what it would do, without training."),
+    "spaces": Place(
+        "space_command", "spaces", "List the search spaces that come with autosched, or print one, to change and keep."
+    ),
     "status": Place("inspect_commands", "status", "List the studies of a ledger, or tell how one stands."),
     "show": Place(
         "inspect_commands",

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autosched.cli.options import JsonOption, show
+from autosched.cli.options import JsonOption, show, tell_shipped
 from autosched.compare.document import results_document
 from autosched.compare.method import Method, parse_methods, refuse_reserved
 from autosched.compare.outcome import Goal, results_of, write_results
@@ -87,6 +87,7 @@ def compare(
     Example: autosched compare search_spaces/vision.yaml --methods tpe+law,random+none --seeds 3 --full-runs 6
     """
     refuse_reserved(override or [], "--set")
+    tell_shipped(space)
     loaded = load_space(space, override or [], CHECKS)
     chosen = parse_methods(methods, variant or [], loaded)
     terms = _terms(loaded, algoperf=algoperf, full_runs=full_runs, seeds=seeds, fresh_seeds=fresh_seeds)

@@ -12,6 +12,7 @@ import typer
 
 from autosched.errors import UsageError
 from autosched.printed import tell
+from autosched.space.shipped import shipped_note
 
 LedgerOption = Annotated[
     str | None,
@@ -29,6 +30,13 @@ def show(as_json: bool, document: Any, lines: Iterable[str]) -> None:
     else:
         for line in lines:
             tell(line)
+
+
+def tell_shipped(path: Path) -> None:
+    """Say on stderr when a name means a space that comes with autosched."""
+    note = shipped_note(path)
+    if note is not None:
+        tell(f"autosched: {note}", sys.stderr)
 
 
 def write_file(path: Path, data: bytes) -> None:

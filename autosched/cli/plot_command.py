@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from autosched.cli.options import write_file
+from autosched.cli.options import tell_shipped, write_file
 from autosched.cli.schedule_commands import load_schedule
 from autosched.errors import UsageError
 from autosched.printed import tell
@@ -61,6 +61,7 @@ def plot(
     drawn: Drawn = []
     for source in sources:
         if source in spaces:
+            tell_shipped(Path(source))
             drawn += space_draws(Path(source), overrides or [], draws=draws, seed=seed)
         elif source in families:
             drawn.append(family_schedule(source, overrides or [], steps=steps or STEPS))

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, show
+from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, show, tell_shipped
 from autosched.errors import UsageError
 from autosched.printed import tell, tell_error
 from autosched.report.text import final_lines
@@ -52,7 +52,9 @@ AnywayOption = Annotated[
 
 
 def tune(
-    space: Annotated[Path, typer.Option("--space", help="The space file.", metavar="FILE")],
+    space: Annotated[
+        Path, typer.Option("--space", help="The space file, or the name of one of `autosched spaces`.", metavar="FILE")
+    ],
     override: OverrideOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Study name; default: the file's.")] = None,
     backend: Annotated[str, typer.Option("--backend", help="ray or local (this process).")] = "ray",
@@ -153,6 +155,7 @@ def validate(
 
     Example: autosched validate search_spaces/wsd.yaml
     """
+    tell_shipped(space)
     loaded = load_space(space, override or [], CHECKS)
     show(as_json, space_to_json(loaded), _description(space, loaded))
     return 0

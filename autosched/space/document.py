@@ -16,6 +16,7 @@ import yaml
 
 from autosched import text_files
 from autosched.errors import SpaceError
+from autosched.space.shipped import space_file
 
 KeyPath = tuple[str | int, ...]
 """Where a value sits in the data, e.g. ``("schedule", "wsd", "peak_lr", "low")``."""
@@ -93,12 +94,12 @@ class Document:
 
 
 def read_document(path: str | Path) -> Document:
-    """Read a YAML file.
+    """Read a YAML file; a bare name that is no file means a space that comes with the package.
 
     Raises:
         SpaceError: the file is missing, a folder, unreadable, too large, not UTF-8 text, or faulty YAML.
     """
-    file = Path(path)
+    file = space_file(path)
     text = text_files.read_document(file, "a YAML file", SpaceError, most_bytes=MAX_BYTES)
     return parse_document(text, file=str(file))
 

@@ -18,6 +18,7 @@ from autosched.ledger.store import Ledger, ledger_folder
 from autosched.search import select as search_select
 from autosched.space import space_to_json
 from autosched.space.records import Space, Storage
+from autosched.space.shipped import shipped_note
 from autosched.space.yaml_file import checked_space
 from autosched.study.identity import with_fingerprints
 from autosched.study.places import placed
@@ -109,6 +110,8 @@ def start(source: SpaceSource, settings: Settings, *, resume: bool = False, reus
         known, notes = with_fingerprints(space, ledger, reuse_anyway=reuse_anyway)
         warm, taken = with_old_runs(known, ledger)
         notes += taken
+        shipped = shipped_note(source) if isinstance(source, str | Path) else None
+        notes += [] if shipped is None else [shipped]
         created = create_study(ledger, warm).study
     except BaseException:
         ledger.close()
