@@ -15,6 +15,11 @@ from urllib.parse import urlsplit
 from autosched.errors import BackendError, UsageError
 
 OBJECT_STORE_BYTES = 80 * 2**20  # Ray's least; only segments and observations pass through
+ADVICE = {
+    "AF_UNIX path": "; set TMPDIR (or RAY_TMPDIR) to a folder with a shorter path.",
+    "timed out": "; when the machine is busy, try again, or use --backend local.",
+}
+"""What to do, by a part of Ray's reason."""
 ROUNDING = 1e-9  # sums of fractions of a core may miss a whole one by this
 
 
@@ -41,12 +46,22 @@ def connect(address: str | None, *, cores: int) -> tuple[Any, bool]:
         else:
             _knock(address)
             ray.init(address=address, **quiet)
-    except (ray.exceptions.RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
-        place = "start Ray on this machine" if address is None else f"reach the Ray cluster at {address}"
-        advice = "" if address is None else " (is it up, and is RAY_AUTH_MODE the same here and there?)"
-        raise BackendError(f"cannot {place}: {last_line(error)}{advice}") from error
+    except Exception as error:  # a start that takes too long is an Exception and nothing more
+        if address is None:
+            ray.shutdown()
+        raise BackendError(no_ray(error, address)) from error
     _keep_off_stdout(ray._private.worker)
     return ray, True
+
+
+def no_ray(error: Exception, address: str | None) -> str:
+    """Why there is no Ray, in one line, with what to do about it."""
+    said = last_line(error)
+    if address is not None:
+        doubt = "is it up, and is RAY_AUTH_MODE the same here and there?"
+        return f"cannot reach the Ray cluster at {address}: {said} ({doubt})"
+    advice = next((advice for part, advice in ADVICE.items() if part in said), "")
+    return f"cannot start Ray on this machine: {said}{advice}"
 
 
 def _check_not_too_late() -> None:

@@ -178,6 +178,11 @@ class Ledger:
         event = decode("segment_finished", payload)
         return event.observation if isinstance(event, SegmentFinished) else None
 
+    def discard(self, study: str) -> None:
+        """Remove a study's events, so that its name is free again; results of its segments stay."""
+        with self._guard("write"), self._engine.begin() as connection:
+            connection.execute(sa.delete(_EVENTS).where(_EVENTS.c.study == study))
+
     def lease(self, study: str) -> StudyLease:
         """The right to write `study`, given up when the process ends however it ends (a context manager)."""
         return StudyLease(self._engine, study, path=sqlite_file(self._url))

@@ -144,17 +144,16 @@ def reopen(study: str, ledger: str | None) -> Started:
 def create_study(ledger: Ledger, space: Space) -> Space:
     """Enter a new study in the ledger; returns the space under the name it got.
 
-    A finished study keeps its name: the new one is numbered (``wsd-demo-2``) and reuses its work.
+    A finished study keeps its name: the new one is numbered (``wsd-demo-2``) and reuses its work. One that has
+    tried nothing, because its workers could not be had, say, is replaced.
 
     Raises:
-        StudyError: a study of this name is unfinished.
+        StudyError: a study of this name is unfinished, or is being run.
     """
     rows = {row.name: row for row in ledger.studies()}
     if space.study in rows and not rows[space.study].finished:
-        raise StudyError(
-            f"the study {space.study!r} is unfinished: go on with `autosched resume {space.study}`, "
-            "or start another with --name."
-        )
+        _replace(ledger, space.study)
+        del rows[space.study]
     name, number = space.study, 1
     while name in rows:
         number += 1
@@ -163,6 +162,17 @@ def create_study(ledger: Ledger, space: Space) -> Space:
     fingerprints = space.trainer.fingerprints
     ledger.append(name, 0, [StudyCreated(space=space_to_json(named), versions=versions(), fingerprints=fingerprints)])
     return named
+
+
+def _replace(ledger: Ledger, study: str) -> None:
+    with ledger.lease(study):
+        state = ledger.state(study)
+        if state.trials or state.observations:
+            raise StudyError(
+                f"the study {study!r} is unfinished: go on with `autosched resume {study}`, "
+                "or start another with --name."
+            )
+        ledger.discard(study)
 
 
 def preflight(space: Space) -> None:

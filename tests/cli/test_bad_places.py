@@ -144,6 +144,22 @@ def test_a_study_that_runs_already(finished: Path, capsys: Capture) -> None:
     assert events() == before
 
 
+def test_a_study_that_tried_nothing_yet_is_replaced(folder: Path, capsys: Capture) -> None:
+    interrupted(after=1)
+    write_space({"budget: {trials: 5}": "budget: {trials: 2}"})
+    assert run(list(TUNE)) == 0
+    assert json.loads(capsys.readouterr().out)["trials"]["proposed"] == 2
+    assert list(events()) == ["s"]
+
+
+def test_a_study_that_begins_at_this_moment_is_not_replaced(folder: Path, capsys: Capture) -> None:
+    interrupted(after=1)
+    ledger = Ledger("sqlite:///autosched.db")
+    with ledger.lease("s"):
+        refuse(capsys, TUNE, "another process is running the study 's'; wait for it or stop it.")
+    ledger.close()
+
+
 def test_a_name_that_an_unfinished_study_has(folder: Path, capsys: Capture) -> None:
     interrupted()
     before = events()
