@@ -2,26 +2,36 @@
 
 A checkpoint appears under its final name only when it is whole: it is written under a temporary name in the same
 folder and then renamed, so a writer killed half-way leaves a file that nobody reads and that
-:meth:`CheckpointStore.sweep_temporary` removes. Nothing is forced to the disk (fsync): a machine that loses power can
-leave a damaged checkpoint, which fails to load like a lost one and is trained again.
+:meth:`CheckpointStore.sweep_temporary` removes. It is sealed (:mod:`autosched.engine.sealed`): what is damaged, cut
+off, or the checkpoint of another segment is found out before a trainer sees it, and is lost like one that is missing.
+That is why nothing is forced to the disk (fsync): what a machine that loses power damages is trained again.
+
+Whatever storage is asked for without content (is it there, open it, delete it) must be answered within a time limit: a
+dead mount may not hold a study for ever. What is no regular file is no checkpoint, and is never opened.
 """
 
 from __future__ import annotations
 
 import errno
+import os
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import fsspec
 
+from autosched.engine.sealed import SealError, SealingWriter, open_sealed
 from autosched.errors import CheckpointError, UsageError
 
 SUFFIX = ".ckpt"
 TEMPORARY_SUFFIX = ".tmp"
+ANSWER_SECONDS = 60.0
+"""How long storage may take to answer; the timeout that S3's own client has (botocore: 60 s for a read)."""
+Answer = TypeVar("Answer")
 _FULL = "free some space or store checkpoints elsewhere"
 _READ_ONLY = "store checkpoints in a folder that can be written"
 _ADVICE = {
@@ -32,6 +42,8 @@ _ADVICE = {
     errno.EACCES: _READ_ONLY,
     errno.EPERM: _READ_ONLY,
     errno.ENOTDIR: _READ_ONLY,
+    errno.EISDIR: "a folder is in its place; remove or rename it",
+    errno.ETIMEDOUT: "see whether it is mounted and reachable",
 }
 
 
@@ -52,7 +64,7 @@ class CheckpointStore:
         >>> store = CheckpointStore("memory://doctest")
         >>> store.save(store.uri("ab12"), lambda file: file.write(b"weights"))
         >>> store.sizes()
-        {'memory://doctest/ab12.ckpt': 7}
+        {'memory://doctest/ab12.ckpt': 135}
     """
 
     def __init__(self, root: str) -> None:
@@ -76,23 +88,29 @@ class CheckpointStore:
             CheckpointError: the storage cannot be reached.
         """
         with _storage_errors("look for", uri):
-            files, path = _locate(uri)
-            return bool(files.exists(path))
+            return _kind(*_locate(uri)) == "file"
 
     @staticmethod
     def save(uri: str, write: Callable[[BinaryIO], object]) -> None:
         """Store what `write` puts into the file it is given; all of it or nothing. Replaces what is there.
 
+        The file takes bytes in order; it can neither be read nor seek.
+
         Raises:
-            CheckpointError: the storage is full, read-only or away. Other errors of `write` pass through.
+            CheckpointError: the storage is full, read-only or away, or a folder is in the file's place. Other errors
+                of `write` pass through.
         """
         with _storage_errors("store", uri):
             files, path = _locate(uri)
+            if _kind(files, path) == "directory":  # a file would be moved into it
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             temporary = f"{path}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
-            files.makedirs(path.rpartition("/")[0], exist_ok=True)
+            _answer(lambda: files.makedirs(path.rpartition("/")[0], exist_ok=True))
             try:
                 with files.open(temporary, "wb") as file:
-                    write(cast(BinaryIO, file))
+                    sealing = SealingWriter(cast(BinaryIO, file))
+                    write(cast(BinaryIO, sealing))
+                    sealing.seal(_name(uri))
                 files.mv(temporary, path)
             except BaseException:
                 with suppress(OSError):
@@ -104,15 +122,27 @@ class CheckpointStore:
         """The checkpoint at `uri`, open for reading.
 
         Raises:
-            CheckpointError: it is missing or cannot be read.
+            CheckpointError: it is missing, damaged, the checkpoint of another segment, no regular file, or cannot be
+                read.
         """
         with _storage_errors("read", uri):
             files, path = _locate(uri)
-            return cast(BinaryIO, files.open(path, "rb"))
+            kind = _kind(files, path)
+            if kind not in {"file", "missing"}:
+                what = "a folder" if kind == "directory" else "no regular file (a pipe or a device)"
+                raise CheckpointError(f"cannot read the checkpoint {uri}: it is {what}.")
+            file = cast(BinaryIO, _answer(lambda: files.open(path, "rb")))
+            try:
+                return open_sealed(file, _name(uri))
+            except BaseException as error:
+                file.close()
+                if isinstance(error, SealError):
+                    raise CheckpointError(f"cannot read the checkpoint {uri}: {error}.") from None
+                raise
 
     @staticmethod
     def delete(uri: str) -> None:
-        """Remove the checkpoint at `uri`; it is no error when it is already gone.
+        """Remove the checkpoint at `uri`; it is no error when it is already gone. What is no file stays.
 
         Raises:
             CheckpointError: it is there but cannot be removed.
@@ -120,7 +150,8 @@ class CheckpointStore:
         with _storage_errors("delete", uri):
             files, path = _locate(uri)
             with suppress(FileNotFoundError):
-                files.rm_file(path)
+                if _kind(files, path) == "file":
+                    _answer(lambda: files.rm_file(path))
 
     def sizes(self) -> dict[str, int]:
         """Bytes of every whole checkpoint in the store, by URI, in order of URI.
@@ -162,10 +193,51 @@ class CheckpointStore:
     def _listing(self) -> list[tuple[str, dict[str, Any]]]:
         with _storage_errors("list", self.root):
             try:
-                entries = self._files.ls(self._folder, detail=True)
+                entries = _answer(lambda: self._files.ls(self._folder, detail=True))
             except FileNotFoundError:
                 return []
             return [(info["name"].rpartition("/")[2], info) for info in entries if info["type"] == "file"]
+
+
+def _name(uri: str) -> str:
+    """The identity in a URI, which the file's seal must bear."""
+    return uri.rpartition("/")[2].removesuffix(SUFFIX)
+
+
+def _kind(files: Any, path: str) -> str:
+    """What lies at a path: ``file``, ``directory``, ``other`` (a pipe, a device) or ``missing``."""
+    try:
+        return str(_answer(lambda: files.info(path))["type"])
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+
+
+def _answer(ask: Callable[[], Answer], seconds: float | None = None) -> Answer:
+    """What storage answers.
+
+    A call that never returns is left to its thread, which does not keep the process.
+
+    Raises:
+        TimeoutError: it has not answered in time. What `ask` raises is raised.
+    """
+    seconds = ANSWER_SECONDS if seconds is None else seconds
+    answers: list[Answer] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answers.append(ask())
+        except BaseException as error:  # to be raised where it was asked
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="storage", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors.pop()  # kept in the list, it would be part of a cycle that holds the callers' trainer
+    if not answers:
+        raise TimeoutError(errno.ETIMEDOUT, f"no answer within {seconds:g} s")
+    return answers[0]
 
 
 def _locate(uri: str) -> tuple[Any, str]:

@@ -44,7 +44,7 @@ class Trainer(Protocol):
         """Mean validation loss of the current weights, nats per token or example."""
 
     def save(self, file: BinaryIO) -> None:
-        """Write everything the next update depends on."""
+        """Write everything the next update depends on; `file` takes bytes in order and cannot seek."""
 
     def load(self, file: BinaryIO) -> None:
         """Read what `save` wrote; safe on a file from a stranger (no pickle code is run).

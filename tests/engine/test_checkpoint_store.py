@@ -1,13 +1,22 @@
 import errno
+import io
+import json
 import os
+import pickle
 import resource
+import threading
 import time
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from autosched.engine.checkpoint_store import CheckpointStore
+from autosched.engine.checkpoint_store import CheckpointStore, _answer
+from autosched.engine.sealed import SEAL, SealError, SealingWriter, open_sealed
 from autosched.errors import CheckpointError, UsageError
 
 
@@ -35,14 +44,14 @@ def test_saving_again_replaces(store):
     store.save(uri, put(b"new"))
     with store.open(uri) as file:
         assert file.read() == b"new"
-    assert store.sizes() == {uri: 3}
+    assert store.sizes() == {uri: 3 + SEAL.size}
 
 
 def test_sizes_are_listed_by_uri(store):
     assert store.sizes() == {}
     for name, data in (("b", b"12345"), ("a", b"")):
         store.save(store.uri(name), put(data))
-    assert list(store.sizes().items()) == [(store.uri("a"), 0), (store.uri("b"), 5)]
+    assert list(store.sizes().items()) == [(store.uri("a"), SEAL.size), (store.uri("b"), 5 + SEAL.size)]
 
 
 def test_deleting_twice_is_no_error(store):
@@ -57,6 +66,130 @@ def test_deleting_twice_is_no_error(store):
 def test_a_missing_checkpoint_is_named(store):
     with pytest.raises(CheckpointError, match=r"cannot read the checkpoint .*none\.ckpt: it is missing"):
         store.open(store.uri("none"))
+
+
+def other_file(path: Path) -> None:
+    path.write_bytes((path.parent / "cd34.ckpt").read_bytes())
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[3] ^= 1
+    path.write_bytes(data)
+
+
+def shortened(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[2:])
+
+
+def unsealed(path: Path) -> None:
+    path.write_bytes(b"what an earlier version wrote")
+
+
+def made_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def made_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def made_device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (other_file, "it was stored as 'cd34', and lies under another name"),
+        (cut_off, "it is cut off, or was not written by this version"),
+        (emptied, "it is cut off"),
+        (flipped, "it is damaged: its content does not match its checksum"),
+        (shortened, "it is damaged"),
+        (unsealed, "it is cut off, or was not written by this version"),
+        (Path.unlink, "it is missing"),
+        (made_folder, "it is a folder"),
+        (made_pipe, r"it is no regular file \(a pipe or a device\)"),
+        (made_device, r"it is no regular file \(a pipe or a device\)"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_is_not_the_whole_checkpoint_of_its_segment_is_refused_by_name(tmp_path, change, reason):
+    store = CheckpointStore(str(tmp_path))
+    for name, data in (("ab12", b"weights"), ("cd34", b"other weights")):
+        store.save(store.uri(name), put(data))
+    change(tmp_path / "ab12.ckpt")
+    with pytest.raises(CheckpointError, match=rf"cannot read the checkpoint .*ab12\.ckpt: {reason}"):
+        store.open(store.uri("ab12"))
+    store.delete(store.uri("ab12"))
+    assert not store.exists(store.uri("ab12"))
+    if change is made_folder:
+        with pytest.raises(CheckpointError, match="Is a directory; a folder is in its place"):
+            store.save(store.uri("ab12"), put(b"new"))
+        (tmp_path / "ab12.ckpt").rmdir()
+    store.save(store.uri("ab12"), put(b"new"))
+    with store.open(store.uri("ab12")) as file:
+        assert file.read() == b"new"
+
+
+@given(
+    payload=st.binary(max_size=300),
+    changes=st.lists(st.tuples(st.integers(0, 500), st.integers(0, 255)), min_size=1, max_size=3),
+    keep=st.integers(0, 500),
+)
+def test_whatever_happens_to_a_sealed_file_it_is_refused_or_unchanged(payload, changes, keep):
+    file = io.BytesIO()
+    writer = SealingWriter(file)
+    writer.write(payload)
+    writer.seal("ab12")
+    changed = bytearray(file.getvalue()[:keep])
+    for place, value in changes:
+        if place < len(changed):
+            changed[place] = value
+    try:
+        found = open_sealed(io.BytesIO(changed), "ab12").read()
+    except SealError:
+        assert changed != file.getvalue()
+    else:
+        assert found == payload
+
+
+@pytest.mark.parametrize(
+    ("save", "load"),
+    [
+        (lambda file: np.savez(file, a=np.arange(9)), lambda file: np.load(file)["a"].tolist()),
+        (lambda file: torch.save(torch.arange(9), file), lambda file: torch.load(file, weights_only=True).tolist()),
+        (lambda file: pickle.dump([*range(9)], file), pickle.load),
+        (lambda file: json.dump([*range(9)], text := io.TextIOWrapper(file)) or text.detach(), json.load),
+        (lambda file: file.write(np.arange(9)), lambda file: np.frombuffer(file.read(), int).tolist()),
+    ],
+    ids=["numpy", "torch", "pickle", "json", "array"],
+)
+def test_the_usual_ways_to_write_weights_work(store, save, load):
+    store.save(store.uri("ab12"), save)
+    with store.open(store.uri("ab12")) as file:
+        assert load(file) == [*range(9)]
+
+
+def test_storage_that_never_answers_is_given_up(tmp_path):
+    never = threading.Event()
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.01 s"):
+        _answer(never.wait, seconds=0.01)
+    assert _answer(lambda: 3) == 3
+    with pytest.raises(KeyError):
+        _answer(lambda: {}["a"])
+    never.set()
 
 
 def test_a_writer_that_fails_leaves_nothing(store):

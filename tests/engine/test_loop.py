@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 
@@ -213,18 +215,54 @@ def test_a_trial_that_always_fails_is_failed_with_its_reason_after_the_retries(t
     assert state.best is None
 
 
-class Unreliable(LocalBackend):
-    """Loses a worker on chosen submissions, and deletes the checkpoint a segment starts from on others."""
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
 
-    def __init__(self, workers: int, *, deaths: set[int] = frozenset(), losses: set[int] = frozenset()) -> None:
+
+def swapped(path: Path) -> None:
+    others = sorted(other for other in path.parent.glob("*.ckpt") if other != path and other.is_file())
+    path.write_bytes(others[0].read_bytes())
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def made_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def made_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+FAULTS = {
+    Path.unlink: "it is missing",
+    flipped: "does not match its checksum",
+    swapped: "lies under another name",
+    cut_off: "it is cut off",
+    made_folder: "it is a folder",
+    made_pipe: "it is no regular file",
+}
+
+
+class Unreliable(LocalBackend):
+    """Loses a worker on chosen submissions, and on others the checkpoint that a segment starts from, to each fault."""
+
+    def __init__(self, workers: int, *, deaths: Container[int] = (), losses: Container[int] = ()) -> None:
         super().__init__(simulated_factory, workers=workers)
         self._deaths, self._losses, self._count = deaths, losses, 0
+        self._faults = itertools.cycle(FAULTS)
         self._dead: list[Failure] = []
 
     def submit(self, segment: Segment) -> None:
         self._count += 1
         if self._count in self._losses and segment.load_uri is not None:
-            CheckpointStore.delete(segment.load_uri)
+            next(self._faults)(Path(segment.load_uri))
             self._runner.forget()
         if self._count in self._deaths:
             self._dead.append(Failure(segment=segment.id, kind="worker_died", reason="killed", seconds=0.1))
@@ -248,12 +286,14 @@ def test_dead_workers_and_lost_checkpoints_change_nothing(tmp_path: Path) -> Non
     expected = Study(wsd_space(tmp_path / "calm")).run()
     storm = Study(
         wsd_space(tmp_path / "storm"),
-        backend=lambda space: Unreliable(space.resources.workers, deaths={2, 3, 11, 30}, losses={7, 8, 20, 33}),
+        backend=lambda space: Unreliable(space.resources.workers, deaths={2, 3, 11, 30}, losses=range(7, 99, 3)),
     )
     state = storm.run()
     assert picture(state) == picture(expected)
     kinds = {failure.kind for failures in state.failures.values() for failure in failures}
     assert kinds == {"worker_died", "checkpoint_lost"}
+    reasons = [failure.reason for failures in state.failures.values() for failure in failures]
+    assert all(any(said in reason for reason in reasons) for said in FAULTS.values())
     assert state.steps_trained > expected.steps_trained
 
 
