@@ -239,6 +239,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "optimizers": optimizers,
     "optimizers-packaged": other_optimizers,
     "families": families_markdown,
+    "recipes": lambda: families_markdown(recipes=True),
     "laws": laws,
     "events": ledger_events,
     "roles": roles,

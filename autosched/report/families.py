@@ -77,7 +77,7 @@ def families_lines() -> list[str]:
     return [
         *lines,
         "",
-        "and, but for table, any warmup and any cooldown:",
+        "and, but for table and the recipes, any warmup and any cooldown:",
         *_wrapped(", ".join(_words(COMMON.values(), bounds=False)), 4),
         "",
         "In brackets: what a space that lists the family by name searches. `autosched schedules NAME` explains one.",
@@ -156,11 +156,14 @@ def _value(value: Any) -> str:
 # -- for a page -------------------------------------------------------------------------------------------------------
 
 
-def families_markdown() -> str:
-    """All families as a Markdown table: family, what it is, formula, own parameters, source."""
-    lines = ["| family | what it is | LR after the warmup | parameters | source |", "|---|---|---|---|---|"]
+def families_markdown(*, recipes: bool = False) -> str:
+    """Families, or the recipes, as a Markdown table: name, what it is, formula, own parameters, source."""
+    head = ("recipe", "LR at update t") if recipes else ("family", "LR after the warmup")
+    lines = [f"| {head[0]} | what it is | {head[1]} | parameters | source |", "|---|---|---|---|---|"]
     for name in family_names():
         family = get_family(name)
+        if family.recipe != recipes:
+            continue
         mark = f" **({EXPERIMENTAL})**" if family.experimental else ""
         parameters = f"`{', '.join(_words(own_parameters(family), bounds=False))}`"
         cells = [f"`{name}`", family.summary + mark, f"`{family.formula}`", parameters, family.source]

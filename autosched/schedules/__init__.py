@@ -6,7 +6,7 @@ from autosched.schedules.exports.torch_source import to_lambda_lr, to_torch_sour
 from autosched.schedules.family import Family
 from autosched.schedules.from_torch import from_torch
 from autosched.schedules.parameter import Parameter
-from autosched.schedules.registry import build, family_names, get_family
+from autosched.schedules.registry import build, family_names, get_family, recipe_names
 from autosched.schedules.schedule import Schedule
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "family_names",
     "from_torch",
     "get_family",
+    "recipe_names",
     "to_csv",
     "to_function",
     "to_lambda_lr",

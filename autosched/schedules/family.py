@@ -21,6 +21,7 @@ class Family:
         source: where the shape comes from.
         formula: the body's LR in one line, in the words of the family's module; empty when nobody wrote one.
         experimental: whether the source could not be read, so that the formula may not be the author's.
+        recipe: whether it is the schedule of a training code, with its names and its way of counting.
         parameters: the parameters by name, in the order they are checked and drawn.
         pieces: ``pieces(params, steps)`` -> the LRs of all updates, stretch by stretch.
         stable_steps: ``stable_steps(params, steps)`` -> how many first updates do not depend on the cooldown's
@@ -42,6 +43,7 @@ class Family:
     non_increasing: bool
     formula: str = ""
     experimental: bool = False
+    recipe: bool = False
 
     def lrs(self, params: Params, steps: int) -> FloatArray:
         """LR of every update for complete parameters, float64 of shape (steps,)."""

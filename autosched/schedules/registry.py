@@ -17,6 +17,23 @@ from autosched.schedules.inverse_sqrt import INVERSE_SQRT
 from autosched.schedules.one_cycle import ONE_CYCLE
 from autosched.schedules.piecewise import PIECEWISE
 from autosched.schedules.power import POWER
+from autosched.schedules.recipes.language_models import (
+    DEEPSEEK_LLM,
+    DEEPSEEK_V3,
+    MINICPM,
+    NANOGPT,
+    OLMO,
+    TORCHTITAN_WSD,
+)
+from autosched.schedules.recipes.large_runs import DEEPSPEED, MEGATRON, NEMO
+from autosched.schedules.recipes.libraries import (
+    HF_COSINE_WARMUP_WITH_MIN_LR,
+    HF_COSINE_WITH_MIN_LR,
+    KERAS_COSINE,
+    KERAS_EXPONENTIAL,
+    TIMM_COSINE,
+    TIMM_STEP,
+)
 from autosched.schedules.reuse import REUSE
 from autosched.schedules.rewarm import REWARM
 from autosched.schedules.rex import REX
@@ -31,7 +48,7 @@ from autosched.schedules.wsd_s import WSD_S
 
 
 def family_names() -> tuple[str, ...]:
-    """Names of all families.
+    """Names of all families, recipes included.
 
     Example:
         >>> family_names()[:3]
@@ -40,8 +57,18 @@ def family_names() -> tuple[str, ...]:
     return tuple(FAMILIES)
 
 
+def recipe_names() -> tuple[str, ...]:
+    """Names of all recipes: families that are the schedule of a training code.
+
+    Example:
+        >>> recipe_names()[:3]
+        ('nanogpt', 'torchtitan-wsd', 'olmo')
+    """
+    return tuple(name for name, family in FAMILIES.items() if family.recipe)
+
+
 def get_family(name: str) -> Family:
-    """The family of this name.
+    """The family or recipe of this name.
 
     Raises:
         ScheduleError: there is none; the text lists those there are.
@@ -112,5 +139,20 @@ FAMILIES: dict[str, Family] = {
         PIECEWISE,
         EXPRESSION,
         TABLE,
+        NANOGPT,
+        TORCHTITAN_WSD,
+        OLMO,
+        DEEPSEEK_V3,
+        DEEPSEEK_LLM,
+        MINICPM,
+        MEGATRON,
+        NEMO,
+        DEEPSPEED,
+        TIMM_COSINE,
+        TIMM_STEP,
+        HF_COSINE_WITH_MIN_LR,
+        HF_COSINE_WARMUP_WITH_MIN_LR,
+        KERAS_COSINE,
+        KERAS_EXPONENTIAL,
     )
 }

@@ -20,6 +20,7 @@ from autosched.schedules.schedule import ParameterValue
 from autosched.space.document import KeyPath, shown
 from autosched.space.domains import MOST_CHOICES, read_value
 from autosched.space.records import Choice, Domain, FamilySpace, Fixed, ScheduleSpec, SearchParameter
+from autosched.space.schedule_section import no_family
 from autosched.space.section import Section, closest, dotted
 
 FORM = "a list of schedules, each one family with plain values, like [{wsd: {peak_lr: 1e-3, …}}, …]"
@@ -72,11 +73,9 @@ def _read_candidate(top: Section, path: KeyPath, entry: Any, horizon: int) -> Sc
         top.faults.add(path, message)
         return None
     name, given = next(iter(entry.items()))
-    names, here = schedules.family_names(), (*path, name)
-    if name not in names:
-        hint = closest(name, names) or "."
-        message = f"family must be one of {', '.join(names)}, but got {shown(name)}{hint}"
-        top.faults.add(here, message, at_key=True)
+    here = (*path, name)
+    if name not in schedules.family_names():
+        top.faults.add(here, no_family(name), at_key=True)
         return None
     if not isinstance(given, dict):
         top.faults.add(here, f"{dotted(here)} must be a mapping of parameters to values, but got {shown(given)}.")

@@ -17,6 +17,7 @@ from autosched.space.domains import default_domain, endpoints, read_domain, read
 from autosched.space.records import FamilySpace, Fixed, ScheduleSpec, SearchParameter
 from autosched.space.section import Section, closest, dotted
 
+RECIPE = "recipe"
 NAMED = 8  # families in a message about none: all of them make a paragraph
 MOST_CORNERS = 4096
 """Extreme points of a family's space that are tried against the family's rules, those near the first one first."""
@@ -52,10 +53,13 @@ def read_default(top: Section, horizon: int | None) -> ScheduleSpec | None:
     if not top.has("default"):
         return None
     value = top.raw("default")
-    if not isinstance(value, dict) or len(value) != 1:
+    if not isinstance(value, dict) or (len(value) != 1 and RECIPE not in value):
         top.fault("default", f"must be one family with plain values, like {{wsd: {{…}}}}, but got {shown(value)}.")
         return None
     section = top.section("default")
+    if RECIPE in value:
+        family = _recipe(section)
+        return None if family is None else _read_point(family, _without_recipe(section), horizon)
     name = next(iter(value))
     family = _family(name, section)
     return None if family is None else _read_point(family, section.section(name), horizon)
@@ -88,7 +92,13 @@ def _read_point(family: Family, section: Section, horizon: int | None) -> Schedu
 
 
 def _families_of(section: Section, horizon: int | None) -> list[FamilySpace]:
-    """Families of a mapping; one without parameters (``cosine:``) is searched with its own bounds."""
+    """Families of a mapping; one without parameters (``cosine:``) is searched with its own bounds.
+
+    ``recipe: NAME`` beside parameters is the one family NAME with them.
+    """
+    if RECIPE in section.data:
+        recipe, given = _recipe(section), _without_recipe(section)
+        return [] if recipe is None else [_read_family(recipe, given, horizon, searched=not given.data)]
     found = []
     for name, value in section.data.items():
         family = _family(name, section)
@@ -108,7 +118,7 @@ def _listed(top: Section, items: list[Any], horizon: int | None) -> list[FamilyS
     for index, item in enumerate(items):
         path = ("schedule", index)
         entry = {item: None} if isinstance(item, str) else item
-        if not isinstance(entry, dict) or len(entry) != 1:
+        if not isinstance(entry, dict) or (len(entry) != 1 and RECIPE not in entry):
             top.faults.add(
                 path, f"schedule[{index}] must be a family's name or {{name: parameters}}, but got {shown(item)}."
             )
@@ -121,15 +131,37 @@ def _listed(top: Section, items: list[Any], horizon: int | None) -> list[FamilyS
     return found
 
 
+def _recipe(section: Section) -> Family | None:
+    """The family that ``recipe`` names."""
+    name, names = section.data[RECIPE], schedules.recipe_names()
+    if isinstance(name, str) and name in names:
+        return schedules.get_family(name)
+    hint = (closest(name, names) if isinstance(name, str) else "") or "."
+    message = f"{RECIPE} must be one of {', '.join(names)}, but got {shown(name)}{hint}"
+    section.faults.add((*section.path, RECIPE), message)
+    return None
+
+
+def _without_recipe(section: Section) -> Section:
+    """The parameters beside ``recipe``, in the same place."""
+    return Section({k: v for k, v in section.data.items() if k != RECIPE}, section.path, section.faults)
+
+
 def _family(name: str, section: Section) -> Family | None:
     names = schedules.family_names()
     if name in names:
         return schedules.get_family(name)
     path = (*section.path, name)
-    hint = closest(name, names) or "."
-    message = f"family must be one of {', '.join(names)}, but got {shown(name)}{hint}"
-    section.faults.add(path, message, at_key=True)
+    section.faults.add(path, no_family(name), at_key=True)
     return None
+
+
+def no_family(name: str) -> str:
+    """What to say of a name that no family has."""
+    names = schedules.family_names()
+    families = ", ".join(known for known in names if known not in schedules.recipe_names())
+    hint = closest(name, names) or "."
+    return f"family must be one of {families}, or a recipe, but got {shown(name)}{hint}"
 
 
 def _unknown_parameter(section: Section, family: Family, key: str) -> None:
@@ -209,7 +241,7 @@ def _check_corners(family: Family, space: FamilySpace, section: Section, horizon
         except ScheduleError as error:
             name = _blamed(family, str(error))
             path = section.path if name is None else _worst(section, name, point)
-            message = f"{dotted(section.path[:-1])}.{error}"
+            message = ".".join(filter(None, (dotted(section.path[:-1]), str(error))))
             section.faults.add(path, message, related=[("horizon_steps",)])
             return
 

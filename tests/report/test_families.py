@@ -69,7 +69,7 @@ def test_the_document_of_a_family_is_json_and_complete() -> None:
         assert [parameter["name"] for parameter in family["parameters"]] == list(named.parameters)
         assert family["experimental"] is named.experimental
     power = next(p for family in document if family["family"] == "wsd" for p in family["parameters"] if p["when"])
-    assert power["when"] == {"warmup_shape": ["ramp"]}
+    assert power["when"] == {"warmup_shape": ["ramp", "logarithmic"]}
     shape = next(p for p in family_document(get_family("wsd"))["parameters"] if p["name"] == "cooldown_shape")
     assert shape["search"] == {"choices": ["linear", "sqrt", "cosine", "exponential", "power"]}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from random_spaces import spaces
-from space_text import written
+from space_text import LINES, written
 
 from autosched.errors import SpaceError
 from autosched.randomness import generator
@@ -256,3 +257,31 @@ def test_json_that_is_no_space_is_refused_without_a_line() -> None:
     with pytest.raises(SpaceError) as caught:
         space_from_json({"study": "s", "seed": -1})
     assert str(caught.value) == "seed must be a whole number >= 0, but got -1."
+
+
+@pytest.mark.parametrize(
+    "line", ["schedule: {recipe: nanogpt, peak_lr: %s}", "schedule: [{recipe: nanogpt, peak_lr: %s}]"]
+)
+def test_a_recipe_by_name_is_the_family_of_that_name(tmp_path: Path, line: str) -> None:
+    bounds = "{low: 1e-4, high: 1e-2, scale: log}, min_lr: 6e-5, lr_decay_iters: 500"
+    default = "default: {recipe: nanogpt, peak_lr: 1e-3, min_lr: 6e-5}"
+    text = re.sub(
+        r"schedule:.*controller", f"{line % bounds}\n{default}\ncontroller", "\n".join(LINES), flags=re.DOTALL
+    )
+    (tmp_path / "space.yaml").write_text(text)
+    space = load_space(tmp_path / "space.yaml")
+    assert [family.family for family in space.schedule] == ["nanogpt"]
+    assert domain(space, "min_lr") == Fixed(value=6e-5)
+    assert domain(space, "peak_lr") == Range(low=1e-4, high=1e-2, log=True)
+    assert space.default is not None
+    assert build_schedule(space, space.default).lrs[-1] > 6e-5
+    assert again(space) == space
+
+
+def test_a_recipe_that_is_none_is_refused_with_its_line(tmp_path: Path) -> None:
+    text = re.sub(r"schedule:.*default:", "schedule:\n  recipe: nanogp\ndefault:", "\n".join(LINES), flags=re.DOTALL)
+    (tmp_path / "space.yaml").write_text(text)
+    with pytest.raises(
+        SpaceError, match=r":10: recipe must be one of nanogpt, .*, but got 'nanogp'; did you mean 'nanogpt'"
+    ):
+        load_space(tmp_path / "space.yaml")
