@@ -28,6 +28,7 @@ from workers.data import Corpus, corpus_files, open_corpus
 from workers.optimizers.registry import ADAMW, Choice, optimizer
 from workers.optimizers.updates import Updates, Usual
 from workers.torch_training import TorchRun
+from workers.weight_averages import PLACES, SHARES, Wanted, check_averages, window_shares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,10 @@ class GptOptions:
         device: ``auto`` takes CUDA when there is one.
         dtype: ``auto`` is bf16 on CUDA and fp32 elsewhere.
         compile: use torch.compile.
+        averages: where running sums of the weights are kept, whose means tell what a cooldown would give: on the
+            ``device``, on the ``host`` (main memory), or ``none``; ``auto`` is ``device`` for optimizers that evaluate
+            the weights they train.
+        average_windows: updates that are averaged, as shares of the updates done.
     """
 
     layers: Annotated[int, whole(1)] = 2
@@ -64,6 +69,8 @@ class GptOptions:
     device: Annotated[str, one_of("auto", "cpu", "cuda")] = "auto"
     dtype: Annotated[str, one_of("auto", "float32", "bfloat16")] = "auto"
     compile: Annotated[bool, flag()] = False
+    averages: Annotated[str, one_of(*PLACES)] = "auto"
+    average_windows: Annotated[tuple[float, ...], window_shares()] = SHARES
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
@@ -179,6 +186,7 @@ class GptTrainer:
     def check_options(options: Mapping[str, Any]) -> None:
         """Raise UsageError for options or data that will not do."""
         checked = read_options(GptOptions, options, trainer="gpt")
+        check_averages(checked.averages, checked.optimizer, trainer="gpt")
         open_corpus(checked.data, vocabulary=checked.vocabulary, length=checked.context + 1)
 
     @staticmethod
@@ -197,6 +205,7 @@ class GptTrainer:
             lambda: Gpt(self._options, self._corpus.vocabulary, seed=self._seed),
             self._updates,
             clip=self._options.clip,
+            averages=Wanted(self._options.averages, self._options.average_windows),
             compiled=self._options.compile,
         )
 
@@ -212,8 +221,12 @@ class GptTrainer:
         """Mean loss on the fixed validation batches, nats per token."""
         return self._run.mean_loss(self._loss, self._validation)
 
+    def evaluate_merged(self) -> Mapping[int, float]:
+        """Losses as by `evaluate` of the mean of the weights over each window, by its length in updates."""
+        return self._run.merged_losses(self._loss, self._validation)
+
     def save(self, file: BinaryIO) -> None:
-        """Write model, optimizer, step and divergence watch; batches and dropout follow from (seed, step)."""
+        """Write model, optimizer, step, divergence watch and averages; batches and dropout follow from (seed, step)."""
         self._run.save(file, configuration=self._configuration())
 
     def load(self, file: BinaryIO) -> None:
@@ -226,9 +239,11 @@ class GptTrainer:
         options = {**asdict(self._options), "optimizer": self._options.optimizer.configuration()}
         if self._options.optimizer == ADAMW:  # as it was before there was a choice
             del options["optimizer"]
-        for name in ("device", "compile", "data"):  # where and how fast, not what; the data's content counts
+        # Where and how fast does not count, what does; of the data, its content.
+        for name in ("device", "compile", "data", "averages", "average_windows"):
             del options[name]
-        return {"trainer": "gpt", "seed": self._seed, "data": self._corpus.fingerprint, **options}
+        identity = {"trainer": "gpt", "seed": self._seed, "data": self._corpus.fingerprint}
+        return {**identity, **options, **self._run.average_configuration}
 
     def _training_loss(self, step: int) -> Tensor:
         windows = self._corpus.training_windows(

@@ -12,6 +12,10 @@ update: with m_i = memory * m_{i-1} + (lr_{i-1} - lr_i) and S2 = sum(m), a run a
 The heat also makes the loss U-shaped in the peak LR: too low learns too slowly, too high stays too noisy, and the best
 peak rises with the length of the cooldown (with the defaults and 600 updates, from about 0.01 to 0.04), as it does
 for a small transformer.
+
+The mean of the last w weights is taken as the law's own loss under the schedule that it is like
+(:mod:`autosched.schedules.merged`), plus ``merged_lag * sum(lr_i)`` over the window: it falls short of a true cooldown
+by what the run moved meanwhile.
 """
 
 from __future__ import annotations
@@ -28,9 +32,12 @@ import numpy as np
 
 from autosched.errors import CheckpointError
 from autosched.randomness import generator
+from autosched.schedules.merged import merged_factors
 from autosched.schedules.schedule import FloatArray
 from autosched.trainer import Diverged, number, positive, read_options, whole
 
+MERGED_SHARES = (0.05, 0.1)
+"""Windows of the means, as shares of the updates done; the torch trainers' default."""
 _FORMAT = "autosched.simulated/1"
 
 
@@ -42,6 +49,7 @@ class SimulatedOptions:
         floor, scale, unit, exponent, gain, memory: the law above; ``floor + scale`` is the loss of a fresh model.
         noise: standard deviation of one evaluation, nats; drawn from (seed, step).
         seed_noise: standard deviation of a whole run, nats; drawn from the seed alone.
+        merged_lag: what a mean of weights falls short of a cooldown, nats per unit of LR x updates of its window.
         diverge_above: the first update with a larger LR diverges.
         seconds_per_step: least wall-clock time of an update.
         checkpoint_bytes: least size of a checkpoint.
@@ -56,6 +64,7 @@ class SimulatedOptions:
     memory: Annotated[float, number(0, below=1)] = 0.98
     noise: Annotated[float, number(0)] = 0.002
     seed_noise: Annotated[float, number(0)] = 0.01
+    merged_lag: Annotated[float, number(0)] = 0.0
     diverge_above: Annotated[float, number(0)] = 0.5
     seconds_per_step: Annotated[float, number(0)] = 0.0
     checkpoint_bytes: Annotated[int, whole(0)] = 0
@@ -108,6 +117,7 @@ class SimulatedTrainer:
     def start(self) -> None:
         """A fresh model at update 0."""
         self._step, self._area, self._heat = 0, 0.0, 0.0
+        self._recent: list[float] = []
 
     def train(self, lrs: FloatArray) -> Mapping[str, float]:
         """Do ``len(lrs)`` updates, in at least ``len(lrs) * seconds_per_step`` seconds.
@@ -126,6 +136,7 @@ class SimulatedTrainer:
             self._area += lr
             self._heat = options.memory * self._heat + (1.0 - options.memory) * lr
             total += options.loss(self._area, self._heat)
+        self._recent = [*self._recent, *lrs.tolist()][-max(_windows(self._step), default=1) :]
         pause = len(lrs) * options.seconds_per_step - (time.perf_counter() - began)
         if pause > 0:
             time.sleep(pause)
@@ -133,12 +144,28 @@ class SimulatedTrainer:
 
     def evaluate(self) -> float:
         """The law's loss plus the noise of this seed and step, nats."""
-        noise = self._options.noise * float(generator(self._seed, self._step, "simulated noise").standard_normal())
-        return self._options.loss(self._area, self._heat) + self._offset + noise
+        return self._options.loss(self._area, self._heat) + self._offset + self._noise()
+
+    def evaluate_merged(self) -> Mapping[int, float]:
+        """The law's loss with the last LRs falling linearly, plus the lag and this seed's and step's noise, nats."""
+        return {window: self._merged(window) for window in _windows(self._step)}
+
+    def _merged(self, window: int) -> float:
+        options, lrs = self._options, np.array(self._recent[-window:])
+        missing = lrs * (1.0 - merged_factors(window))
+        area = self._area - float(missing.sum())
+        left = options.memory ** np.arange(window)[::-1]
+        heat = self._heat - (1.0 - options.memory) * float(missing @ left)
+        lag = options.merged_lag * float(lrs.sum()) if window > 1 else 0.0
+        return options.loss(area, heat) + lag + self._offset + self._noise()
+
+    def _noise(self) -> float:
+        return self._options.noise * float(generator(self._seed, self._step, "simulated noise").standard_normal())
 
     def save(self, file: BinaryIO) -> None:
         """One line of JSON, then padding up to ``checkpoint_bytes``."""
         state = {**self._identity(), "step": self._step, "area": self._area, "heat": self._heat}
+        state["recent"] = self._recent
         line = json.dumps({**state, "checksum": _checksum(state)}).encode() + b"\n"
         file.write(line)
         file.write(bytes(max(0, self._options.checkpoint_bytes - len(line))))
@@ -154,6 +181,7 @@ class SimulatedTrainer:
             state = json.loads(line)
             whole = state.pop("checksum") == _checksum(state)
             found = (int(state["step"]), float(state["area"]), float(state["heat"]))
+            recent = [float(lr) for lr in state["recent"]]
         except (ValueError, KeyError, TypeError, AttributeError):
             whole = False
         if not whole:
@@ -165,9 +193,15 @@ class SimulatedTrainer:
         if missing > 0 and len(file.read(missing)) < missing:
             raise CheckpointError("the checkpoint is damaged: it was cut short.")
         self._step, self._area, self._heat = found
+        self._recent = recent
 
     def _identity(self) -> dict[str, Any]:
         return {"format": _FORMAT, "seed": self._seed, "options": asdict(self._options)}
+
+
+def _windows(step: int) -> list[int]:
+    """Lengths of the means after `step` updates, increasing."""
+    return sorted({max(1, round(share * step)) for share in MERGED_SHARES}) if step else []
 
 
 def _checksum(state: Mapping[str, Any]) -> int:

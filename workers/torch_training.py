@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -14,10 +14,12 @@ from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
 from autosched.trainer import OutOfMemoryError, read_checkpoint, write_checkpoint
 from workers.divergence import DivergenceWatch
-from workers.optimizers.updates import Updates
+from workers.optimizers.updates import Updates, restored
+from workers.weight_averages import Wanted, WeightAverages, averages_of
 
 FULL = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "NVRTC_ERROR_OUT_OF_MEMORY")
 """What torch's plain RuntimeErrors say when main memory, or a library's own memory on the GPU, is full."""
+NO_AVERAGES = Wanted()
 ADVICE = "make batch, context or width smaller, use dtype bfloat16, or give each worker more of a GPU (resources.gpus)"
 
 
@@ -44,6 +46,7 @@ class TorchRun:
         self._updates: Updates | None = None
         self._forward: Callable[[Tensor], Tensor] | None = None
         self._watch = DivergenceWatch()
+        self._averages: WeightAverages | None = None
         self._clip = 0.0
 
     @property
@@ -57,6 +60,7 @@ class TorchRun:
         make_updates: Callable[[nn.Module], Updates],
         *,
         clip: float,
+        averages: Wanted = NO_AVERAGES,
         compiled: bool = False,
     ) -> None:
         """Make a fresh model.
@@ -65,16 +69,20 @@ class TorchRun:
             make_model: makes the model in main memory.
             make_updates: makes the optimizer of the model, which is on the device by then.
             clip: largest gradient norm; 0 for no clipping.
+            averages: of the weights.
 
         Raises:
+            UsageError: averages that the optimizer or the model rules out.
             OutOfMemoryError: the model does not fit.
         """
         with _memory_guard():
             model = make_model().to(self.device)
-            self._model, self._updates = model, make_updates(model)
+            updates = make_updates(model)
+            self._averages = averages_of(model, updates, averages)
+            self._model, self._updates = model, updates
         self._forward = torch.compile(model) if compiled else model
         self.step, self._watch = 0, DivergenceWatch()
-        self._clip = clip if self._updates.clips else 0.0
+        self._clip = clip if updates.clips else 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         """The model's output, in the precision asked for."""
@@ -112,6 +120,8 @@ class TorchRun:
                     seen, length = loss.item(), norm.item()
                     self._watch.observe(self.step + 1, seen, length)
                     updates.update(float(lr), seen)
+                if self._averages is not None:
+                    self._averages.observe()
                 self.step += 1
                 losses, norms = losses + seen, norms + length
         count = max(1, len(lrs))
@@ -130,7 +140,28 @@ class TorchRun:
         model, updates = self._parts()
         model.eval()
         with torch.no_grad(), _memory_guard(), updates.evaluating():
-            return float(torch.stack([loss_of(x, y).double() for x, y in batches]).mean())
+            return _mean(loss_of, batches)
+
+    def merged_losses(
+        self, loss_of: Callable[[Tensor, Tensor], Tensor], batches: Sequence[tuple[Tensor, Tensor]]
+    ) -> dict[int, float]:
+        """Mean loss of the mean of the weights over each window of the run's averages; empty where there are none."""
+        model, _ = self._parts()
+        averages, losses = self._averages, {}
+        if averages is None:
+            return {}
+        model.eval()
+        with torch.no_grad(), _memory_guard(), restored(averages.weights):
+            for window, means in averages.means():
+                for weight, mean in zip(averages.weights, means, strict=True):
+                    weight.copy_(mean)
+                losses[window] = _mean(loss_of, batches)
+        return losses
+
+    @property
+    def average_configuration(self) -> dict[str, Any]:
+        """What a checkpoint must have in common with this run's averages; empty, as it was before them, for none."""
+        return {} if self._averages is None else {"average_windows": list(self._averages.shares)}
 
     def save(self, file: BinaryIO, *, configuration: Mapping[str, Any]) -> None:
         """Write all that the next update depends on."""
@@ -144,6 +175,8 @@ class TorchRun:
         memory = updates.memory()
         if memory:
             state["memory"] = memory
+        if self._averages is not None:
+            state["averages"] = self._averages.state()
         write_checkpoint(file, state, configuration=configuration)
 
     def load(self, file: BinaryIO, *, configuration: Mapping[str, Any]) -> None:
@@ -159,17 +192,25 @@ class TorchRun:
             step, watch = _count(state["step"]), DivergenceWatch.restore(state["watch"])
             _check_tensors(state["model"], model.state_dict())
             updates.check(state["optimizer"], state.get("memory", {}))
+            if self._averages is not None:
+                self._averages.check(state["averages"], step)
         except Exception as error:  # a file from a stranger can hold anything in any place
             raise CheckpointError(f"the checkpoint does not fit the model: {_first_line(error)}.") from None
         with _memory_guard():
             model.load_state_dict(state["model"])
             updates.load(state["optimizer"], state.get("memory", {}))
+            if self._averages is not None:
+                self._averages.load(state["averages"], step)
         self.step, self._watch = step, watch
 
     def _parts(self) -> tuple[nn.Module, Updates]:
         assert self._model is not None, "start() or load() comes first"  # noqa: S101 - misuse by a trainer
         assert self._updates is not None, "start() or load() comes first"  # noqa: S101 - as above
         return self._model, self._updates
+
+
+def _mean(loss_of: Callable[[Tensor, Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    return float(torch.stack([loss_of(x, y).double() for x, y in batches]).mean())
 
 
 @contextmanager

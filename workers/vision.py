@@ -17,6 +17,7 @@ from workers.data import digits
 from workers.optimizers.registry import ADAMW, Choice, optimizer
 from workers.optimizers.updates import Updates, Usual
 from workers.torch_training import TorchRun
+from workers.weight_averages import PLACES, SHARES, Wanted, check_averages, window_shares
 
 CLASSES = 10
 
@@ -34,7 +35,7 @@ class VisionOptions:
         dropout: share of the last features that is dropped.
         label_noise: share of the training labels that is replaced by a random digit (fixed by the seed and the update),
             so that a high LR pays to be lowered.
-        device, dtype: as for ``gpt``.
+        device, dtype, averages, average_windows: as for ``gpt``.
     """
 
     width: Annotated[int, whole(1)] = 16
@@ -47,6 +48,8 @@ class VisionOptions:
     label_noise: Annotated[float, number(0.0, 1.0)] = 0.1
     device: Annotated[str, one_of("auto", "cpu", "cuda")] = "auto"
     dtype: Annotated[str, one_of("auto", "float32", "bfloat16")] = "auto"
+    averages: Annotated[str, one_of(*PLACES)] = "auto"
+    average_windows: Annotated[tuple[float, ...], window_shares()] = SHARES
 
 
 class Convnet(nn.Module):
@@ -86,11 +89,14 @@ class VisionTrainer:
         self._seed = seed
         self._run = TorchRun(device=self._options.device, dtype=self._options.dtype)
         self._data = digits()
+        images, labels = self._data.validation_images, self._data.validation_labels
+        self._validation = [(torch.from_numpy(images), torch.from_numpy(labels))]
 
     @staticmethod
     def check_options(options: Mapping[str, Any]) -> None:
         """Raise UsageError for options that will not do."""
-        read_options(VisionOptions, options, trainer="vision")
+        checked = read_options(VisionOptions, options, trainer="vision")
+        check_averages(checked.averages, checked.optimizer, trainer="vision")
 
     @property
     def step(self) -> int:
@@ -99,7 +105,12 @@ class VisionTrainer:
 
     def start(self) -> None:
         """Make a fresh model."""
-        self._run.begin(lambda: Convnet(self._options, seed=self._seed), self._updates, clip=self._options.clip)
+        self._run.begin(
+            lambda: Convnet(self._options, seed=self._seed),
+            self._updates,
+            clip=self._options.clip,
+            averages=Wanted(self._options.averages, self._options.average_windows),
+        )
 
     def _updates(self, model: nn.Module) -> Updates:
         usual = Usual(weight_decay=self._options.weight_decay, momentum=self._options.momentum)
@@ -111,11 +122,14 @@ class VisionTrainer:
 
     def evaluate(self) -> float:
         """Mean loss on the held-out digits, nats per image."""
-        images, labels = self._data.validation_images, self._data.validation_labels
-        return self._run.mean_loss(self._loss, [(torch.from_numpy(images), torch.from_numpy(labels))])
+        return self._run.mean_loss(self._loss, self._validation)
+
+    def evaluate_merged(self) -> Mapping[int, float]:
+        """Losses as by `evaluate` of the mean of the weights over each window, by its length in updates."""
+        return self._run.merged_losses(self._loss, self._validation)
 
     def save(self, file: BinaryIO) -> None:
-        """Write model, optimizer, step and divergence watch; batches and dropout follow from (seed, step)."""
+        """Write model, optimizer, step, divergence watch and averages; batches and dropout follow from (seed, step)."""
         self._run.save(file, configuration=self._configuration())
 
     def load(self, file: BinaryIO) -> None:
@@ -126,8 +140,9 @@ class VisionTrainer:
 
     def _configuration(self) -> dict[str, Any]:
         options = {**asdict(self._options), "optimizer": self._options.optimizer.configuration()}
-        del options["device"]
-        return {"trainer": "vision", "seed": self._seed, **options}
+        for name in ("device", "averages", "average_windows"):
+            del options[name]
+        return {"trainer": "vision", "seed": self._seed, **options, **self._run.average_configuration}
 
     def _training_loss(self, step: int) -> Tensor:
         chosen = self._data.training_examples(seed=self._seed, step=step, batch=self._options.batch)

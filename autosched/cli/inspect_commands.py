@@ -10,7 +10,7 @@ import typer
 
 from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, show
 from autosched.errors import UsageError
-from autosched.ledger.records import Decision
+from autosched.ledger.records import Decision, Point
 from autosched.ledger.state import TrialState
 from autosched.ledger.store import Ledger, StudyRow
 from autosched.report.text import final_lines, status_lines, trial_lines
@@ -76,9 +76,14 @@ def trial_document(trial: TrialState) -> dict[str, Any]:
         "reason": trial.reason,
         "schedule": {"family": trial.family, "params": dict(trial.params), "fingerprint": trial.fingerprint},
         "seed": trial.seed,
-        "points": [{"step": point.step, "loss": point.loss, **point.metrics} for point in trial.points],
+        "points": [_point(point) for point in trial.points],
         "decisions": [_decision(step, decision) for step, decision in trial.decisions],
     }
+
+
+def _point(point: Point) -> dict[str, Any]:
+    merged = {"merged": {str(window): loss for window, loss in point.merged.items()}} if point.merged else {}
+    return {"step": point.step, "loss": point.loss, **point.metrics, **merged}
 
 
 def _decision(step: int, decision: Decision) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from autosched.engine.backend import Outcome
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.errors import AutoschedError, CheckpointError
 from autosched.ledger.records import Divergence, Failure, FailureKind, Observation, Point, Segment
-from autosched.trainer import Diverged, OutOfMemoryError, Trainer, TrainerFactory
+from autosched.trainer import Diverged, MergingTrainer, OutOfMemoryError, Trainer, TrainerFactory
 
 _REASON_LENGTH = 500
 
@@ -154,12 +154,21 @@ def _train(trainer: Trainer, segment: Segment) -> tuple[list[Point], Divergence 
                 divergence = Divergence(step=stop, loss=loss, reason=f"the {what} loss is {loss}.")
                 return points, divergence, done - segment.start
             metrics = {name: float(value) for name, value in means.items()}
-            points.append(Point(step=stop, loss=loss, metrics=metrics))
+            merged = _merged_losses(trainer) if segment.is_merged(stop) else {}
+            points.append(Point(step=stop, loss=loss, metrics=metrics, merged=merged))
     except Diverged as error:
         done = min(max(error.step, done), segment.stop)
         reason = _one_line(error.reason)
         return points, Divergence(step=error.step, loss=error.loss, reason=reason), done - segment.start
     return points, None, done - segment.start
+
+
+def _merged_losses(trainer: Trainer) -> dict[int, float]:
+    """The finite ones: a mean of sound weights may lie where the model overflows, which says nothing about the run."""
+    if not isinstance(trainer, MergingTrainer):
+        return {}
+    losses = {int(window): float(loss) for window, loss in trainer.evaluate_merged().items()}
+    return {window: loss for window, loss in losses.items() if math.isfinite(loss)}
 
 
 def _stops(segment: Segment) -> Iterator[int]:

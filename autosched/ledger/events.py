@@ -290,7 +290,8 @@ def kind_of(event: Event) -> str:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        fields = [(f.name, getattr(value, f.name), f.metadata) for f in dataclasses.fields(value)]
+        return {name: _plain(item) for name, item, about in fields if item or "absent_when_empty" not in about}
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -317,8 +318,13 @@ def _record(cls: type[Any], data: Mapping[str, Any]) -> Any:
         if isinstance(fields.get(name), dict):
             fields[name] = _record(record, fields[name])
     if "points" in fields:
-        fields["points"] = tuple(Point(**point) for point in fields["points"])
+        fields["points"] = tuple(_point(point) for point in fields["points"])
     return cls(**fields)
+
+
+def _point(data: Mapping[str, Any]) -> Point:
+    merged = {int(window): loss for window, loss in data.get("merged", {}).items()}
+    return Point(**{**data, "merged": merged})
 
 
 def decode(kind: str, payload: str) -> Event:

@@ -21,6 +21,8 @@ import numpy as np
 from autosched.schedules.schedule import FloatArray
 from autosched.space.trainer_spec import TrainerSpec
 
+FIRST_MERGED = 4
+"""The evaluation at which merged losses are first measured; a run's warmup is over by then."""
 FailureKind = Literal["error", "out_of_memory", "worker_died", "checkpoint_lost", "storage"]
 Action = Literal["keep", "stop", "pause"]
 
@@ -108,6 +110,16 @@ class Segment:
         """Whether the validation loss is measured after `step` updates."""
         return step % self.eval_every == 0 or step == self.horizon
 
+    def is_merged(self, step: int) -> bool:
+        """Whether merged losses are measured after `step` updates.
+
+        At evaluations 4, 8, 16, … and at the horizon: each costs a validation per window, and what changes slowly need
+        not be looked at often. It is a rule of the update and the evaluation grid, so shared prefixes share them.
+        """
+        evaluations, rest = divmod(step, self.eval_every)
+        doubled = rest == 0 and evaluations >= FIRST_MERGED and evaluations & (evaluations - 1) == 0
+        return self.validate and (doubled or step == self.horizon)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
@@ -117,11 +129,14 @@ class Point:
         step: updates done.
         loss: validation loss, the number schedules are judged by (the training loss in a range test).
         metrics: further numbers, e.g. ``train_loss`` and ``grad_norm`` (means since the last point).
+        merged: validation losses of means of the last weights, by how many updates' weights are averaged; empty where
+            they were not measured.
     """
 
     step: int
     loss: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+    merged: Mapping[int, float] = field(default_factory=dict, metadata={"absent_when_empty": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,12 +34,13 @@ from autosched.trainer.options import (
     text,
     whole,
 )
-from autosched.trainer.protocol import Diverged, OutOfMemoryError, Trainer, TrainerFactory
+from autosched.trainer.protocol import Diverged, MergingTrainer, OutOfMemoryError, Trainer, TrainerFactory
 
 __all__ = [
     "CheckpointError",
     "Diverged",
     "FloatArray",
+    "MergingTrainer",
     "OutOfMemoryError",
     "Point",
     "Rule",

@@ -12,7 +12,7 @@ A trainer is built once per (options, seed) in a worker process and then used fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from autosched.schedules.schedule import FloatArray
 
@@ -51,6 +51,22 @@ class Trainer(Protocol):
 
         Raises:
             CheckpointError: the file is damaged or of another configuration.
+        """
+
+
+@runtime_checkable
+class MergingTrainer(Trainer, Protocol):
+    """A trainer that can also evaluate means of its last weights, each of which is like a cooldown that costs nothing.
+
+    Optional: without it a study sees no merged losses. The contract has a suite of its own
+    (``autosched.testing.merging_contract``).
+    """
+
+    def evaluate_merged(self) -> Mapping[int, float]:
+        """Validation loss, as by `evaluate`, of the mean of the weights after each of the last w updates, by w.
+
+        Changes nothing. Which windows there are is a function of `step` alone; empty where there are no averages. The
+        loss is like that of :func:`autosched.schedules.merged.merged_schedule`.
         """
 
 

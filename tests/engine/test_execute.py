@@ -341,3 +341,29 @@ def test_an_interrupted_segment_is_not_gone_on_from(store):
 def test_seconds_cover_loading_and_storing(store, workshop):
     seen = SegmentRunner(workshop).run(cut(store, LRS, 0, 10, options={"seconds_per_step": 0.002}))
     assert seen.seconds >= 0.02
+
+
+def test_merged_losses_are_measured_at_doubled_evaluations_and_at_the_end(store):
+    lrs = np.full(35, 0.01)
+    runner = SegmentRunner(Workshop(SimulatedTrainer))
+    points = [point for start, stop in ((0, 20), (20, 35)) for point in runner.run(cut(store, lrs, start, stop)).points]
+    merged = {point.step: list(point.merged) for point in points if point.merged}
+    assert merged == {20: [1, 2], 35: [2, 4]}
+    longer = cut(store, np.full(200, 0.01), 0, 200)
+    assert [step for step in range(1, 201) if longer.is_merged(step)] == [20, 40, 80, 160, 200]
+    assert not replace(longer, validate=False).is_merged(200)
+
+
+class Overflows(SimulatedTrainer):
+    def evaluate_merged(self):
+        return {1: 2.5, 2: math.inf}
+
+
+class Unmerged(SimulatedTrainer):
+    evaluate_merged = None  # the protocol's mark of a method that a class does not have
+
+
+@pytest.mark.parametrize(("trainer", "merged"), [(Overflows, {1: 2.5}), (Unmerged, {})])
+def test_merged_losses_that_are_no_numbers_or_not_offered_are_absent(store, trainer, merged):
+    seen = SegmentRunner(Workshop(trainer)).run(cut(store, LRS, 0, 22))
+    assert seen.points[-1].merged == merged

@@ -41,7 +41,10 @@ SEEN = Observation(
     segment="a" * 40,
     start=0,
     stop=40,
-    points=(Point(step=20, loss=2.0000000000000004, metrics={"train_loss": 2.1}), Point(step=40, loss=0.1)),
+    points=(
+        Point(step=20, loss=2.0000000000000004, metrics={"train_loss": 2.1}),
+        Point(step=40, loss=0.1, merged={2: 0.09, 4: 0.08}),
+    ),
     checkpoint="file:///c/aa.ckpt",
     trained=40,
     seconds=0.25,

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from autosched.errors import CheckpointError, UsageError
+from autosched.testing.merging_contract import MergingContract
 from autosched.testing.trainer_contract import TrainerCase, TrainerContract, losses_of, saved
 from autosched.trainer import Diverged, OutOfMemoryError
 from workers.gpt import Gpt, GptOptions, GptTrainer
@@ -20,10 +21,10 @@ def tiny(seed: int = 0, **options) -> GptTrainer:
     return trainer
 
 
-class TestGpt(TrainerContract):
+class TestGpt(TrainerContract, MergingContract):
     @pytest.fixture(params=[0.0, 0.2], ids=["plain", "dropout"])
     def case(self, request: pytest.FixtureRequest) -> TrainerCase:
-        options = {**TINY, "dropout": request.param}
+        options = {**TINY, "dropout": request.param, "averages": "host", "average_windows": [0.2, 0.5]}
         return TrainerCase(
             factory=make_trainer,
             use="gpt",

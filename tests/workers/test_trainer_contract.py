@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from autosched.testing.merging_contract import MergingContract
 from autosched.testing.trainer_contract import TrainerCase, TrainerContract
 from autosched.trainer import Diverged
 from workers.registry import make_trainer
@@ -22,7 +23,7 @@ CASE = TrainerCase(
 )
 
 
-class TestSimulated(TrainerContract):
+class TestSimulated(TrainerContract, MergingContract):
     @pytest.fixture
     def case(self) -> TrainerCase:
         return CASE

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from autosched.errors import UsageError
+from autosched.testing.merging_contract import MergingContract
 from autosched.testing.trainer_contract import TrainerCase, TrainerContract, losses_of
 from autosched.trainer import Diverged
 from workers.registry import make_trainer
@@ -18,10 +19,10 @@ def small(seed: int = 0, **options) -> VisionTrainer:
     return trainer
 
 
-class TestVision(TrainerContract):
+class TestVision(TrainerContract, MergingContract):
     @pytest.fixture(params=["adamw", "sgd"])
     def case(self, request: pytest.FixtureRequest) -> TrainerCase:
-        options = {**SMALL, "optimizer": request.param, "dropout": 0.2}
+        options = {**SMALL, "optimizer": request.param, "dropout": 0.2, "average_windows": [0.2, 0.5]}
         return TrainerCase(
             factory=make_trainer,
             use="vision",

@@ -34,6 +34,11 @@ class DogUpdates(Updates):
         self._count = 0
         self._average: list[Tensor] = []
 
+    @property
+    def evaluates_what_it_trains(self) -> bool:
+        """Not where there is an average."""
+        return self._gamma is None
+
     def update(self, lr: float, loss: float) -> None:
         """Do one update, then move the average."""
         super().update(lr, loss)

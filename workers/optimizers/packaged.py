@@ -151,6 +151,11 @@ class PackagedUpdates(Updates):
             group["lr"] = lr * ratio
         self.optimizer.step()
 
+    @property
+    def evaluates_what_it_trains(self) -> bool:
+        """Not where the method has an average."""
+        return not hasattr(self.optimizer, "eval")
+
     @contextmanager
     def evaluating(self) -> Iterator[None]:
         """The model holds the average, where the method has one.
@@ -158,7 +163,7 @@ class PackagedUpdates(Updates):
         The package moves to the average and back by interpolations, which are not exact to the bit, so what is trained
         is kept aside meanwhile, and a checkpoint holds that.
         """
-        if not hasattr(self.optimizer, "eval"):
+        if self.evaluates_what_it_trains:
             yield
             return
         with restored(self.weights):

@@ -43,6 +43,11 @@ class Updates:
         self.kinds = moments
 
     @property
+    def evaluates_what_it_trains(self) -> bool:
+        """Whether :meth:`evaluating` leaves the weights as they are in this run, from its first update to its last."""
+        return True
+
+    @property
     def weights(self) -> list[torch.Tensor]:
         """All weights, in the optimizer's order."""
         return [weight for group in self.optimizer.param_groups for weight in group["params"]]
