@@ -68,9 +68,7 @@ def test_sums_go_on_from_what_they_gave_and_refuse_what_does_not_fit():
 @pytest.mark.parametrize("optimizer", ["schedulefree", "dog"])
 def test_an_optimizer_that_evaluates_other_weights_has_no_averages(trainer, optimizer):
     options = {"optimizer": optimizer, "device": "cpu"}
-    with pytest.raises(
-        UsageError, match="averages must be auto or none here, but got 'device'"
-    ):
+    with pytest.raises(UsageError, match="averages must be auto or none here, but got 'device'"):
         trainer.check_options({**options, "averages": "device"})
     trainer.check_options(options)
 
