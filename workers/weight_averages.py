@@ -16,7 +16,7 @@ function of `step` and the shares alone, however the run was cut. A window is th
 so its length is near what is asked for but seldom equal; what it is is said with its loss.
 
 Windows of 5% and 10% are the default because there the loss of the mean is closest to that of a true linear cooldown as
-long (Tian et al. 2025, arXiv:2507.17634, average as much): shorter ones see less of what a cooldown gives, longer ones fall short of it.
+long: shorter ones see less of what a cooldown gives, longer ones fall short of it.
 """
 
 from __future__ import annotations
