@@ -6,6 +6,7 @@ were no text) are written as Python would escape them, and what a stream's encod
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TextIO
 
@@ -33,11 +34,23 @@ def one_line(text: str) -> str:
     return f"{line[: LONGEST_ERROR * 2 // 3]} … {line[-LONGEST_ERROR // 3 :]}"
 
 
-def tell(text: str, stream: TextIO | None = None) -> None:
-    """Print a line or several, at once, on stdout or another stream."""
+def tell(text: str, stream: TextIO | None = None) -> bool:
+    """Print a line or several, at once, on stdout or another stream; False when it is a pipe that nobody reads."""
     stream = sys.stdout if stream is None else stream
     encoding = stream.encoding or "utf-8"
-    print(printable(text).encode(encoding, "replace").decode(encoding), file=stream, flush=True)
+    try:
+        print(printable(text).encode(encoding, "replace").decode(encoding), file=stream, flush=True)
+    except BrokenPipeError:
+        _give_up(stream)
+        return False
+    return True
+
+
+def _give_up(stream: TextIO) -> None:
+    """Let what is still to be printed go nowhere, what Python flushes at its end too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def tell_error(text: str) -> None:

@@ -12,11 +12,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS: dict[str, int] = {
     "autosched.errors": 0,
+    "autosched.interruption": 0,
     "autosched.json_documents": 0,
     "autosched.printed": 0,
     "autosched.randomness": 0,
     "autosched.text_files": 0,
     "autosched.urls": 0,
+    "autosched.guarded": 1,
     "autosched.schedules": 1,
     "autosched.curves": 2,
     "autosched.laws": 3,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autosched.cli.options import JsonOption, show, tell_shipped
+from autosched.cli.options import JsonOption, kept_for_json, show, tell_shipped
 from autosched.compare.document import results_document
 from autosched.compare.method import Method, parse_methods, refuse_reserved
 from autosched.compare.outcome import Goal, results_of, write_results
@@ -20,10 +20,11 @@ from autosched.compare.scores import TOLERANCE
 from autosched.compare.table import plain_lines
 from autosched.compare.trace import Trace
 from autosched.errors import UsageError
+from autosched.interruption import terminable
 from autosched.printed import tell, tell_error
 from autosched.space import load_space
 from autosched.space.records import Space
-from autosched.study.run import RunOptions, make_backend, terminable, versions
+from autosched.study.run import RunOptions, make_backend, versions
 from autosched.study.start import CHECKS, check_folder
 
 FULL_RUNS = 6.0
@@ -88,7 +89,8 @@ def compare(
     """
     refuse_reserved(override or [], "--set")
     tell_shipped(space)
-    loaded = load_space(space, override or [], CHECKS)
+    with kept_for_json(as_json):
+        loaded = load_space(space, override or [], CHECKS)
     chosen = parse_methods(methods, variant or [], loaded)
     terms = _terms(loaded, algoperf=algoperf, full_runs=full_runs, seeds=seeds, fresh_seeds=fresh_seeds)
     terms = dataclasses.replace(terms, with_default=terms.with_default and not no_default)
@@ -96,7 +98,8 @@ def compare(
     folder = out or Path(f"compare-{loaded.study}")
     jobs = plan(loaded, chosen, terms, folder, CHECKS)
     check_folder(folder, "--out")
-    traces = _run(jobs, workers or loaded.resources.workers)
+    with kept_for_json(as_json):
+        traces = _run(jobs, workers or loaded.resources.workers)
     if traces is None:
         return 130
     results = results_of(traces, terms, goal, title=f"Comparison on {loaded.study}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,11 +27,32 @@ StudyArgument = Annotated[str, typer.Argument(help="Name of a study in the ledge
 def show(as_json: bool, document: Any, lines: Iterable[str]) -> None:
     """Print for a machine or for a person."""
     if as_json:
-        json.dump(document, sys.stdout, allow_nan=False, indent=2)
-        sys.stdout.write("\n")
+        tell(json.dumps(document, allow_nan=False, indent=2))
     else:
         for line in lines:
             tell(line)
+
+
+@contextmanager
+def kept_for_json(as_json: bool) -> Iterator[None]:
+    """Keep stdout for the document: what else is printed inside, by people's own code too, goes to stderr."""
+    if not as_json:
+        yield
+        return
+    with redirect_stdout(sys.stderr), _native_prints_to_stderr():
+        yield
+
+
+@contextmanager
+def _native_prints_to_stderr() -> Iterator[None]:
+    """The same for what is written past Python, by libraries and processes that inherit stdout."""
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def tell_shipped(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from autosched.cli.options import JsonOption, show, tell_shipped, write_file
+from autosched.cli.options import JsonOption, kept_for_json, show, tell_shipped, write_file
 from autosched.curves.range_test import RangeTest, RangeTestFailure, Sweep
 from autosched.engine.execute import SegmentRunner
 from autosched.engine.range_test import run_sweep
@@ -42,9 +42,10 @@ def range_test(
     Example: autosched range-test search_spaces/wsd.yaml --out range.png
     """
     tell_shipped(file)
-    task = load_sweep_task(file, override or [], lambda spec: check_trainer(spec.use, spec.options))
+    with kept_for_json(as_json):
+        task = load_sweep_task(file, override or [], lambda spec: check_trainer(spec.use, spec.options))
     task = _with_options(task, low=low, high=high, steps=steps, seed=seed)
-    with tempfile.TemporaryDirectory(prefix="autosched-") as folder:
+    with tempfile.TemporaryDirectory(prefix="autosched-") as folder, kept_for_json(as_json):
         runner = SegmentRunner(with_threads(make_trainer, task.cpus))
         found = run_sweep(runner, task.trainer, seed=task.seed, sweep=task.sweep, save_uri=f"{folder}/swept")
     figure = range_test_plot(found, title=f"LR range test of {task.trainer.use}, seed {task.seed}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,16 +12,17 @@ from typing import Annotated
 
 import typer
 
-from autosched.cli.options import JsonOption, LedgerOption, show
+from autosched.cli.options import JsonOption, LedgerOption, kept_for_json, show
 from autosched.errors import AutoschedError, StudyError, TrackingError, UsageError
+from autosched.guarded import run_guarded
 from autosched.ledger.store import BACKENDS, Ledger
 from autosched.printed import tell
 from autosched.space.records import Tracking
 from autosched.study.results import Study
 from autosched.study.run import versions
 from autosched.study.start import ledger_url
-from autosched.tracking.mlflow_store import parse_address
-from autosched.urls import database_url, sqlite_file
+from autosched.tracking.mlflow_store import StoreAddress, parse_address
+from autosched.urls import database_url, sqlite_file, without_secrets
 
 LOW_DISK_GIB = 2.0
 
@@ -40,24 +40,14 @@ def ui(
     """
     uri = tracking or _tracking_of(study, ledger)
     if uri.startswith(("http://", "https://")):
-        tell(f"the study is tracked on a server: open {uri}")
+        tell(f"the study is tracked on a server: open {without_secrets(uri)}")
         return 0
-    _check_store(uri)
+    address = _checked_store(uri)
     check_port(host, port)
-    tell(f"MLflow on http://{host}:{port} shows {uri}; Ctrl-C stops it.")
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        host,
-        "--port",
-        str(port),
-    ]
-    return subprocess.run(command, check=False, env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}).returncode
+    tell(f"MLflow on http://{host}:{port} shows {address.shown}; Ctrl-C stops it.")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
+    store = {"MLFLOW_BACKEND_STORE_URI": address.uri}  # no argument: those are seen by everybody on the machine
+    return run_guarded(command, {**store, "MLFLOW_DISABLE_TELEMETRY": "true"})
 
 
 def _tracking_of(study: str | None, ledger: str | None) -> str:
@@ -71,10 +61,11 @@ def _tracking_of(study: str | None, ledger: str | None) -> str:
     return uri
 
 
-def _check_store(uri: str) -> None:
-    file = parse_address(uri).file
-    if file is not None and not file.exists():
-        raise TrackingError(f"there is no tracking store {file}; run `autosched tune` in this folder first.")
+def _checked_store(uri: str) -> StoreAddress:
+    address = parse_address(uri)
+    if address.file is not None and not address.file.exists():
+        raise TrackingError(f"there is no tracking store {address.file}; run `autosched tune` in this folder first.")
+    return address
 
 
 def check_port(host: str, port: int) -> None:
@@ -105,7 +96,8 @@ def doctor(ledger: LedgerOption = None, as_json: JsonOption = False) -> int:
 
     Example: autosched doctor
     """
-    findings = list(_findings(ledger_url(ledger)))
+    with kept_for_json(as_json):
+        findings = list(_findings(ledger_url(ledger)))
     lines = [f"{'ok ' if f.ok else 'BAD'}  {f.name:<12} {f.found}" for f in findings]
     healthy = all(f.ok for f in findings)
     document = {"ok": healthy, "findings": [{"name": f.name, "found": f.found, "ok": f.ok} for f in findings]}

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, show, tell_shipped
+from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, kept_for_json, show, tell_shipped
 from autosched.errors import UsageError
 from autosched.printed import tell, tell_error
 from autosched.report.text import final_lines
@@ -83,7 +83,8 @@ def tune(
         warm_start=warm_start or [],
         warm_start_other=warm_start_other or [],
     )
-    started = start(space, settings, resume=resume, reuse_anyway=reuse_anyway)
+    with kept_for_json(as_json):
+        started = start(space, settings, resume=resume, reuse_anyway=reuse_anyway)
     for note in started.notes:
         tell(f"autosched: {note}", sys.stderr)
     return _run(started, options, as_json)
@@ -102,7 +103,8 @@ def resume(
 
     Example: autosched resume wsd-demo
     """
-    started = reopen(study, ledger)
+    with kept_for_json(as_json):
+        started = reopen(study, ledger)
     options = _options(
         backend=backend or started.backend or "ray", address=address, fresh=fresh, reuse_anyway=reuse_anyway
     )
@@ -120,7 +122,8 @@ def _run(started: Started, options: RunOptions, as_json: bool) -> int:
     store, study = started.ledger, started.study
     progress = make_progress(space_of(store.state(study)), sys.stderr if as_json else sys.stdout)
     try:
-        outcome = run_study(store, study, options, progress)
+        with kept_for_json(as_json):
+            outcome = run_study(store, study, options, progress)
     except KeyboardInterrupt:
         progress.close()
         tell(f"autosched: interrupted; go on with `autosched resume {study}`.", sys.stderr)
@@ -156,7 +159,8 @@ def validate(
     Example: autosched validate search_spaces/wsd.yaml
     """
     tell_shipped(space)
-    loaded = load_space(space, override or [], CHECKS)
+    with kept_for_json(as_json):
+        loaded = load_space(space, override or [], CHECKS)
     show(as_json, space_to_json(loaded), _description(space, loaded))
     return 0
 

@@ -26,7 +26,7 @@ from autosched.ledger.store import Ledger
 from autosched.space import space_to_json
 from autosched.space.records import Space
 
-Teller = Callable[[str], None]
+Teller = Callable[[str], object]
 
 
 def no_news(line: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Protocol, TextIO
 
@@ -53,14 +54,24 @@ class NoProgress:
 
 
 class PlainProgress:
-    """A line per ended trial and per failure, on a stream that may be a file."""
+    """A line per ended trial and per failure, on a stream that may be a file, or a pipe that nobody reads any more."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._started = stream, time.monotonic()
+        self._heard = True
 
     def note(self, line: str) -> None:
-        """One line of news."""
-        tell(line, self._stream)
+        """One line of news; a stream that takes no more of them must not end a study."""
+        if not self._heard:
+            return
+        try:
+            why = "" if tell(line, self._stream) else "nobody reads it"
+        except OSError as error:
+            why = error.strerror or str(error)
+        if why:
+            self._heard = False
+            with suppress(OSError):
+                tell(f"autosched: progress is not told any more, {why}; the study goes on.", sys.stderr)
 
     def seen(self, state: StudyState, stamped: Stamped) -> None:
         """Tell of an event."""

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from autosched.engine import assembly
@@ -18,6 +14,7 @@ from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal, Listener
 from autosched.engine.local_backend import LocalBackend
 from autosched.errors import UsageError
+from autosched.interruption import terminable
 from autosched.laws.files import SavedLaw
 from autosched.ledger.events import TrialProposed
 from autosched.ledger.state import StudyState
@@ -127,30 +124,13 @@ class Outcome:
     tracking_error: str | None
 
 
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that a job that is told to go leaves as cleanly; the main thread alone can."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress) -> Outcome:
     """Run a study from where it is to its end; also brings the tracker and the report up to date.
 
     Raises:
         StudyError: another process runs it, or it was begun with other code or data.
         WorkError: the work failed; what was committed stays.
-        KeyboardInterrupt: Ctrl-C or SIGTERM; everything is put away and the study can be resumed.
+        KeyboardInterrupt: Ctrl-C, SIGTERM or SIGHUP; everything is put away and the study can be resumed.
     """
     with ExitStack() as stack:
         stack.enter_context(ledger.lease(name))
@@ -169,12 +149,11 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
         try:
             if journal.state.finished is None:
                 _train(ledger, journal, space, options)
+            return _finish(journal.state, space_of(journal.state, ledger.folder), mirror)
         except BaseException:
             if mirror is not None:
-                mirror.interrupt()
-                mirror.close(SYNC_SECONDS / 4)
+                mirror.stop(SYNC_SECONDS / 4)
             raise
-        return _finish(journal.state, space_of(journal.state, ledger.folder), mirror)
 
 
 def _train(ledger: Ledger, journal: Journal, space: Space, options: RunOptions) -> None:

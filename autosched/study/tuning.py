@@ -60,7 +60,7 @@ def tune(
     Raises:
         UsageError: bad input, one line; nothing was changed. SpaceError and StudyError are such.
         WorkError: the ledger, the checkpoints or the workers failed; `resume` goes on when that is mended.
-        KeyboardInterrupt: interrupted, by Ctrl-C or SIGTERM; everything is put away, and `resume` goes on.
+        KeyboardInterrupt: interrupted, by Ctrl-C, SIGTERM or SIGHUP; everything is put away, and `resume` goes on.
 
     Example:
         >>> import tempfile

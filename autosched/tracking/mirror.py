@@ -128,6 +128,12 @@ class Mirror:
             self._thread.join(timeout)
         return self._unmirrored
 
+    def stop(self, timeout: float) -> int:
+        """Interrupt and close; of a mirror that is being closed already, go on with that."""
+        if not self._closing:
+            self.interrupt()
+        return self.close(timeout)
+
     def _accept(self, items: Sequence[Item]) -> None:
         with self._condition:
             if self._thread is None or self._closing:

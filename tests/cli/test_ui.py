@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -76,7 +75,6 @@ def test_the_ui_shows_the_study_with_its_trials(
             [sys.executable, "-m", "autosched", "ui", "--port", str(port)],
             stdout=log,
             stderr=log,
-            start_new_session=True,
         )
     try:
         assert answers(port, process), (tmp_path / "ui.log").read_text()
@@ -92,5 +90,7 @@ def test_the_ui_shows_the_study_with_its_trials(
         assert {"loss", "lr"} <= metrics
         assert {r["info"]["status"] for r in runs} == {"FINISHED"}
     finally:
-        os.killpg(process.pid, signal.SIGTERM)  # as Ctrl-C does: MLflow's own processes too
-        process.wait(30)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 130
+    with socket.socket() as there:
+        assert there.connect_ex(("127.0.0.1", port)) != 0, "MLflow's own processes are still there"

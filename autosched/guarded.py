@@ -1,0 +1,73 @@
+"""Runs another program that ends with this one, whatever ends this one.
+
+A guard between both, in a process group of its own, reads a pipe of which only this process holds the other end. When
+that closes, even by ``kill -9``, the kernel tells the guard, and it ends the whole group: servers that start further
+processes leave none behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from autosched.interruption import terminable
+
+LEAVE_SECONDS = 3.0
+"""For a program to leave by itself after SIGTERM, before it is killed."""
+
+
+def run_guarded(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+    """Run a program to its end; returns its exit code.
+
+    Raises:
+        KeyboardInterrupt: this process was told to stop; the program and all that it started are gone.
+    """
+    guard = subprocess.Popen(  # noqa: S603 - what is run is ours
+        [sys.executable, "-m", "autosched.guarded", *command],
+        stdin=subprocess.PIPE,
+        env=None if environment is None else {**os.environ, **environment},
+        start_new_session=True,
+    )
+    try:
+        with terminable():
+            return guard.wait()
+    finally:
+        if guard.stdin is not None:
+            guard.stdin.close()
+        guard.wait(2 * LEAVE_SECONDS)
+
+
+def guard(command: Sequence[str]) -> int:
+    """Run a program until it ends, or standard input does; returns its exit code, when its whole group is gone."""
+    program = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)  # noqa: S603 - as above
+    threading.Thread(target=_end_with_input, args=(program.pid,), daemon=True).start()
+    code = program.wait()
+    _end(program.pid)
+    return code
+
+
+def _end_with_input(group: int) -> None:
+    while os.read(0, 1024):
+        pass
+    _end(group)
+
+
+def _end(group: int) -> None:
+    """Ask all processes of a group to end, and kill those that stay."""
+    deadline = time.monotonic() + LEAVE_SECONDS
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.05)
+        os.killpg(group, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(guard(sys.argv[1:]))
