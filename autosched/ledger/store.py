@@ -1,7 +1,8 @@
 """Where events are kept: SQLite in WAL mode by default, PostgreSQL by URL.
 
     table     key               meaning
-    events    (study, number)   append-only; the primary key makes a second writer fail instead of interleave
+    events    (study, number)   append-only; the primary key makes a second writer fail instead of interleave, and
+                                digests tell which row was changed (:mod:`autosched.ledger.chain`)
     segments  id                finished segments of all studies: the prefix store's index
 
 One event is one row, one append is one transaction: an event is committed before its effect is reported anywhere.
@@ -23,6 +24,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.schema import CreateTable
 
 from autosched.errors import LedgerError, StudyError, UsageError
+from autosched.ledger.chain import Chain, ChangedError, digest_of, sealed, unsealed
 from autosched.ledger.events import Event, SegmentFinished, Stamped, decode, encode, kind_of
 from autosched.ledger.fold import fold
 from autosched.ledger.lease import StudyLease
@@ -84,6 +86,7 @@ class Ledger:
         if path is not None and not create and not path.exists():
             raise UsageError(f"there is no ledger {path}: run `autosched tune` first, or name another with --ledger.")
         self.folder = ledger_folder(url)
+        self._last: dict[str, tuple[int, str | None]] = {}  # number and digest of the last event written, by study
         try:
             self._engine = _engine(self._url)
             with self._guard("open"):
@@ -117,30 +120,76 @@ class Ledger:
         """
         now = time.time()
         stamped = [Stamped(number=number + i, time=now, event=event) for i, event in enumerate(events)]
-        rows = [
-            {"study": study, "number": s.number, "time": now, "kind": kind_of(s.event), "payload": encode(s.event)}
-            for s in stamped
-        ]
         finished = [e.observation for e in events if isinstance(e, SegmentFinished)]
         finished.sort(key=lambda seen: seen.segment)  # in one order in all processes, or two could wait for each other
         try:
             with self._guard("write"), self._engine.begin() as connection:
+                chain = Chain(self._digest(connection, study, number - 1))
+                rows = []
+                for each in stamped:
+                    kind = kind_of(each.event)
+                    payload = chain.add(each.number, now, kind, encode(each.event))
+                    rows.append({"study": study, "number": each.number, "time": now, "kind": kind, "payload": payload})
                 connection.execute(sa.insert(_EVENTS), rows)
                 for seen in finished:
                     connection.execute(_upsert(self._url, _segment_row(study, seen)))
         except sa.exc.IntegrityError:
             raise StudyError(f"another process is writing the study {study!r}; only one may.") from None
+        self._last[study] = (number + len(events) - 1, chain.digest)
         return stamped
 
-    def read(self, study: str, start: int = 0) -> Iterator[Stamped]:
-        """All events of `study` from number `start`, in order; none for an unknown study."""
+    def _digest(self, connection: sa.Connection, study: str, number: int) -> str | None:
+        """The digest of an event, which the next one goes on from; ``""`` before the first."""
+        if number < 0:
+            return ""
+        last, digest = self._last.get(study, (None, None))
+        if last == number:
+            return digest
+        stored = self._stored_digest(connection, study, number)
+        if stored is not None:
+            return stored
+        chain = Chain()  # an earlier version wrote the event, or it is missing
+        for _ in self._checked(connection, study, 0, chain):
+            pass
+        return chain.digest
+
+    @staticmethod
+    def _stored_digest(connection: sa.Connection, study: str, number: int) -> str | None:
+        """The digest in an event's row; None when it has none, or there is no such event."""
+        query = sa.select(_EVENTS.c.payload).where(_EVENTS.c.study == study, _EVENTS.c.number == number)
+        payload = connection.execute(query).scalar_one_or_none()
+        return None if payload is None else unsealed(payload)[1]
+
+    def _checked(
+        self, connection: sa.Connection, study: str, start: int, chain: Chain
+    ) -> Iterator[tuple[int, float, str, str]]:
+        """Number, time, kind and payload of a study's events from `start`, each checked against the one before it."""
         query = (
             sa.select(_EVENTS.c.number, _EVENTS.c.time, _EVENTS.c.kind, _EVENTS.c.payload)
             .where(_EVENTS.c.study == study, _EVENTS.c.number >= start)
             .order_by(_EVENTS.c.number)
         )
+        for expected, (number, at, kind, text) in enumerate(connection.execute(query), start=start):
+            if number != expected:  # one is missing, which the fold says
+                chain = Chain(None)
+            try:
+                yield number, at, kind, chain.check(number, at, kind, text)
+            except ChangedError as changed:
+                what = f"event {number} ({kind}){changed} of study {study!r}"
+                raise LedgerError(
+                    f"{what} in {self.place} was changed after it was written; restore a backup."
+                ) from None
+
+    def read(self, study: str, start: int = 0) -> Iterator[Stamped]:
+        """All events of `study` from number `start`, in order; none for an unknown study.
+
+        Raises:
+            LedgerError: an event was changed after it was written; the text names the first. Or the store is damaged,
+                or away.
+        """
         with self._guard("read"), self._engine.connect() as connection:
-            for number, at, kind, payload in connection.execute(query):
+            chain = Chain("" if start == 0 else self._stored_digest(connection, study, start - 1))
+            for number, at, kind, payload in self._checked(connection, study, start, chain):
                 yield Stamped(number=number, time=at, event=decode(kind, payload))
 
     def state(self, study: str) -> StudyState:
@@ -169,12 +218,22 @@ class Ledger:
         return sorted(rows, key=lambda row: row.created, reverse=True)
 
     def segment(self, identity: str) -> Observation | None:
-        """The result of a segment that any study of this ledger has finished."""
+        """The result of a segment that any study of this ledger has finished.
+
+        Raises:
+            LedgerError: it was changed after it was written, or the store is damaged, or away.
+        """
         query = sa.select(_SEGMENTS.c.payload).where(_SEGMENTS.c.id == identity)
         with self._guard("read"), self._engine.connect() as connection:
             payload = connection.execute(query).scalar_one_or_none()
         if payload is None:
             return None
+        payload, digest = unsealed(payload)
+        if digest not in (None, digest_of(identity, payload)):
+            raise LedgerError(
+                f"the result of segment {identity[:12]} in {self.place} was changed after it was written: "
+                "`autosched tune --fresh` takes no results from there."
+            )
         event = decode("segment_finished", payload)
         return event.observation if isinstance(event, SegmentFinished) else None
 
@@ -182,6 +241,7 @@ class Ledger:
         """Remove a study's events, so that its name is free again; results of its segments stay."""
         with self._guard("write"), self._engine.begin() as connection:
             connection.execute(sa.delete(_EVENTS).where(_EVENTS.c.study == study))
+        self._last.pop(study, None)
 
     def lease(self, study: str) -> StudyLease:
         """The right to write `study`, given up when the process ends however it ends (a context manager)."""
@@ -213,7 +273,9 @@ def ledger_folder(url: str) -> Path | None:
 
 
 def _segment_row(study: str, observation: Observation) -> dict[str, Any]:
-    return {"id": observation.segment, "study": study, "payload": encode(SegmentFinished(observation=observation))}
+    payload = encode(SegmentFinished(observation=observation))
+    payload = sealed(payload, digest_of(observation.segment, payload))
+    return {"id": observation.segment, "study": study, "payload": payload}
 
 
 def _engine(url: URL) -> sa.Engine:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from command_line import PREFIX, TUNE, events, files, interrupted, refuse, run, write_space
 
+from autosched.ledger.events import StudyCreated, TrialProposed
 from autosched.ledger.store import Ledger
 
 Capture = pytest.CaptureFixture[str]
@@ -99,13 +100,15 @@ def damage(statement: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
-        ("UPDATE autosched_events SET payload = '{' WHERE number = 3", "damaged '"),
-        ("UPDATE autosched_events SET payload = '{}' WHERE number = 3", "damaged '"),
-        ("UPDATE autosched_events SET kind = 'trial_teleported' WHERE number = 3", "unknown event 'trial_teleported'"),
+        ("UPDATE autosched_events SET payload = '{' WHERE number = 3", "event 3 ("),
+        (
+            "UPDATE autosched_events SET kind = 'trial_teleported' WHERE number = 3",
+            "event 3 (trial_teleported) of study",
+        ),
         ("DELETE FROM autosched_events WHERE number = 3", "event 3 of study 's' is missing: found 4."),
         (
             'UPDATE autosched_events SET payload = \'{"space": {}, "versions": {}}\' WHERE number = 0',
-            "says no horizon_steps: it is damaged.",
+            "event 1 (session_started) or an earlier one of study 's'",
         ),
         ("DROP TABLE autosched_segments", ""),
     ],
@@ -127,12 +130,23 @@ def test_a_ledger_cut_in_half(finished: Path, capsys: Capture) -> None:
     refuse(capsys, ("status", "s"), "cannot ", "ledger sqlite:///autosched.db: ", code=1)
 
 
-def test_a_space_in_the_ledger_that_is_none(finished: Path, capsys: Capture) -> None:
-    damage(
-        'UPDATE autosched_events SET payload = \'{"space": {"study": 7, "horizon_steps": 200}, "versions": {}}\''
-        " WHERE number = 0"
+@pytest.mark.parametrize(
+    ("space", "says", "code"),
+    [
+        ({"study": 7, "horizon_steps": 200}, "study must be 1 to 64 letters", 2),
+        ({}, "says no horizon_steps: it is damaged.", 1),
+    ],
+)
+def test_a_space_in_the_ledger_that_is_none(
+    folder: Path, capsys: Capture, space: dict[str, object], says: str, code: int
+) -> None:
+    ledger = Ledger("sqlite:///autosched.db")
+    proposed = TrialProposed(
+        trial=0, role="search", family="constant", params={}, seed=0, fingerprint="f", at=0, until=None
     )
-    refuse(capsys, ("status", "s"), "study must be 1 to 64 letters")
+    ledger.append("s", 0, [StudyCreated(space=space, versions={}), proposed])
+    ledger.close()
+    refuse(capsys, ("status", "s"), says, code=code)
 
 
 def test_a_study_that_runs_already(finished: Path, capsys: Capture) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from autosched.errors import LedgerError, StudyError, UsageError
 from autosched.ledger.events import (
@@ -193,13 +194,80 @@ def test_a_damaged_file_is_one_clear_line(tmp_path: Path) -> None:
         Ledger(f"sqlite:///{tmp_path}/bad.db")
 
 
-def test_a_damaged_event_is_one_clear_line(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/l.db"
-    Ledger(url).append("s", 0, EVENTS[:2])
-    with sqlite3.connect(tmp_path / "l.db") as connection:
-        connection.execute("UPDATE autosched_events SET payload = '{\"half' WHERE number = 1")
+@pytest.mark.parametrize("payload", ['{"half', "{}", '{"backend": "ray", "workers": "two", "more": 1}'])
+def test_a_damaged_event_is_one_clear_line(payload: str) -> None:
     with pytest.raises(LedgerError, match="damaged 'session_started' event"):
-        Ledger(url).state("s")
+        decode("session_started", payload)
+
+
+CHANGES = {
+    "a loss": "payload = replace(payload, '0.1', '0.2')",
+    "a kind": "kind = 'trial_advanced'",
+    "a time": "time = time + 1",
+    "no digest": "payload = '{}'",
+    "another row": "payload = (SELECT payload FROM autosched_events WHERE study = 't' AND number = 6)",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_an_event_that_was_changed_is_named(ledger: Ledger, url: str, change: str) -> None:
+    for study in ("s", "t"):
+        for number, event in enumerate(EVENTS):
+            ledger.append(study, number, [event])
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE autosched_events SET {change} WHERE study = 's' AND number = 6"))
+    engine.dispose()
+    reopened = Ledger(url)
+    with pytest.raises(LedgerError, match=r"event 6 \(\w+\) of study 's' in .* was changed after it was written"):
+        list(reopened.read("s"))
+    with pytest.raises(LedgerError, match="event 6"):
+        list(reopened.read("s", 6))
+    assert len(list(reopened.read("s", 8))) == len(EVENTS) - 8
+    assert [stamped.event for stamped in reopened.read("t")] == EVENTS
+    reopened.close()
+
+
+def test_events_that_changed_places_are_found(ledger: Ledger, url: str) -> None:
+    ledger.append("s", 0, EVENTS)
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for before, after in ((3, 99), (5, 3), (99, 5)):
+            connection.execute(sa.text(f"UPDATE autosched_events SET number = {after} WHERE number = {before}"))
+    engine.dispose()
+    with pytest.raises(LedgerError, match="event 3"):
+        list(ledger.read("s"))
+
+
+def test_a_result_for_other_studies_that_was_changed_is_not_believed(ledger: Ledger, url: str) -> None:
+    ledger.append("s", 0, [SegmentFinished(observation=SEEN)])
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE autosched_segments SET payload = replace(payload, '0.1', '0.05')"))
+    engine.dispose()
+    with pytest.raises(
+        LedgerError, match=r"result of segment aaaaaaaaaaaa in .* was changed .*: `autosched tune --fre"
+    ):
+        ledger.segment("a" * 40)
+
+
+def test_events_of_a_version_without_digests_are_vouched_for_by_the_next_one(ledger: Ledger, url: str) -> None:
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for number, event in enumerate(EVENTS[:3]):
+            connection.execute(
+                sa.text("INSERT INTO autosched_events VALUES ('s', :number, 1.5, :kind, :payload)"),
+                {"number": number, "kind": kind_of(event), "payload": encode(event)},
+            )
+    assert [stamped.event for stamped in ledger.read("s")] == EVENTS[:3]
+    Ledger(url).append("s", 3, EVENTS[3:5])
+    Ledger(url).append("s", 5, EVENTS[5:])
+    assert [stamped.event for stamped in ledger.read("s")] == EVENTS
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE autosched_events SET time = 2.5 WHERE number = 1"))
+    engine.dispose()
+    with pytest.raises(LedgerError, match=r"event 3 \(trial_proposed\) or an earlier one of study 's'"):
+        list(ledger.read("s"))
 
 
 def test_a_missing_event_is_one_clear_line(tmp_path: Path) -> None:
