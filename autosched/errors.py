@@ -13,7 +13,8 @@
         ├── LedgerError         the event log cannot be read or written
         ├── CheckpointError     a checkpoint is missing, damaged or cannot be stored
         ├── BackendError        workers cannot be started or were lost for good
-        └── TrackingError       the tracking server refused or cannot be reached
+        └── TrackingError       the tracking server cannot be reached, or what it says makes no sense
+            └── TrackingRefusal what was to be written will not be taken, however often it is tried
 
 A failed fit or a diverged trial is not here: it is a value with a reason.
 """
@@ -84,3 +85,7 @@ class BackendError(WorkError):
 
 class TrackingError(WorkError):
     """The tracking server refused or cannot be reached."""
+
+
+class TrackingRefusal(TrackingError):
+    """The tracking server refuses what was to be written, and would again."""

@@ -97,6 +97,12 @@ def resume(
     ledger: LedgerOption = None,
     fresh: FreshOption = False,
     reuse_anyway: AnywayOption = False,
+    tracking: Annotated[
+        str | None,
+        typer.Option(
+            "--tracking", help="Store to show runs in, when it has moved; none for no tracking.", metavar="URI"
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Go on with a study that was interrupted; bring a finished one's tracker and report up to date.
@@ -104,11 +110,11 @@ def resume(
     Example: autosched resume wsd-demo
     """
     with kept_for_json(as_json):
-        started = reopen(study, ledger)
+        started = reopen(study, ledger, tracking=tracking)
     options = _options(
         backend=backend or started.backend or "ray", address=address, fresh=fresh, reuse_anyway=reuse_anyway
     )
-    return _run(started, options, as_json)
+    return _run(started, dataclasses.replace(options, tracking=tracking), as_json)
 
 
 def _options(*, backend: str, address: str | None, fresh: bool, reuse_anyway: bool) -> RunOptions:

@@ -8,19 +8,23 @@ from __future__ import annotations
 import gc
 import math
 import sys
+import sysconfig
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autosched.engine.backend import Outcome
 from autosched.engine.checkpoint_store import CheckpointStore
-from autosched.errors import AutoschedError, CheckpointError
+from autosched.errors import AutoschedError, CheckpointError, UsageError
 from autosched.ledger.records import Divergence, Failure, FailureKind, Observation, Point, Segment
 from autosched.trainer import Diverged, MergingTrainer, OutOfMemoryError, Trainer, TrainerFactory
 
 _REASON_LENGTH = 500
+LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")})
+"""Folders of code that is nobody's own."""
 
 
 @dataclass(slots=True)
@@ -153,7 +157,7 @@ def _train(trainer: Trainer, segment: Segment) -> tuple[list[Point], Divergence 
                 what = "validation" if segment.validate else "training"
                 divergence = Divergence(step=stop, loss=loss, reason=f"the {what} loss is {loss}.")
                 return points, divergence, done - segment.start
-            metrics = {name: float(value) for name, value in means.items()}
+            metrics = _numbers(means)
             merged = _merged_losses(trainer) if segment.is_merged(stop) else {}
             points.append(Point(step=stop, loss=loss, metrics=metrics, merged=merged))
     except Diverged as error:
@@ -161,6 +165,20 @@ def _train(trainer: Trainer, segment: Segment) -> tuple[list[Point], Divergence 
         reason = _one_line(error.reason)
         return points, Divergence(step=error.step, loss=error.loss, reason=reason), done - segment.start
     return points, None, done - segment.start
+
+
+def _numbers(means: Any) -> dict[str, float]:
+    """What `train` returned, as metrics.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if not isinstance(means, Mapping):
+        kind = type(means).__name__
+        raise UsageError(
+            f"train() must return a mapping of names to numbers, as {{'train_loss': 2.5}}, but gave a {kind}."
+        )
+    return {str(name): float(value) for name, value in means.items()}
 
 
 def _merged_losses(trainer: Trainer) -> dict[int, float]:
@@ -197,9 +215,16 @@ def _explain(error: Exception | SystemExit) -> str:
     """One line: our own errors speak for themselves, others also need their type and place."""
     if isinstance(error, AutoschedError):
         return _one_line(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
-    return f"{type(error).__name__}: {_one_line(error)}{place}"
+    return f"{type(error).__name__}: {_one_line(error)}{_place(traceback.extract_tb(error.__traceback__))}"
+
+
+def _place(frames: Sequence[traceback.FrameSummary]) -> str:
+    """Where it was raised; inside a library, also the line of people's own code that called it."""
+    own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES) and frame.filename != __file__]
+    shown = [*frames[-1:], *(own[-1:] if own and own[-1] is not frames[-1] else [])]
+    if not shown:
+        return ""
+    return f" ({', called at '.join(f'{Path(f.filename).name}:{f.lineno} in {f.name}' for f in shown)})"
 
 
 def _one_line(message: object) -> str:

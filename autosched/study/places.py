@@ -29,6 +29,11 @@ def placed(space: Space, folder: Path | None) -> Space:
     return replace(space, storage=storage, tracking=replace(space.tracking, uri=_database(folder, space.tracking.uri)))
 
 
+def tracked(space: Space, uri: str | None) -> Space:
+    """The space with another tracking store, one that has moved, say; None for its own."""
+    return space if uri is None else replace(space, tracking=replace(space.tracking, uri=uri))
+
+
 def _beside(folder: Path, place: str) -> str:
     return place if "://" in place or place.startswith("~") else str(folder / place)
 

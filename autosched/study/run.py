@@ -27,7 +27,7 @@ from autosched.space import build_schedule, space_from_json
 from autosched.space.auto_bounds import with_bounds
 from autosched.space.records import ScheduleSpec, Space
 from autosched.study.identity import check_unchanged
-from autosched.study.places import placed
+from autosched.study.places import placed, tracked
 from autosched.study.progress import Progress
 from autosched.tracking.mirror import Mirror
 from autosched.tracking.select import make_tracker
@@ -50,12 +50,14 @@ class RunOptions:
         address: a Ray cluster; None starts Ray on this machine.
         reuse: take segments from other studies of the ledger.
         reuse_anyway: count results of other code or data as this trainer's.
+        tracking: where runs are shown in this session; None for where the space says.
     """
 
     backend: str = "ray"
     address: str | None = None
     reuse: bool = True
     reuse_anyway: bool = False
+    tracking: str | None = None
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
@@ -136,7 +138,7 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
         stack.enter_context(ledger.lease(name))
         stack.enter_context(terminable())
         state = ledger.state(name)
-        space = space_of(state, ledger.folder)
+        space = tracked(space_of(state, ledger.folder), options.tracking)
         if state.finished is None and not options.reuse_anyway:
             check_unchanged(state, space.trainer)
         mirror = make_mirror(space)
@@ -149,7 +151,7 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
         try:
             if journal.state.finished is None:
                 _train(ledger, journal, space, options)
-            return _finish(journal.state, space_of(journal.state, ledger.folder), mirror)
+            return _finish(journal.state, tracked(space_of(journal.state, ledger.folder), options.tracking), mirror)
         except BaseException:
             if mirror is not None:
                 mirror.stop(SYNC_SECONDS / 4)
@@ -178,7 +180,9 @@ def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
         artifacts["law"] = str(folder / "law.json")
     elif best is not None:
         notes.append(f"there is no law: {law.reason}")
-    run_id = mirror.run_id if mirror is not None and mirror.flush(SYNC_SECONDS) == 0 else None
+    behind = 0 if mirror is None else mirror.flush(SYNC_SECONDS)
+    run_id = None if mirror is None or behind else mirror.run_id
+    notes += [f"left out of the tracker: {reason}" for reason in mirror.left_out] if mirror is not None else []
     tracking = {"uri": space.tracking.uri, "experiment": space.tracking.experiment, "run_id": run_id}
     summary = summarise(state, space, artifacts=artifacts, tracking=tracking, notes=notes)
     write_report(state, space, summary, folder)
@@ -187,5 +191,6 @@ def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
     for path in sorted(folder.iterdir()):
         if path.suffix in {".html", ".png", ".json"}:
             mirror.put_artifact(STUDY, path.name, path.read_bytes())
-    left = mirror.close(SYNC_SECONDS)
-    return Outcome(state=state, summary=summary, untracked=left, tracking_error=mirror.last_error)
+    left = mirror.close(1.0 if behind else SYNC_SECONDS)  # one that is away was waited for already
+    error = mirror.last_error or "it has not answered yet"
+    return Outcome(state=state, summary=summary, untracked=left, tracking_error=error if left else None)

@@ -21,7 +21,7 @@ from autosched.space.records import Space, Storage
 from autosched.space.shipped import shipped_note
 from autosched.space.yaml_file import checked_space
 from autosched.study.identity import with_fingerprints
-from autosched.study.places import placed
+from autosched.study.places import placed, tracked
 from autosched.study.run import space_of, versions
 from autosched.study.sources import SpaceSource, override_texts, read_source
 from autosched.study.warm_start import with_old_runs
@@ -121,11 +121,12 @@ def start(source: SpaceSource, settings: Settings, *, resume: bool = False, reus
     return Started(ledger=ledger, study=created, notes=tuple(notes))
 
 
-def reopen(study: str, ledger: str | None) -> Started:
+def reopen(study: str, ledger: str | None, *, tracking: str | None = None) -> Started:
     """A study that is there, after the checks of what it needs.
 
     Args:
         ledger: URL; None for the environment's, or the default.
+        tracking: the store that runs are shown in; None for the space's.
 
     Raises:
         UsageError: there is no such ledger or study, or a folder or module that it needs has gone.
@@ -134,7 +135,7 @@ def reopen(study: str, ledger: str | None) -> Started:
     store = Ledger(ledger_url(ledger), create=False)
     try:
         state = store.state(study)
-        preflight(space_of(state, store.folder))
+        preflight(tracked(space_of(state, store.folder), tracking))
     except BaseException:
         store.close()
         raise

@@ -107,6 +107,7 @@ def resume(
     address: str | None = None,
     fresh: bool = False,
     reuse_anyway: bool = False,
+    tracking: str | None = None,
     progress: bool = True,
 ) -> Study:
     """Go on with a study that was interrupted; bring a finished one's tracker and report up to date.
@@ -115,15 +116,20 @@ def resume(
         name: a study of the ledger.
         backend: ``ray`` or ``local``; default: as before.
         reuse_anyway: go on although the trainer's code or data are others than when the study began.
+        tracking: the store to show runs in, when it has moved (or ``none``); default: the space's.
         ledger, address, fresh, progress: see :func:`tune`.
 
     Raises:
         UsageError: no such study or ledger, bad options, or other code or data (StudyError).
         WorkError, KeyboardInterrupt: see :func:`tune`.
     """
-    started = reopen(name, ledger)
+    started = reopen(name, ledger, tracking=tracking)
     options = RunOptions(
-        backend=backend or started.backend or "ray", address=address, reuse=not fresh, reuse_anyway=reuse_anyway
+        backend=backend or started.backend or "ray",
+        address=address,
+        reuse=not fresh,
+        reuse_anyway=reuse_anyway,
+        tracking=tracking,
     )
     return _run(started, options, progress=progress)
 

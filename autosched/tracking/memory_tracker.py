@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-from autosched.errors import TrackingError
+from autosched.errors import TrackingError, TrackingRefusal
 from autosched.tracking.tracker import STUDY, Metric, RunStatus, StudyRun, TrialRun
 
 
@@ -101,6 +101,11 @@ class MemoryTracker:
         self._open: _Study | None = None
         self._away_from: int | None = None
         self._loses_answer = False
+        self._refused: frozenset[str] = frozenset()
+
+    def refuse(self, *metrics: str) -> None:
+        """Refuse, for good, every call with a metric or an artifact of such a name."""
+        self._refused = frozenset(metrics)
 
     def go_away(self, *, after: int = 0, losing_an_answer: bool = False) -> None:
         """Refuse every call from the `after`-th next one on (0: the very next) until :meth:`come_back`.
@@ -151,11 +156,13 @@ class MemoryTracker:
     def log(self, run: int, metrics: Sequence[Metric]) -> None:
         """See :meth:`Tracker.log`."""
         with self._call():
+            self._check_names(m.key for m in metrics)
             self._run(run).points.update((m.key, m.step, _milliseconds(m.time), _comparable(m.value)) for m in metrics)
 
     def artifact(self, run: int, name: str, data: bytes) -> None:
         """See :meth:`Tracker.artifact`."""
         with self._call():
+            self._check_names([name])
             self._run(run).artifacts[name] = data
 
     def end(self, run: int, status: RunStatus, *, time: float, tags: Mapping[str, str]) -> None:
@@ -188,6 +195,11 @@ class MemoryTracker:
         yield
         if away:
             raise TrackingError("the memory tracker did the work, but its answer was lost.")
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self._refused:
+                raise TrackingRefusal(f"the memory tracker refuses {name!r}.")
 
     def _study(self) -> _Study:
         if self._open is None:

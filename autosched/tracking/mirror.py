@@ -83,6 +83,11 @@ class Mirror:
         """The study's parent run; None until the tracker was reached."""
         return None if self._writer is None else self._writer.run_id
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Why something is missing in the tracker for good: what it refused, each reason once."""
+        return () if self._writer is None else tuple(self._writer.left_out)
+
     def start(self, events_so_far: Sequence[Stamped] = ()) -> None:
         """Begin, with all events of earlier sessions; what the tracker has of them is not written again.
 

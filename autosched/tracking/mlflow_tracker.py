@@ -13,6 +13,7 @@ only added, tags and artifacts are replaced.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
-from autosched.errors import TrackingError
+from autosched.errors import TrackingError, TrackingRefusal
 from autosched.tracking.mlflow_store import connect, move_artifacts, parse_address
 from autosched.tracking.tracker import STUDY, Metric, RunStatus, StudyRun, TrialRun
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 METRICS_PER_CALL = 1000
 PARAMS_PER_CALL = 100
 PARAM_CHARACTERS = 6000
+NAME_CHARACTERS = 250
 BESIDE = "autosched.artifacts_beside_database"
 """Tag of an experiment whose artifacts are in a folder beside its database, wherever that is moved."""
 TAG_CHARACTERS = 5000
@@ -42,8 +44,14 @@ def _milliseconds(time: float) -> int:
 
 
 def _name(key: str) -> str:
-    """MLflow refuses names with other characters than these, and paths that are not in normal form."""
-    return re.sub(r"/+", "/", re.sub(r"[^\w.\- :/]", "_", key)).strip("/ .") or "_"
+    """MLflow refuses names with other characters than these, paths that are not in normal form, and long ones."""
+    parts = re.sub(r"[^\w.\- :/]", "_", key).split("/")
+    name = "/".join(part for part in parts if part.strip(" .")).strip("/ .") or "_"
+    if len(name) <= NAME_CHARACTERS:
+        return name
+    return (
+        f"{name[: NAME_CHARACTERS - 9]}-{hashlib.sha256(key.encode()).hexdigest()[:8]}"  # two of one beginning differ
+    )
 
 
 def _cut(value: str, characters: int) -> str:
@@ -57,6 +65,11 @@ def _texts(values: Mapping[str, str], characters: int) -> dict[str, str]:
 
 def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether MLflow was there and did not like what it was given."""
+    return isinstance(error, TypeError) or getattr(error, "error_code", "") == "INVALID_PARAMETER_VALUE"
 
 
 def _root_cause(error: BaseException) -> str:
@@ -170,7 +183,8 @@ class MlflowTracker:
         except TrackingError:
             raise
         except Exception as error:  # plug-in stores raise anything: here is the border
-            raise TrackingError(f"cannot use the tracking store {self.uri}: {_root_cause(error)}{advice}.") from error
+            kind = TrackingRefusal if _is_refusal(error) else TrackingError
+            raise kind(f"cannot use the tracking store {self.uri}: {_root_cause(error)}{advice}.") from error
 
     def _connected(self) -> MlflowClient:
         if self._client is None:

@@ -68,7 +68,8 @@ class Tracker(Protocol):
 
     The contract (``autosched.testing.tracker_contract`` has the suite): after `open`, runs of an earlier session are
     found again and never doubled, deleted ones are brought back; `end` of every run leaves nothing RUNNING. Any method
-    raises TrackingError, with one line and within seconds, when the place is away or refuses; a later call may succeed.
+    raises TrackingError, with one line and within seconds, when the place is away or refuses; a later call may succeed,
+    unless it is a TrackingRefusal of what was given.
     All methods of one tracker are called from one thread at a time.
     """
 

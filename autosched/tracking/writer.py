@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autosched.errors import LedgerError, TrackingError
+from autosched.errors import LedgerError, TrackingError, TrackingRefusal
 from autosched.ledger.events import Stamped
 from autosched.tracking.tracker import StudyRun, Tracker
 from autosched.tracking.translation import Translator, study_run
-from autosched.tracking.writes import Artifact, Write, merge, perform
+from autosched.tracking.writes import Artifact, Write, merge, perform, perform_what_is_taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Writer:
 
     Attributes:
         run_id: of the study's parent run; None until the tracker was reached.
+        left_out: why something was not written, which the tracker refused for good; each reason once.
     """
 
     def __init__(self, tracker: Tracker, translator: Translator, *, known: int, tags: Mapping[str, str]) -> None:
@@ -45,6 +46,8 @@ class Writer:
         self._cursor = 0
         self._attached = False
         self._restated = False
+        self._refused = False
+        self.left_out: dict[str, int] = {}
 
     def stage(self, items: Sequence[Item]) -> None:
         """Accept more to write, in order; the first item of all must be the study's first event."""
@@ -63,10 +66,11 @@ class Writer:
             self._writes.extend(self._translate(self._staged.popleft()))
         try:
             self._write()
-        except TrackingError:
+        except TrackingError as error:
             self._attached = False
+            self._refused = isinstance(error, TrackingRefusal)  # perhaps of a run that was deleted: open it again first
             raise
-        self._writes = []
+        self._writes, self._refused = [], False
 
     def _attach(self) -> None:
         """Find the study's run, and how far earlier sessions (or calls whose answer was lost) brought it."""
@@ -103,7 +107,7 @@ class Writer:
     def _write(self) -> None:
         reached = self._translator.state.events
         for write in merge(self._writes):
-            perform(self._tracker, write)
+            self._perform(write)
         if not self._restated and reached >= self._cursor:
             for write in self._translator.standing():
                 perform(self._tracker, write)
@@ -111,3 +115,9 @@ class Writer:
         if reached > self._cursor:
             self._tracker.set_cursor(reached)
             self._cursor = reached
+
+    def _perform(self, write: Write) -> None:
+        if not self._refused:
+            perform(self._tracker, write)
+        elif (reason := perform_what_is_taken(self._tracker, write)) is not None:
+            self.left_out[reason] = self.left_out.get(reason, 0) + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from autosched.errors import TrackingRefusal
 from autosched.tracking.tracker import Metric, RunStatus, Tracker, TrialRun
 
 
@@ -55,6 +56,26 @@ def merge(writes: Iterable[Write]) -> list[Write]:
         merged.append(write)
     merged.extend(MetricBatch(run=run, metrics=tuple(metrics)) for run, metrics in waiting.items() if metrics)
     return merged
+
+
+def perform_what_is_taken(tracker: Tracker, write: Write) -> str | None:
+    """Do one write without what the tracker refuses; returns why something was left out, None when nothing was.
+
+    Raises:
+        TrackingError: the tracker is away, or refuses a run itself.
+    """
+    parts: list[Write] = [write]
+    if isinstance(write, MetricBatch) and len(write.metrics) > 1:
+        parts = [MetricBatch(run=write.run, metrics=(metric,)) for metric in write.metrics]
+    refused: list[str] = []
+    for part in parts:
+        try:
+            perform(tracker, part)
+        except TrackingRefusal as error:
+            if isinstance(part, TrialRun):
+                raise
+            refused.append(str(error))
+    return refused[0] if refused else None
 
 
 def perform(tracker: Tracker, write: Write) -> None:

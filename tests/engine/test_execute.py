@@ -1,4 +1,5 @@
 import gc
+import json
 import math
 import weakref
 from collections.abc import Mapping
@@ -367,3 +368,36 @@ class Unmerged(SimulatedTrainer):
 def test_merged_losses_that_are_no_numbers_or_not_offered_are_absent(store, trainer, merged):
     seen = SegmentRunner(Workshop(trainer)).run(cut(store, LRS, 0, 22))
     assert seen.points[-1].merged == merged
+
+
+@pytest.mark.parametrize("returned", [[1.0, 2.0], None, 2.5])
+def test_a_trainer_that_returns_no_mapping_is_told_what_is_wanted(store, returned):
+    class Other(SimulatedTrainer):
+        def train(self, lrs):
+            super().train(lrs)
+            return returned
+
+    failure = SegmentRunner(lambda *_: Other({}, seed=0, horizon=10)).run(cut(store, np.full(10, 0.01), 0, 10))
+    kind = type(returned).__name__
+    assert failure.reason == (
+        f"train() must return a mapping of names to numbers, as {{'train_loss': 2.5}}, but gave a {kind}."
+    )
+
+
+def test_an_error_inside_a_library_names_the_line_of_ones_own_code_too(store):
+    class Wrong(SimulatedTrainer):
+        def train(self, lrs):
+            return json.loads("{")
+
+    failure = SegmentRunner(lambda *_: Wrong({}, seed=0, horizon=10)).run(cut(store, np.full(10, 0.01), 0, 10))
+    assert "(decoder.py:" in failure.reason
+    assert ", called at test_execute.py:" in failure.reason
+
+
+def test_names_of_metrics_are_text(store):
+    class Odd(SimulatedTrainer):
+        def train(self, lrs):
+            return {**super().train(lrs), 3: 1.0}
+
+    seen = SegmentRunner(lambda *_: Odd({}, seed=0, horizon=10)).run(cut(store, np.full(10, 0.01), 0, 10))
+    assert seen.points[-1].metrics["3"] == 1.0

@@ -6,19 +6,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from autosched.errors import AutoschedError, TrackingError
+from autosched.errors import AutoschedError, TrackingError, TrackingRefusal
 from autosched.testing.mlflow_picture import mlflow_picture
 from autosched.testing.tracker_contract import TrackerContract, losses, trial_run
 from autosched.tracking.memory_tracker import MemoryTracker, RunPicture
 from autosched.tracking.mirror import Mirror
 from autosched.tracking.mlflow_store import connect, parse_address
 from autosched.tracking.mlflow_tracker import MlflowTracker
-from autosched.tracking.tracker import STUDY, StudyRun
+from autosched.tracking.tracker import STUDY, Metric, StudyRun
 from autosched.tracking.translation import study_run
 
 pytestmark = pytest.mark.slow
@@ -137,7 +138,7 @@ def test_no_state_of_mlflow_itself_is_changed(uri):
 SESSION = """
 import sys
 from autosched.tracking.mlflow_tracker import MlflowTracker
-from autosched.tracking.tracker import STUDY, StudyRun
+from autosched.tracking.tracker import STUDY, Metric, StudyRun
 from autosched.tracking.translation import study_run
 assert "mlflow" not in sys.modules
 tracker = MlflowTracker(sys.argv[1], experiment="quiet")
@@ -256,3 +257,26 @@ def test_a_server_that_never_answers_is_given_up_after_the_users_own_time_out(mo
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         assert "timed out" in refused(f"http://127.0.0.1:{silent.getsockname()[1]}")
+
+
+def test_names_of_any_length_and_kind_are_taken_and_stay_apart(uri):
+    tracker = MlflowTracker(uri, experiment=EXPERIMENT)
+    run = tracker.open(replace(study("names"), params={"p" * 300: "1"}, tags={"t" * 300: "1"}))
+    keys = ["n" * 300, "n" * 299 + "m", "a/b/../c", "..", "ä/ö", "a//b", "/", "", "loss\n"]
+    for key in keys:
+        tracker.log(STUDY, losses(1, key=key))
+    logged = connect(parse_address(uri)).get_run(run).data.metrics
+    assert len(logged) == len(keys) - 2  # "..", "/" and "" are one
+    assert max(map(len, logged)) == 250
+
+
+def test_what_mlflow_will_never_take_is_told_apart_from_its_absence(uri):
+    tracker = MlflowTracker(uri, experiment=EXPERIMENT)
+    tracker.open(study("refused"))
+    with pytest.raises(TrackingRefusal):
+        tracker.log(STUDY, [Metric(key=3, value=1.0, step=0, time=0.0)])
+    connect(parse_address(uri)).delete_run(tracker._id(STUDY))
+    with pytest.raises(TrackingRefusal, match="active"):
+        tracker.log(STUDY, losses(1))
+    tracker.open(study("refused"))
+    tracker.log(STUDY, losses(1))

@@ -1,6 +1,6 @@
 import pytest
 
-from autosched.errors import LedgerError, TrackingError
+from autosched.errors import LedgerError, TrackingError, TrackingRefusal
 from autosched.ledger.events import StudyFinished
 from autosched.tracking.memory_tracker import MemoryTracker
 from autosched.tracking.tracker import STUDY
@@ -193,3 +193,26 @@ def test_a_gap_in_the_events_is_a_fault_of_the_ledger(story, start):
 
 def test_the_story_ends(story):
     assert isinstance(story[-1].event, StudyFinished)
+
+
+def test_what_a_tracker_refuses_for_good_is_left_out_with_its_reason_and_never_tried_again(story, start, whole):
+    tracker = MemoryTracker()
+    tracker.refuse("loss", "schedule.json")
+    writer = start(tracker, story)
+    with pytest.raises(TrackingRefusal):
+        writer.sync()  # it might be of a run that was deleted, so it is opened again once
+    writer.sync()
+    assert sorted(writer.left_out) == [
+        "the memory tracker refuses 'loss'.",
+        "the memory tracker refuses 'schedule.json'.",
+    ]
+    expected = whole.picture()
+    for run, shown in tracker.picture().items():
+        other = expected[run]
+        assert (shown.status, shown.params, shown.tags) == (other.status, other.params, other.tags)
+        assert dict(shown.metrics) == {name: points for name, points in other.metrics.items() if name != "loss"}
+        assert dict(shown.artifacts) == {n: data for n, data in other.artifacts.items() if n != "schedule.json"}
+    calls = tracker.calls
+    writer.sync()
+    assert tracker.calls == calls
+    assert tracker.cursor() == len(story)
