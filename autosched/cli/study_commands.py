@@ -15,6 +15,7 @@ from autosched.printed import tell, tell_error
 from autosched.report.text import final_lines
 from autosched.space import load_space, space_to_json
 from autosched.space.auto_bounds import has_auto_bounds
+from autosched.space.json_form import without_secrets_in
 from autosched.space.records import Space
 from autosched.study.progress import make_progress
 from autosched.study.run import RunOptions, run_study, space_of
@@ -167,7 +168,7 @@ def validate(
     tell_shipped(space)
     with kept_for_json(as_json):
         loaded = load_space(space, override or [], CHECKS)
-    show(as_json, space_to_json(loaded), _description(space, loaded))
+    show(as_json, without_secrets_in(space_to_json(loaded)), _description(space, loaded))
     return 0
 
 

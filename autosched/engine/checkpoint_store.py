@@ -26,6 +26,7 @@ import fsspec
 
 from autosched.engine.sealed import SealError, SealingWriter, open_sealed
 from autosched.errors import CheckpointError, UsageError
+from autosched.urls import without_secrets
 
 SUFFIX = ".ckpt"
 TEMPORARY_SUFFIX = ".tmp"
@@ -58,7 +59,7 @@ class CheckpointStore:
             ``s3://bucket/study``. ``memory://`` lives in one process only: use it with the local backend.
 
     Raises:
-        UsageError: a URL whose protocol is unknown or whose package is not installed.
+        UsageError: a URL whose protocol is unknown, needs more than a URL, or whose package is not installed.
 
     Example:
         >>> store = CheckpointStore("memory://doctest")
@@ -71,9 +72,10 @@ class CheckpointStore:
         self.root = root.rstrip("/") if "://" in root else str(Path(root).expanduser().absolute())
         try:
             self._files, self._folder = _locate(self.root)
-        except (ValueError, ImportError) as error:
+        except Exception as error:  # each of fsspec's protocols wants arguments and packages of its own
             raise UsageError(
-                f"checkpoints must be a folder or an installed fsspec URL, but got {root!r}: {_one_line(error)}"
+                f"checkpoints must be a folder or an installed fsspec URL, but got {without_secrets(root)!r}: "
+                f"{_one_line(error)}"
             ) from None
 
     def uri(self, segment_id: str) -> str:

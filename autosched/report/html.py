@@ -26,6 +26,7 @@ from autosched.report.lr_section import lr_section
 from autosched.report.markup import join, page, tag
 from autosched.report.range_test_plot import study_range_test
 from autosched.space import space_to_json
+from autosched.space.json_form import without_secrets_in
 from autosched.space.records import Space
 
 FIGURES = {
@@ -68,8 +69,8 @@ def write_report(state: StudyState, space: Space, summary: Mapping[str, Any], fo
 
 
 def space_yaml(space: Space) -> str:
-    """The whole space, defaults filled in, as a file that can be tuned again."""
-    return yaml.safe_dump(space_to_json(space), sort_keys=False, allow_unicode=True, width=110)
+    """The whole space, defaults filled in and secrets left out, as a file that can be tuned again."""
+    return yaml.safe_dump(without_secrets_in(space_to_json(space)), sort_keys=False, allow_unicode=True, width=110)
 
 
 def report_page(

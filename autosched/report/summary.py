@@ -20,6 +20,7 @@ from autosched.report.cost import study_cost
 from autosched.report.holdouts import holdouts
 from autosched.report.sensitivity import sensitivities
 from autosched.space.records import Space
+from autosched.urls import without_secrets
 
 __all__ = ["summarise", "winner"]
 
@@ -114,11 +115,18 @@ def summarise(
         "stages": [{name: getattr(stage, name) for name in ("stage", "step", "lr", "trial")} for stage in state.stages],
         "lr_sensitivity": [_sensitivity(name, found) for name, found in sensitivities(state).items()],
         "confirmation": None if confirmed is None else _confirmation(confirmed),
-        "tracking": {name: tracking.get(name) for name in ("uri", "experiment", "run_id")},
+        "tracking": {
+            **{name: tracking.get(name) for name in ("experiment", "run_id")},
+            "uri": _shown(tracking.get("uri")),
+        },
         "artifacts": {name: artifacts.get(name) for name in ("schedule", "report", "law")},
         "notes": [*([] if missing is None else [missing]), *notes],
     }
     return {name: json_safe(value) for name, value in document.items()}
+
+
+def _shown(uri: str | None) -> str | None:
+    return None if uri is None else without_secrets(uri)
 
 
 def json_safe(value: Any) -> Any:

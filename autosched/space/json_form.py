@@ -17,6 +17,7 @@ from autosched.space.document import Document
 from autosched.space.records import Budget, Choice, Component, Confirm, FamilySpace, Fixed, SearchParameter, Space
 from autosched.space.warm_start import warm_start_to_json
 from autosched.space.yaml_file import read_space
+from autosched.urls import without_secrets
 
 
 def space_to_json(space: Space) -> dict[str, Any]:
@@ -55,6 +56,16 @@ def space_to_json(space: Space) -> dict[str, Any]:
     if space.default is not None:
         result["default"] = {space.default.family: _plain(space.default.params)}
     return result
+
+
+def without_secrets_in(space: Mapping[str, Any]) -> dict[str, Any]:
+    """A space as JSON data that may be shown: its addresses without what is secret in them."""
+    shown = dict(space)
+    for section, names in {"storage": ("ledger", "checkpoints"), "tracking": ("uri",)}.items():
+        if isinstance(space.get(section), Mapping):
+            addresses = {name: without_secrets(str(space[section][name])) for name in names if name in space[section]}
+            shown[section] = {**space[section], **addresses}
+    return shown
 
 
 def space_from_json(data: Mapping[str, Any]) -> Space:

@@ -32,6 +32,7 @@ from autosched.space.schedule_section import read_default, read_families
 from autosched.space.section import MAX_COUNT, Faults, Section, closest, dotted, is_number
 from autosched.space.trainer_spec import TrainerSpec
 from autosched.space.warm_start import read_warm_start
+from autosched.urls import without_secrets
 
 STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 TRAINER_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -324,7 +325,9 @@ def _tracking(top: Section) -> Tracking:
 def _check_scheme(section: Section, key: str, url: str, schemes: tuple[str, ...], also: str) -> None:
     match = SCHEME.match(url)
     if match is None or match[1] not in schemes:
-        section.fault(key, f"must be a URL with a scheme of {', '.join(schemes)}{also}, but got {shown(url)}.")
+        section.fault(
+            key, f"must be a URL with a scheme of {', '.join(schemes)}{also}, but got {shown(without_secrets(url))}."
+        )
 
 
 def _confirm(top: Section) -> Confirm:

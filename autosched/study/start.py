@@ -14,7 +14,7 @@ from typing import Any
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.errors import StudyError, UsageError
 from autosched.ledger.events import StudyCreated
-from autosched.ledger.store import Ledger, ledger_folder
+from autosched.ledger.store import BACKENDS, Ledger, ledger_folder
 from autosched.search import select as search_select
 from autosched.space import space_to_json
 from autosched.space.records import Space, Storage
@@ -26,12 +26,19 @@ from autosched.study.run import space_of, versions
 from autosched.study.sources import SpaceSource, override_texts, read_source
 from autosched.study.warm_start import with_old_runs
 from autosched.tracking.select import make_tracker
+from autosched.urls import database_url, redacted, without_secrets
 from workers.registry import check_trainer
 
+PROBE = "probe"
+"""What a checkpoint is called that is stored only to see whether it can be."""
 CHECKS: Mapping[str, Callable[[Space], object]] = {
     "trainer": lambda space: check_trainer(space.trainer.use, space.trainer.options),
     **search_select.CHECKS,
-    "storage": lambda space: CheckpointStore(space.storage.checkpoints),
+    "storage": lambda space: (
+        CheckpointStore(space.storage.checkpoints),
+        database_url(space.storage.ledger, "the ledger", BACKENDS),
+    ),
+    "tracking": lambda space: make_tracker(space.tracking),
 }
 """What a space file can name that only its owner can check, by the key of the space file; touches no file."""
 
@@ -186,12 +193,30 @@ def preflight(space: Space) -> None:
     for check in CHECKS.values():
         check(space)
     check_folder(Path(space.storage.reports), "storage.reports")
-    if "://" not in space.storage.checkpoints:
+    if "://" in space.storage.checkpoints:
+        check_address(space.storage.checkpoints)
+    else:
         check_folder(Path(space.storage.checkpoints), "storage.checkpoints")
     tracker = make_tracker(space.tracking)
     if tracker is not None:
         tracker.check()  # in the main thread: MLflow is loaded before the mirror's thread and Ray run side by side
         tracker.close()
+
+
+def check_address(checkpoints: str) -> None:
+    """Whether checkpoints can be stored at a URL: one is, and removed.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    store = CheckpointStore(checkpoints)
+    try:
+        store.save(store.uri(PROBE), lambda file: file.write(b"autosched"))
+        store.delete(store.uri(PROBE))
+    except Exception as error:  # fsspec's protocols raise whatever their packages do
+        shown = without_secrets(checkpoints)
+        reason = " ".join(redacted(str(error), checkpoints).split()) or type(error).__name__
+        raise UsageError(f"cannot write into storage.checkpoints {shown!r}: {reason.rstrip('.')}.") from None
 
 
 def check_folder(folder: Path, what: str) -> None:

@@ -40,6 +40,7 @@ from autosched.ledger.events import (
 from autosched.ledger.fold import apply
 from autosched.ledger.state import RESUMABLE, StudyState, TrialState
 from autosched.schedules.schedule import Schedule
+from autosched.space.json_form import without_secrets_in
 from autosched.tracking.tracker import STUDY, Metric, RunStatus, StudyRun, TrialRun
 from autosched.tracking.writes import Artifact, MetricBatch, RunEnd, Write
 
@@ -96,7 +97,7 @@ def study_run(study: str, created: Stamped, *, tags: Mapping[str, str]) -> Study
     return StudyRun(
         name=study,
         identity=identity,
-        params=dict(flatten(created.event.space)),
+        params=dict(flatten(without_secrets_in(created.event.space))),
         tags={
             **tags,
             "autosched.status": "running",
@@ -143,7 +144,7 @@ class Translator:
         self.skip(stamped)
         match stamped.event:
             case StudyCreated() as event:
-                data = json.dumps(event.space, indent=2).encode()
+                data = json.dumps(without_secrets_in(event.space), indent=2).encode()
                 writes = [Artifact(run=STUDY, name="space.json", data=data)]
             case RangeTested() as event:
                 writes = self._range_tested(event)
