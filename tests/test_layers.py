@@ -17,6 +17,7 @@ LAYERS: dict[str, int] = {
     "autosched.printed": 0,
     "autosched.randomness": 0,
     "autosched.text_files": 0,
+    "autosched.whole_files": 0,
     "autosched.urls": 0,
     "autosched.guarded": 1,
     "autosched.schedules": 1,

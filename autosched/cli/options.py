@@ -15,6 +15,7 @@ import typer
 from autosched.errors import UsageError
 from autosched.printed import tell
 from autosched.space.shipped import shipped_note
+from autosched.whole_files import write_whole
 
 LedgerOption = Annotated[
     str | None,
@@ -69,6 +70,6 @@ def write_file(path: Path, data: bytes) -> None:
         UsageError: its folder is missing or cannot be written.
     """
     try:
-        path.write_bytes(data)
+        write_whole(path, data)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}.") from None

@@ -15,6 +15,7 @@ from autosched.compare.scores import TOLERANCE, by_method, standings, targets
 from autosched.compare.table import Results, html_page, markdown
 from autosched.compare.trace import Trace
 from autosched.errors import UsageError
+from autosched.whole_files import write_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ def write_results(results: Results, goal: Goal, folder: Path, document: Mapping[
         files["regret.png"] = plot
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        (folder / name).write_bytes(content)
+        write_whole(folder / name, content)
     return {name: str(folder / name) for name in files}
 
 

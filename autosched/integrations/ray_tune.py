@@ -33,6 +33,7 @@ from autosched.integrations.reported import ReportedRun, check_checks, first_in_
 from autosched.integrations.schedule_text import schedule_to_text, steps_and_peak
 from autosched.schedules.schedule import Schedule
 from autosched.search.law_rule import LawRule, Verdict
+from autosched.whole_files import write_whole
 
 __all__ = ["LawRule", "LawScheduler"]
 
@@ -162,7 +163,7 @@ class LawScheduler(FIFOScheduler):
     def save(self, checkpoint_path: str) -> None:
         """Write what trials reported to a file, as JSON."""
         trials = {trial: asdict(reports) for trial, reports in self._trials.items()}
-        Path(checkpoint_path).write_text(json.dumps({"format": _FORMAT, "trials": trials}))
+        write_whole(Path(checkpoint_path), json.dumps({"format": _FORMAT, "trials": trials}))
 
     def restore(self, checkpoint_path: str) -> None:
         """Read what :meth:`save` wrote, instead of what is known.

@@ -28,6 +28,7 @@ from autosched.report.range_test_plot import study_range_test
 from autosched.space import space_to_json
 from autosched.space.json_form import without_secrets_in
 from autosched.space.records import Space
+from autosched.whole_files import write_whole
 
 FIGURES = {
     "lr_curves": plots.lr_curves,
@@ -60,11 +61,11 @@ def write_report(state: StudyState, space: Space, summary: Mapping[str, Any], fo
         drawn = draw(state, space)
         if drawn is not None:
             figures[name] = canvas.png(drawn)
-            (folder / f"{name}.png").write_bytes(figures[name])
+            write_whole(folder / f"{name}.png", figures[name])
     document = space_yaml(space)
-    (folder / "space.yaml").write_text(document, encoding="utf-8")
+    write_whole(folder / "space.yaml", document)
     path = folder / "report.html"
-    path.write_text(report_page(state, space, summary, figures, space_document=document), encoding="utf-8")
+    write_whole(path, report_page(state, space, summary, figures, space_document=document))
     return path
 
 

@@ -159,7 +159,15 @@ class Study:
             artifacts=there,
             tracking={"uri": tracking.uri, "experiment": tracking.experiment, "run_id": None},
             running=self._running,
+            notes=self._missing(set(there)),
         )
+
+    def _missing(self, there: set[str]) -> list[str]:
+        """What a finished study should have left and is not there; a law may rightly be missing."""
+        due = [] if self.state.finished is None else ["report", *(["schedule"] if self.best is not None else [])]
+        gone = [FILES[what] for what in due if what not in there]
+        where = f"{' and '.join(gone)} missing in {report_folder(self.space)}"
+        return [f"{where}: `autosched resume {self.name}` writes the study's files again."] if gone else []
 
     @property
     def report(self) -> Path | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from autosched.engine import assembly
 from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal, Listener
 from autosched.engine.local_backend import LocalBackend
-from autosched.errors import UsageError
+from autosched.errors import UsageError, WorkError
 from autosched.interruption import terminable
 from autosched.laws.files import SavedLaw
 from autosched.ledger.events import TrialProposed
@@ -32,6 +33,7 @@ from autosched.study.progress import Progress
 from autosched.tracking.mirror import Mirror
 from autosched.tracking.select import make_tracker
 from autosched.tracking.tracker import STUDY
+from autosched.whole_files import write_whole
 from workers.registry import make_trainer
 from workers.threads import with_threads
 
@@ -165,27 +167,45 @@ def _train(ledger: Ledger, journal: Journal, space: Space, options: RunOptions) 
         assembly.run_study(space, ledger, journal, backend, reuse=options.reuse)
 
 
-def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
-    """Write the winner and the report, hand both to the tracker, and wait for it."""
-    folder = report_folder(space)
+@contextmanager
+def _said(folder: Path) -> Iterator[None]:
+    """A file that cannot be written as one line; those that are there stay as they were."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise WorkError(f"cannot write into {folder}: {why}; nothing is lost: mend that, then resume.") from None
+
+
+def _write_winner(state: StudyState, space: Space, folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Write the winner's schedule and the law; returns where the files of a study are, and notes on what is missing."""
     folder.mkdir(parents=True, exist_ok=True)
-    artifacts = {"report": str(folder / "report.html")}
+    artifacts, notes = {"report": str(folder / "report.html")}, []
     best = winner(state)
     if best is not None:
-        (folder / "schedule.json").write_text(best.schedule.to_json())
+        write_whole(folder / "schedule.json", best.schedule.to_json())
         artifacts["schedule"] = str(folder / "schedule.json")
-    law, notes = study_law(state, space), []
+    law = study_law(state, space)
     if isinstance(law, SavedLaw):
-        (folder / "law.json").write_text(law.to_json())
+        write_whole(folder / "law.json", law.to_json())
         artifacts["law"] = str(folder / "law.json")
     elif best is not None:
         notes.append(f"there is no law: {law.reason}")
+    return artifacts, notes
+
+
+def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
+    """Write the winner and the report, hand both to the tracker, and wait for it."""
+    folder = report_folder(space)
+    with _said(folder):
+        artifacts, notes = _write_winner(state, space, folder)
     behind = 0 if mirror is None else mirror.flush(SYNC_SECONDS)
     run_id = None if mirror is None or behind else mirror.run_id
     notes += [f"left out of the tracker: {reason}" for reason in mirror.left_out] if mirror is not None else []
     tracking = {"uri": space.tracking.uri, "experiment": space.tracking.experiment, "run_id": run_id}
     summary = summarise(state, space, artifacts=artifacts, tracking=tracking, notes=notes)
-    write_report(state, space, summary, folder)
+    with _said(folder):
+        write_report(state, space, summary, folder)
     if mirror is None:
         return Outcome(state=state, summary=summary, untracked=0, tracking_error=None)
     for path in sorted(folder.iterdir()):

@@ -10,6 +10,7 @@ import pytest
 from command_line import files, interrupted
 
 import autosched
+from autosched.errors import WorkError
 from autosched.study.results import Study
 
 
@@ -114,3 +115,19 @@ def test_looking_at_a_study_needs_no_library_that_trains() -> None:
     code = f"import sys, autosched; autosched.Study; print([name for name in {heavy!r} if name in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+def test_files_that_cannot_be_written_are_one_line_and_a_resume_writes_them(plain: autosched.Study) -> None:
+    folder = Path("reports/s")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for name in ("report.html", "schedule.json"):
+        (folder / name).unlink()
+    note = "report.html and schedule.json missing in reports/s: `autosched resume s` writes the study's files again."
+    assert autosched.Study("s").summary["notes"] == [note]
+    (folder / "schedule.json").mkdir()
+    with pytest.raises(WorkError, match=r"cannot write into reports/s: Is a directory; nothing is lost: mend that"):
+        autosched.resume("s", progress=False)
+    (folder / "schedule.json").rmdir()
+    assert autosched.resume("s", progress=False).summary["notes"] == autosched.Study("s").summary["notes"] == []
+    assert {path.name for path in folder.iterdir()} == set(before)
+    assert (folder / "schedule.json").read_bytes() == before["schedule.json"]
