@@ -20,6 +20,7 @@ from autosched.errors import LocatedError
 MOST_DOCUMENT_BYTES = 1 << 28
 """Of a file that is read as a whole: a schedule of 10,000,000 updates has fewer."""
 MOST_LINE_CHARACTERS = 1 << 16
+ZERO_BYTE = "must be a text file in UTF-8, but has a zero byte here (binary data?)."
 _GZIP = b"\x1f\x8b"
 _FOREIGN = {
     b"\xff\xfe": "UTF-16 text: save it as UTF-8",
@@ -72,8 +73,7 @@ def read_document(path: Path, what: str, fault: type[LocatedError], *, most_byte
         raise fault(f"must be at most {most_bytes} bytes, but is larger.", file=path)
     zero = raw.find(b"\0")
     if zero >= 0:
-        message = "must be a text file in UTF-8, but has a zero byte here (binary data?)."
-        raise fault(message, file=path, line=raw.count(b"\n", 0, zero) + 1)
+        raise fault(ZERO_BYTE, file=path, line=raw.count(b"\n", 0, zero) + 1)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -82,11 +82,20 @@ def read_document(path: Path, what: str, fault: type[LocatedError], *, most_byte
         raise fault(f"must be UTF-8 text, but has byte 0x{bad:02x} here.", file=path, line=line) from None
 
 
+def other_than_a_file(path: Path) -> str | None:
+    """What is there instead of a regular file, e.g. ``"a folder"``; None for a file.
+
+    Raises:
+        OSError: nothing is there, or it cannot be asked.
+    """
+    mode = path.stat().st_mode
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), None)
+
+
 @contextmanager
 def _opened(path: Path, what: str, fault: type[LocatedError]) -> Iterator[BinaryIO]:
     try:
-        mode = path.stat().st_mode
-        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), None)
+        kind = other_than_a_file(path)
         if kind is not None:
             raise fault(f"must be {what}, but is {kind}.", file=path)
         stream = path.open("rb")
@@ -109,6 +118,8 @@ def _lines(path: Path, text: io.TextIOWrapper, fault: type[LocatedError]) -> Ite
             line += 1
             if len(found) == MOST_LINE_CHARACTERS:
                 raise fault(f"a line must have fewer than {MOST_LINE_CHARACTERS} characters.", file=path, line=line)
+            if "\0" in found:
+                raise fault(ZERO_BYTE, file=path, line=line)
             yield found
     except UnicodeDecodeError as error:
         bad, ahead = error.object[error.start], error.object.count(b"\n", 0, error.start)

@@ -6,12 +6,14 @@ every value behind the ``?`` but those of options that are known to be harmless.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autosched.errors import UsageError
+from autosched.text_files import other_than_a_file
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -110,6 +112,14 @@ def _check_file(url: URL, what: str, shown: str) -> None:
         raise UsageError(f"{what} must have three slashes before its file, as sqlite:///x.db, but got {shown}.")
     if url.database in {None, "", ":memory:"} or "\0" in str(url.database):
         raise UsageError(f"{what} must name a file, as in sqlite:///autosched.db, but got {shown}.")
+    try:
+        kind = other_than_a_file(Path(str(url.database)))
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise UsageError(f"{what} cannot have this name: {error.strerror}, {shown}.") from None
+        return  # what is not there yet is made, or said when it is opened
+    if kind is not None:
+        raise UsageError(f"{what} must be a file, but {url.database} is {kind}.")
 
 
 def _check_driver(url: URL, what: str) -> None:

@@ -124,6 +124,10 @@ def read_table(table: Path) -> list[tuple[int, RunRow]]:
             raise CurveError(f"cannot be read: {error}.", file=table, line=reader.line_num) from None
     first: dict[Path, int] = {}
     for line, row in rows:
+        beyond = [cell for cell in row.get(None, ()) if cell.strip()]  # type: ignore[call-overload]
+        if beyond:
+            text = f"the row goes on after the header's last column: {beyond[0]!r:.60}."
+            raise CurveError(text, file=table, line=line)
         earlier = first.setdefault(_file_of(row, table), line)
         if earlier != line:
             raise CurveError(f"line {earlier} is about {row['file']} too: keep one.", file=table, line=line)

@@ -177,6 +177,8 @@ ROW = "a.csv,wsd,0.001,0,400,1.0,linear,0.0"
         ([ROW.replace("a.csv", "b.csv")], None, "no row is about a.csv: add one, or move the file elsewhere."),
         ([ROW, ROW.replace("0.001", "0.002")], 3, "line 2 is about a.csv too: keep one."),
         ([ROW, ROW.replace("a.csv", "./a.csv")], 3, "line 2 is about ./a.csv too: keep one."),
+        ([f"\0{ROW}"], 2, "has a zero byte here"),
+        ([f"{ROW},7"], 2, "the row goes on after the header's last column: '7'."),
         ([ROW.replace("0.001", "0")], 2, "peak_lr must be > 0, but got 0."),
         ([ROW.replace("0.001", "inf")], 2, "peak_lr must be a finite number, but got 'inf'."),
         ([ROW.replace("400", "nan")], 2, "horizon must be a finite number, but got 'nan'."),
