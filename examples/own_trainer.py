@@ -10,7 +10,7 @@ The engine trains in pieces, forks runs, and moves them between processes, so a 
 - `save` writes all else that the next update depends on; `load` reads it, and refuses what is not its own.
 - Update i uses ``lrs[i]``, and nothing else sets the LR.
 
-``autosched.testing.trainer_contract`` has tests of these promises that you can run on your trainer. Finished work is
+``autosched check-trainer own_trainer.yaml`` says whether they are kept. Finished work is
 reused by the names and options in the space, which do not change when you edit this code: tune with ``--fresh`` then.
 """
 

@@ -33,6 +33,9 @@ COMMANDS: dict[str, Place] = {
     "spaces": Place(
         "space_command", "spaces", "List the search spaces that come with autosched, or print one, to change and keep."
     ),
+    "check-trainer": Place(
+        "trainer_command", "check_trainer", "Train a few updates to see whether a trainer keeps its promises."
+    ),
     "status": Place("inspect_commands", "status", "List the studies of a ledger, or tell how one stands."),
     "show": Place(
         "inspect_commands",

@@ -50,6 +50,9 @@ FreshOption = Annotated[
 AnywayOption = Annotated[
     bool, typer.Option("--reuse-anyway", help="Let results count although the trainer's code or data have changed.")
 ]
+TrustOption = Annotated[
+    bool, typer.Option("--trust-trainer", help="Do not check a new trainer of your own before its first study.")
+]
 
 
 def tune(
@@ -68,6 +71,7 @@ def tune(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the study if it exists.")] = False,
     fresh: FreshOption = False,
     reuse_anyway: AnywayOption = False,
+    trust_trainer: TrustOption = False,
     as_json: JsonOption = False,
 ) -> int:
     """Find the best schedule of a space: propose, train, prune, confirm, report.
@@ -85,7 +89,8 @@ def tune(
         warm_start_other=warm_start_other or [],
     )
     with kept_for_json(as_json):
-        started = start(space, settings, resume=resume, reuse_anyway=reuse_anyway)
+        trusted = trust_trainer or address is not None
+        started = start(space, settings, resume=resume, reuse_anyway=reuse_anyway, trust_trainer=trusted)
     for note in started.notes:
         tell(f"autosched: {note}", sys.stderr)
     return _run(started, options, as_json)

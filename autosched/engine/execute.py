@@ -8,23 +8,18 @@ from __future__ import annotations
 import gc
 import math
 import sys
-import sysconfig
 import time
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from autosched.engine.backend import Outcome
 from autosched.engine.checkpoint_store import CheckpointStore
-from autosched.errors import AutoschedError, CheckpointError, UsageError
+from autosched.errors import AutoschedError, CheckpointError
 from autosched.ledger.records import Divergence, Failure, FailureKind, Observation, Point, Segment
 from autosched.trainer import Diverged, MergingTrainer, OutOfMemoryError, Trainer, TrainerFactory
+from autosched.trainer.values import as_loss, as_means, own_place
 
 _REASON_LENGTH = 500
-LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")})
-"""Folders of code that is nobody's own."""
 
 
 @dataclass(slots=True)
@@ -148,37 +143,22 @@ def _train(trainer: Trainer, segment: Segment) -> tuple[list[Point], Divergence 
     done = segment.start
     try:
         for stop in _stops(segment):
-            means = trainer.train(segment.lrs[done - segment.start : stop - segment.start])
+            means = as_means(trainer.train(segment.lrs[done - segment.start : stop - segment.start]))
             done = stop
             if stop <= segment.report_from or not segment.is_evaluated(stop):
                 continue
-            loss = float(trainer.evaluate() if segment.validate else means["train_loss"])
+            loss = as_loss(trainer.evaluate()) if segment.validate else means["train_loss"]
             if not math.isfinite(loss):
                 what = "validation" if segment.validate else "training"
                 divergence = Divergence(step=stop, loss=loss, reason=f"the {what} loss is {loss}.")
                 return points, divergence, done - segment.start
-            metrics = _numbers(means)
             merged = _merged_losses(trainer) if segment.is_merged(stop) else {}
-            points.append(Point(step=stop, loss=loss, metrics=metrics, merged=merged))
+            points.append(Point(step=stop, loss=loss, metrics=means, merged=merged))
     except Diverged as error:
         done = min(max(error.step, done), segment.stop)
         reason = _one_line(error.reason)
         return points, Divergence(step=error.step, loss=error.loss, reason=reason), done - segment.start
     return points, None, done - segment.start
-
-
-def _numbers(means: Any) -> dict[str, float]:
-    """What `train` returned, as metrics.
-
-    Raises:
-        UsageError: it is something else.
-    """
-    if not isinstance(means, Mapping):
-        kind = type(means).__name__
-        raise UsageError(
-            f"train() must return a mapping of names to numbers, as {{'train_loss': 2.5}}, but gave a {kind}."
-        )
-    return {str(name): float(value) for name, value in means.items()}
 
 
 def _merged_losses(trainer: Trainer) -> dict[int, float]:
@@ -213,18 +193,7 @@ def _diagnose(error: Exception | SystemExit) -> tuple[FailureKind, str]:
 
 def _explain(error: Exception | SystemExit) -> str:
     """One line: our own errors speak for themselves, others also need their type and place."""
-    if isinstance(error, AutoschedError):
-        return _one_line(error)
-    return f"{type(error).__name__}: {_one_line(error)}{_place(traceback.extract_tb(error.__traceback__))}"
-
-
-def _place(frames: Sequence[traceback.FrameSummary]) -> str:
-    """Where it was raised; inside a library, also the line of people's own code that called it."""
-    own = [frame for frame in frames if not frame.filename.startswith(LIBRARIES) and frame.filename != __file__]
-    shown = [*frames[-1:], *(own[-1:] if own and own[-1] is not frames[-1] else [])]
-    if not shown:
-        return ""
-    return f" ({', called at '.join(f'{Path(f.filename).name}:{f.lineno} in {f.name}' for f in shown)})"
+    return _one_line(error) if isinstance(error, AutoschedError) else _one_line(own_place(error))
 
 
 def _one_line(message: object) -> str:

@@ -24,6 +24,7 @@ from autosched.study.identity import with_fingerprints
 from autosched.study.places import placed, tracked
 from autosched.study.run import space_of, versions
 from autosched.study.sources import SpaceSource, override_texts, read_source
+from autosched.study.trainer_check import check_new_trainer
 from autosched.study.warm_start import with_old_runs
 from autosched.tracking.select import make_tracker
 from autosched.urls import database_url, redacted, without_secrets
@@ -93,12 +94,20 @@ class Started:
     backend: str = ""
 
 
-def start(source: SpaceSource, settings: Settings, *, resume: bool = False, reuse_anyway: bool = False) -> Started:
+def start(
+    source: SpaceSource,
+    settings: Settings,
+    *,
+    resume: bool = False,
+    reuse_anyway: bool = False,
+    trust_trainer: bool = False,
+) -> Started:
     """Check everything that can be checked before work, and enter the study in its ledger.
 
     Args:
         resume: take the study that is there under this name, finished or not.
         reuse_anyway: let results of other code or data count.
+        trust_trainer: do not train the few updates that show whether a new trainer keeps its promises.
 
     Raises:
         UsageError: the space has a fault (SpaceError), a folder cannot be written, the study is unfinished
@@ -115,6 +124,7 @@ def start(source: SpaceSource, settings: Settings, *, resume: bool = False, reus
         if resume and space.study in {row.name for row in ledger.studies()}:
             return Started(ledger=ledger, study=space.study)
         known, notes = with_fingerprints(space, ledger, reuse_anyway=reuse_anyway)
+        notes += [] if trust_trainer else check_new_trainer(known, ledger)
         warm, taken = with_old_runs(known, ledger)
         notes += taken
         shipped = shipped_note(source) if isinstance(source, str | Path) else None

@@ -32,6 +32,7 @@ def tune(
     resume: bool = False,
     fresh: bool = False,
     reuse_anyway: bool = False,
+    trust_trainer: bool = False,
     progress: bool = True,
 ) -> Study:
     """Find the best schedule of a space: propose, train, prune, confirm, report.
@@ -52,6 +53,8 @@ def tune(
         fresh: train everything anew: take nothing from other studies of the ledger.
         reuse_anyway: let results of other code or data count: those of the ledger's newest study with this trainer and
             these options.
+        trust_trainer: do not train the few updates that show, before the first study of a trainer of your own, whether
+            it keeps its promises. With an `address` they are not trained: the cluster may have what this machine lacks.
         progress: print a line for each trial; bars on a terminal, and in a notebook that has ipywidgets.
 
     Returns:
@@ -91,7 +94,13 @@ def tune(
         warm_start_other=warm_start_other,
     )
     try:
-        started = start(space, settings, resume=resume, reuse_anyway=reuse_anyway)
+        started = start(
+            space,
+            settings,
+            resume=resume,
+            reuse_anyway=reuse_anyway,
+            trust_trainer=trust_trainer or address is not None,
+        )
     except SpaceError as error:
         if error.file != OVERRIDES:
             raise

@@ -5,7 +5,8 @@ A trainer is a class in a module of one's own, named ``package.module:Class`` in
 
     from autosched.trainer import Diverged, number, read_checkpoint, read_options, write_checkpoint
 
-``examples/own_trainer.py`` is a whole one; ``autosched.testing.trainer_contract`` has tests for yours.
+``examples/own_trainer.py`` is a whole one; ``autosched check-trainer`` says whether yours keeps its promises, and
+``autosched.testing.trainer_contract`` has tests for it.
 
 ==========================================================  =========================================================
 :class:`Trainer`, :class:`Diverged`, :class:`OutOfMemoryError`  what the engine calls, and what a trainer tells it

@@ -76,7 +76,7 @@ def ledger(folder: Path) -> Ledger:
 
 def test_with_other_data_a_study_trains_anew_and_with_the_old_it_reuses(space: Space) -> None:
     def loss_and_trained(name: str, **options: bool) -> tuple[float | None, int]:
-        study = autosched.tune(space, name=name, backend="local", progress=False, **options)
+        study = autosched.tune(space, name=name, backend="local", progress=False, trust_trainer=True, **options)
         return study.trials[0].value, study.state.steps_trained
 
     first, trained = loss_and_trained("one")

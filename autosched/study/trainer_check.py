@@ -1,0 +1,76 @@
+"""A space's trainer, asked whether it keeps its promises before work is built on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from autosched.errors import UsageError
+from autosched.ledger.events import StudyCreated
+from autosched.ledger.store import Ledger
+from autosched.schedules import build
+from autosched.space import space_to_json
+from autosched.space.records import Choice, FamilySpace, Fixed, Range, Space
+from autosched.trainer.soundness import Case, Finding, check_soundness
+from workers.registry import BUILT_IN, make_trainer
+from workers.threads import with_threads
+
+USUAL_LR = 1e-3
+"""Where a space says nothing of its LRs. Source: AdamW's default in torch."""
+
+
+def trainer_findings(space: Space, *, thorough: bool) -> Iterator[Finding]:
+    """What :func:`autosched.trainer.soundness.check_soundness` finds, at an LR that the space would try."""
+    factory, spec = with_threads(make_trainer, space.resources.cpus), space.trainer
+    case = Case(make=lambda seed: factory(spec.use, spec.options, seed, space.horizon_steps), lr=usual_lr(space))
+    return check_soundness(case, thorough=thorough)
+
+
+def check_new_trainer(space: Space, ledger: Ledger) -> list[str]:
+    """The quick checks, for a trainer of one's own that no study of the ledger has had as it is now.
+
+    Returns:
+        Notes for a person, of what could not be told.
+
+    Raises:
+        UsageError: it breaks a promise; the text says which, what was seen, and what to do.
+    """
+    if space.trainer.use in BUILT_IN or _is_known(space, ledger):
+        return []
+    notes = []
+    for finding in trainer_findings(space, thorough=False):
+        text = f"trainer {space.trainer.use!r}: {finding.promise}, but {finding.seen}; {finding.remedy}"
+        if finding.level == "broken":
+            raise UsageError(f"{text}. `autosched check-trainer` tells more; --trust-trainer tunes it as it is.")
+        if finding.level == "unsure":
+            notes.append(f"{text}.")
+    return notes
+
+
+def _is_known(space: Space, ledger: Ledger) -> bool:
+    trainer, fingerprints = space_to_json(space)["trainer"], dict(space.trainer.fingerprints)
+    firsts = (next(iter(ledger.read(row.name))).event for row in ledger.studies())
+    return any(
+        isinstance(event, StudyCreated)
+        and event.space.get("trainer") == trainer
+        and dict(event.fingerprints or {}) == fingerprints
+        for event in firsts
+    )
+
+
+def usual_lr(space: Space) -> float:
+    """The default's peak LR, or else the middle of those that are searched."""
+    listed = space.default or next(iter(space.candidates or ()), None)
+    if listed is not None:
+        return build(listed.family, listed.params, steps=space.horizon_steps).peak_lr
+    return next((lr for lr in map(_middle, space.schedule) if lr > 0), USUAL_LR)
+
+
+def _middle(family: FamilySpace) -> float:
+    parameter = family.parameters.get("peak_lr")
+    domain = None if parameter is None else parameter.domain
+    if isinstance(domain, Range):
+        return math.sqrt(domain.low * domain.high) if domain.low > 0 else domain.high / 2
+    if isinstance(domain, Choice):
+        return max((float(value) for value in domain.values if isinstance(value, int | float)), default=0.0)
+    return float(domain.value) if isinstance(domain, Fixed) and isinstance(domain.value, int | float) else 0.0

@@ -1,0 +1,62 @@
+"""What a trainer's methods give, checked where it arrives, and where in a person's own code an error was raised."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autosched.errors import UsageError
+
+LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")})
+"""Folders of code that is nobody's own."""
+TOOL = str(Path(__file__).resolve().parents[1])
+
+
+def as_loss(value: Any) -> float:
+    """What `evaluate` gave, as a float; NaN and infinity are losses too.
+
+    Raises:
+        UsageError: it is no single number.
+    """
+    return _number(value, "evaluate() must give one number, the validation loss")
+
+
+def as_means(value: Any) -> dict[str, float]:
+    """What `train` gave, as floats.
+
+    Raises:
+        UsageError: it is no mapping of numbers with a ``train_loss``.
+    """
+    if not isinstance(value, Mapping) or "train_loss" not in value:
+        raise UsageError(
+            f"train() must return a mapping of names to numbers, as {{'train_loss': 2.5}}, but gave {_short(value)}."
+        )
+    return {str(name): _number(item, f"train() must give numbers, {name} among them") for name, item in value.items()}
+
+
+def _number(value: Any, what: str) -> float:
+    """A number of Python's, numpy's, or an array of any framework with one item; no text, which float() would read."""
+    if not isinstance(value, str | bytes):
+        try:
+            return float(value)
+        except (TypeError, ValueError, RuntimeError):
+            pass
+    raise UsageError(f"{what}, but gave {_short(value)}.")
+
+
+def _short(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:59] + '…'}"
+
+
+def own_place(error: BaseException) -> str:
+    """An error in one line, with where it was raised; inside a library, also with the person's own line that called it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((*LIBRARIES, TOOL, "<"))]
+    shown = [*frames[-1:], *(own[-1:] if own and own[-1] is not frames[-1] else [])]
+    places = ", called at ".join(f"{Path(one.filename).name}:{one.lineno} in {one.name}" for one in shown)
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}{': ' if text else ''}{text}" + (f" ({places})" if places else "")
