@@ -49,11 +49,11 @@ def _number(value: Any, what: str) -> float:
 
 def _short(value: Any) -> str:
     text = " ".join(repr(value).split())
-    return f"{type(value).__name__} {text if len(text) <= 60 else text[:59] + '…'}"
+    return f"the {type(value).__name__} {text if len(text) <= 60 else text[:59] + '…'}"
 
 
 def own_place(error: BaseException) -> str:
-    """An error in one line, with where it was raised; inside a library, also with the person's own line that called it."""
+    """An error in one line, with where it was raised; inside a library, also the person's own line that called it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith((*LIBRARIES, TOOL, "<"))]
     shown = [*frames[-1:], *(own[-1:] if own and own[-1] is not frames[-1] else [])]

@@ -378,9 +378,9 @@ def test_a_trainer_that_returns_no_mapping_is_told_what_is_wanted(store, returne
             return returned
 
     failure = SegmentRunner(lambda *_: Other({}, seed=0, horizon=10)).run(cut(store, np.full(10, 0.01), 0, 10))
-    kind = type(returned).__name__
     assert failure.reason == (
-        f"train() must return a mapping of names to numbers, as {{'train_loss': 2.5}}, but gave a {kind}."
+        "train() must return a mapping of names to numbers, as {'train_loss': 2.5}, "
+        f"but gave the {type(returned).__name__} {returned}."
     )
 
 

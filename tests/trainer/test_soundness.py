@@ -281,7 +281,7 @@ WRONG = (
     Wrong(trainer=IgnoresTheSeed, promise="Another seed", says="seeds 0 and 1 both ended"),
     Wrong(trainer=DrawsGlobally, promise="The same seed", says="two runs of 4 updates ended at"),
     Wrong(trainer=OneUpdateTooFew, promise="train() counts", says="step was 0 after start() and 1 after 2 updates"),
-    Wrong(trainer=GivesAList, promise="train() counts", says="as {'train_loss': 2.5}, but gave list"),
+    Wrong(trainer=GivesAList, promise="train() counts", says="as {'train_loss': 2.5}, but gave the list"),
     Wrong(trainer=GivesATuple, promise="train() counts", says="evaluate() must give one number"),
     Wrong(trainer=BelowZero, promise="train() counts", says="evaluate() gave", level="unsure"),
     Wrong(trainer=TakesAnyFile, promise="A file that is no", says="load() took a text"),
