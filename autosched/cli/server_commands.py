@@ -21,7 +21,7 @@ from autosched.space.records import Tracking
 from autosched.study.results import Study
 from autosched.study.run import versions
 from autosched.study.start import ledger_url
-from autosched.tracking.mlflow_store import StoreAddress, parse_address
+from autosched.tracking.mlflow_store import StoreAddress, alone, parse_address
 from autosched.urls import database_url, sqlite_file, without_secrets
 
 LOW_DISK_GIB = 2.0
@@ -44,6 +44,8 @@ def ui(
         return 0
     address = _checked_store(uri)
     check_port(host, port)
+    with alone(address):  # a study that makes the tables now is let finish: the server would make them, too
+        pass
     tell(f"MLflow on http://{host}:{port} shows {address.shown}; Ctrl-C stops it.")
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     store = {"MLFLOW_BACKEND_STORE_URI": address.uri}  # no argument: those are seen by everybody on the machine

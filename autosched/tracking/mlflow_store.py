@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from filelock import FileLock
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
 
 from autosched.errors import UsageError
+from autosched.randomness import key
 from autosched.urls import database_url, sqlite_file, without_secrets
 
 if TYPE_CHECKING:
@@ -26,6 +31,8 @@ if TYPE_CHECKING:
 ALLOWED = "sqlite:///FILE, postgresql://…, mysql://…, mssql://…, or the http(s):// address of an MLflow server"
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 CONNECT_SECONDS = 5
+TABLES_SECONDS = 60
+"""How long to wait for another process that makes MLflow's tables, which takes some seconds."""
 ARTIFACTS = "mlartifacts"
 """The folder beside a SQLite file for the artifacts of its runs."""
 MOVE_RUNS = """
@@ -127,12 +134,10 @@ def probe_database(address: StoreAddress) -> None:
     """Connect once and read a little: MLflow would try a database that is away or damaged for 100 s.
 
     Raises:
-        Exception: whatever the driver raises; a folder of a SQLite file that cannot be made raises OSError.
+        Exception: whatever the driver raises.
     """
     url = make_url(address.uri)
     backend = url.get_backend_name()
-    if address.file is not None:
-        address.file.parent.mkdir(parents=True, exist_ok=True)
     timeout = {"connect_timeout": CONNECT_SECONDS} if backend in {"postgresql", "mysql"} else {}
     engine = create_engine(url, connect_args=timeout)
     try:
@@ -174,6 +179,34 @@ def connect(address: StoreAddress) -> MlflowClient:
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
-    if address.is_database:
+    if not address.is_database:
+        return MlflowClient(tracking_uri=address.uri)
+    with alone(address):
         probe_database(address)
-    return MlflowClient(tracking_uri=address.uri)
+        client = MlflowClient(tracking_uri=address.uri)
+        client.search_experiments(max_results=1)  # makes the tables, if nothing before it did
+    return client
+
+
+@contextmanager
+def alone(address: StoreAddress) -> Iterator[None]:
+    """Let no other process of autosched make the tables of this database meanwhile: MLflow's would stumble over both.
+
+    SQLite: a lock on a file beside it. PostgreSQL: an advisory lock. Both vanish with the process that holds them.
+
+    Raises:
+        TimeoutError: another process has held it for a minute.
+        OSError: a folder of a SQLite file that cannot be made or written.
+    """
+    if address.file is not None:
+        address.file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{address.file}.lock", timeout=TABLES_SECONDS):
+            yield
+    elif make_url(address.uri).get_backend_name() == "postgresql":
+        engine = create_engine(address.uri, poolclass=NullPool)  # closing the connection gives the lock up
+        with engine.connect() as connection:
+            connection.execute(text(f"SET lock_timeout = '{TABLES_SECONDS}s'"))
+            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key("mlflow tables")})
+            yield
+    else:
+        yield

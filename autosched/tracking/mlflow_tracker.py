@@ -201,7 +201,11 @@ class MlflowTracker:
         if found is None:
             location = self._address.artifact_root
             tags = {BESIDE: "true"} if self._beside else {}
-            return str(client.create_experiment(self._experiment, artifact_location=location, tags=tags))
+            try:
+                return str(client.create_experiment(self._experiment, artifact_location=location, tags=tags))
+            except Exception:  # of whatever kind: did another process make it in this moment?
+                if (found := client.get_experiment_by_name(self._experiment)) is None:
+                    raise
         if found.lifecycle_stage != "active":
             raise TrackingError(
                 f"experiment {self._experiment!r} was deleted in {self.uri}: restore it with "

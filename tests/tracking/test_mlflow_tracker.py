@@ -1,3 +1,4 @@
+import multiprocessing
 import socket
 import sqlite3
 import subprocess
@@ -11,10 +12,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from autosched.errors import AutoschedError, TrackingError, TrackingRefusal
 from autosched.testing.mlflow_picture import mlflow_picture
 from autosched.testing.tracker_contract import TrackerContract, losses, trial_run
+from autosched.tracking import mlflow_store
 from autosched.tracking.memory_tracker import MemoryTracker, RunPicture
 from autosched.tracking.mirror import Mirror
 from autosched.tracking.mlflow_store import connect, parse_address
@@ -183,6 +186,29 @@ def free_port() -> int:
 )
 def test_an_address_mlflow_cannot_write_to_says_what_is_allowed(uri):
     assert repr(uri) in refused(uri)
+
+
+def test_processes_that_begin_on_a_new_store_together_all_find_it(tmp_path):
+    """MLflow's own making of tables does not bear two at once."""
+    uri, context = f"sqlite:///{tmp_path}/new/mlflow.db", multiprocessing.get_context("fork")
+    barrier = context.Barrier(3)
+
+    def begin() -> None:
+        barrier.wait()
+        MlflowTracker(uri, experiment="shared").check()
+
+    racers = [context.Process(target=begin) for _ in range(3)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert [racer.exitcode for racer in racers] == [0, 0, 0]
+
+
+def test_a_store_that_another_process_makes_for_ever_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(mlflow_store, "TABLES_SECONDS", 0.01)
+    with FileLock(f"{tmp_path}/mlflow.db.lock"), pytest.raises(TrackingError, match=r"mlflow\.db\.lock"):
+        MlflowTracker(f"sqlite:///{tmp_path}/mlflow.db", experiment="e").check()
 
 
 def test_a_server_that_is_not_there_is_told_within_seconds():
