@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
 from autosched.cli.law_input import FilterOption, TrackingOption
 from autosched.cli.options import JsonOption, show, write_file
-from autosched.curves.logged_lrs import read_lrs, read_mlflow_lrs
+from autosched.curves.logged_lrs import ends_like_next_lrs, read_lrs, read_mlflow_lrs
+from autosched.errors import UsageError
+from autosched.printed import tell
 from autosched.schedules.schedule import Schedule
 from autosched.study.curve_sources import MLFLOW, mlflow_source
 
@@ -33,6 +36,12 @@ def import_schedule(
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="Draw lines where updates were not logged; else they are refused.")
     ] = False,
+    next_update: Annotated[
+        bool,
+        typer.Option(
+            "--next-update", help="Rows have the LR of the update after their step, as Hugging Face's logs of 2022."
+        ),
+    ] = False,
     filter_text: FilterOption = "",
     tracking_uri: TrackingOption = None,
     as_json: JsonOption = False,
@@ -41,7 +50,13 @@ def import_schedule(
 
     Example: autosched import lrs.csv --out schedule.json
     """
-    schedule = _read(source, column, first_update, interpolate, (filter_text, tracking_uri))
+    if next_update and first_update is not None:
+        raise UsageError("--next-update says how rows count: leave --first-update out.")
+    counting = Counting(first_update=first_update, interpolate=interpolate, next_update=next_update)
+    schedule = _read(source, column, counting, (filter_text, tracking_uri))
+    warnings = [NEXT_UPDATE] if not next_update and ends_like_next_lrs(schedule) else []
+    for warning in warnings:
+        tell(f"autosched: warning: {warning}", sys.stderr)
     if out is not None:
         write_file(out, schedule.to_json().encode())
     document = {
@@ -51,14 +66,27 @@ def import_schedule(
         "final_lr": schedule.final_lr,
         "fingerprint": schedule.fingerprint,
         "out": None if out is None else str(out),
+        "warnings": warnings,
     }
     show(as_json, document, [schedule.to_json() if out is None else f"wrote {out}: {schedule.describe()}"])
 
 
-def _read(
-    source: str, column: str, first_update: int | None, interpolate: bool, runs: tuple[str, str | None]
-) -> Schedule:
+class Counting(TypedDict):
+    """How the rows of a log belong to updates."""
+
+    first_update: int | None
+    interpolate: bool
+    next_update: bool
+
+
+NEXT_UPDATE = (
+    "the last update's LR is 0, so it trains nothing; logs that hold the next update's LR, as Hugging Face's of 2022, "
+    "end like this: --next-update reads them."
+)
+
+
+def _read(source: str, column: str, counting: Counting, runs: tuple[str, str | None]) -> Schedule:
     if not source.startswith(MLFLOW):
-        return read_lrs(source, column=column, first_update=first_update, interpolate=interpolate)
+        return read_lrs(source, column=column, **counting)
     named = dataclasses.replace(mlflow_source(source, text=runs[0], uri=runs[1]), lr=column)
-    return read_mlflow_lrs(named, first_update=first_update, interpolate=interpolate)
+    return read_mlflow_lrs(named, **counting)

@@ -6,6 +6,10 @@ Logs number their updates in two ways, and nothing in a log says which. `first_u
 * 1: `step` counts updates done, the LR is that of the update that ended there, as in the curves of this package, in
   Hugging Face's logs, and in MLflow. A row of step 0 then belongs to no update and is left out.
 
+Some logs hold the LR of the next update beside the steps done: Hugging Face's of 2022 did, which logged after the
+scheduler's step. Their last row then belongs to no update, and a decay to 0 ends with an LR of 0, by which
+:func:`ends_like_next_lrs` knows them; `next_update` reads them.
+
 A schedule needs the LR of every update. A log that has not every one is refused, or, when asked for, interpolated:
 straight lines between the logged LRs, and a line from 0 to the first, as for curves.
 """
@@ -24,7 +28,12 @@ from autosched.schedules.schedule import Schedule
 
 
 def read_lrs(
-    path: str | Path, *, column: str = "lr", first_update: int | None = None, interpolate: bool = False
+    path: str | Path,
+    *,
+    column: str = "lr",
+    first_update: int | None = None,
+    interpolate: bool = False,
+    next_update: bool = False,
 ) -> Schedule:
     """The schedule in a CSV file with the columns ``step`` and `column`; others are ignored.
 
@@ -35,6 +44,8 @@ def read_lrs(
             file without one numbers its updates from its own first step, 0 or 1.
         interpolate: whether updates that are not in the file, or have an empty cell, get an LR on the line between
             their neighbours.
+        next_update: whether each row has the LR of the update after its step, see the module. The first update's, which
+            no row has, lies on the line through the first two.
 
     Raises:
         CurveError: with file and line: not readable, a column missing, a cell that is no number, a negative or
@@ -52,10 +63,38 @@ def read_lrs(
         raise CurveError(text, file=file, line=lrs.line(unsorted[0] + 1))
     if first_update is None and "loss" not in column_names(file):
         first_update = 0 if lrs.steps[0] == 0 else 1
+    if next_update:
+        return _of_next_updates(lrs, str(file), interpolate=interpolate)
     return schedule_of_lrs(lrs, source=str(file), first_update=first_update, interpolate=interpolate)
 
 
-def read_mlflow_lrs(source: MlflowSource, *, first_update: int | None = None, interpolate: bool = False) -> Schedule:
+def ends_like_next_lrs(schedule: Schedule) -> bool:
+    """Whether the last update alone has an LR of 0, as where each row of a log held the next update's.
+
+    Example:
+        >>> ends_like_next_lrs(Schedule([0.2, 0.1, 0.0])), ends_like_next_lrs(Schedule([0.3, 0.2, 0.1]))
+        (True, False)
+    """
+    return schedule.steps > 1 and schedule.final_lr == 0 < float(schedule.lrs[-2])
+
+
+def _of_next_updates(lrs: Series, source: str, *, interpolate: bool) -> Schedule:
+    """The schedule of rows that hold the LR of the update after their step."""
+    if len(lrs) < 2:
+        raise CurveError("one row does not show a schedule: add rows.", file=source)
+    steps, values, lines = lrs.steps + 1, lrs.values, lrs.lines
+    if steps[0] > 1:
+        slope = (values[1] - values[0]) / (steps[1] - steps[0])
+        steps, values = np.append(1.0, steps), np.append(max(0.0, values[0] - slope * (steps[0] - 1)), values)
+        lines = None if lines is None else np.append(lines[:1], lines)
+    shifted = Series(steps=steps, values=values, lines=lines)
+    made = schedule_of_lrs(shifted, source=source, first_update=1, interpolate=interpolate)
+    return Schedule(made.lrs[:-1])
+
+
+def read_mlflow_lrs(
+    source: MlflowSource, *, first_update: int | None = None, interpolate: bool = False, next_update: bool = False
+) -> Schedule:
     """The schedule of the one run that `source` names: its artifact ``schedule.json``, else its LR metric.
 
     Of what a resumed run logged twice, the later counts.
@@ -72,6 +111,8 @@ def read_mlflow_lrs(source: MlflowSource, *, first_update: int | None = None, in
     if run.schedule is not None:
         return run.schedule
     lrs = last_logged(run.lrs, run.name)
+    if next_update:
+        return _of_next_updates(lrs, run.name, interpolate=interpolate)
     return schedule_of_lrs(lrs, source=run.name, first_update=first_update, interpolate=interpolate)
 
 

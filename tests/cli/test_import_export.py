@@ -121,3 +121,17 @@ def test_a_run_of_mlflow_is_imported_by_its_name(here: Path, capsys: Capture, ne
     capsys.readouterr()
     assert run([*command, "--filter", "attributes.run_name = 'two'"]) == 0
     assert Schedule.from_json(capsys.readouterr().out) == Schedule([0.3, 0.1])
+
+
+def test_import_warns_of_a_log_that_holds_the_next_update_s_lr(here: Path, capsys: Capture) -> None:
+    Path("log.csv").write_text("step,lr,loss\n1,0.2,3\n2,0.1,2\n3,0.0,1\n")
+    assert run(["import", "log.csv", "--json"]) == 0
+    told = capsys.readouterr()
+    (warning,) = json.loads(told.out)["warnings"]
+    assert warning in told.err
+    assert "--next-update" in warning
+    assert run(["import", "log.csv", "--next-update"]) == 0
+    told = capsys.readouterr()
+    assert Schedule.from_json(told.out).lrs.tolist() == pytest.approx([0.3, 0.2, 0.1])
+    assert told.err == ""
+    refuse(capsys, ("import", "log.csv", "--next-update", "--first-update", "1"), "leave --first-update out")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from autosched.curves import MlflowSource, read_curve, read_lrs, read_mlflow_lrs
+from autosched.curves.logged_lrs import ends_like_next_lrs
 from autosched.errors import CurveError
 from autosched.schedules import Schedule, build, to_csv
 
@@ -155,3 +156,23 @@ def test_a_run_of_mlflow_gives_its_schedule(store: str, name: str, arguments: di
 def test_a_run_that_shows_no_single_schedule_is_refused(store: str, name: str, says: str) -> None:
     with pytest.raises(CurveError, match=says):
         read_mlflow_lrs(source(store, name))
+
+
+HUGGING_FACE = [(t / 4 if t < 4 else (20 - t) / 16) * 3e-4 for t in range(21)]
+"""LR of update t = 0, 1, .. of a warmup of 4 of 20 updates, and of the one that is not made."""
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_log_of_the_next_update_s_lr_is_noticed_and_read(tmp_path: Path, every: int) -> None:
+    """Each row was written after the scheduler's step: beside the steps done stands the LR of the update to come."""
+    rows = [f"{step},{HUGGING_FACE[step]!r},{3 - step / 20}" for step in range(every, 21, every)]
+    file = write(tmp_path / "a.csv", *rows, header="step,lr,loss")
+    assert ends_like_next_lrs(read_lrs(file, interpolate=True))
+    read = read_lrs(file, interpolate=every > 1, next_update=True)
+    assert read.lrs.tolist() == pytest.approx(HUGGING_FACE[:20], rel=1e-12, abs=1e-18)
+    assert not ends_like_next_lrs(read)
+
+
+def test_the_log_that_today_s_trainer_writes_is_not_taken_for_one(tmp_path: Path) -> None:
+    rows = [f"{step + 1},{lr!r},3" for step, lr in enumerate(HUGGING_FACE[:20])]
+    assert not ends_like_next_lrs(read_lrs(write(tmp_path / "a.csv", *rows, header="step,lr,loss")))
