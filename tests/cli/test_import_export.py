@@ -66,6 +66,7 @@ def test_import_prints_the_schedule_or_what_it_is(here: Path, capsys: Capture) -
         "final_lr": SCHEDULE.final_lr,
         "fingerprint": SCHEDULE.fingerprint,
         "out": None,
+        "warnings": [],
     }
 
 
