@@ -115,3 +115,13 @@ def test_lrs_that_are_not_those_of_their_family_are_listed() -> None:
     edited = Schedule(lrs, made.family, dict(made.params))
     assert pieces_source(edited) is None
     assert "RUNS" in export_text(edited, "torch")
+
+
+@pytest.mark.parametrize("target", SOURCES)
+def test_a_listed_source_gives_every_lr_of_every_plateau(target: str) -> None:
+    schedule = Schedule(np.repeat([0.1, 0.25, 0.1, 0.0], [3, 1, 40, 2]))
+    source = export_text(schedule, target)
+    constants = source[source.index("RUNS = [") : source.index("\n\n", source.index("LRS = ["))]
+    found: dict[str, Any] = {}
+    exec(constants, found)
+    assert found["LRS"] == schedule.lrs.tolist()
