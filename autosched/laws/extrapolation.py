@@ -37,6 +37,16 @@ def peak_distances(points: RunPoints, log_peak: float, steps: FloatArray, transi
     return np.stack([np.maximum(log_peak - high, 0.0), np.maximum(low - log_peak, 0.0), later])
 
 
+def efolds_past_all(seen: FloatArray, log_steps: FloatArray) -> FloatArray:
+    """E-folds in updates by which forecasts lie beyond the longest run of all, shape (n,).
+
+    Args:
+        seen: ln(updates) of what was fitted, shape (p,), p >= 1.
+        log_steps: of the forecasts, shape (n,).
+    """
+    return np.asarray(np.maximum(log_steps - seen.max(), 0.0))
+
+
 def end_distances(peaks: FloatArray, seen: FloatArray, log_peaks: FloatArray, log_steps: FloatArray) -> FloatArray:
     """How many e-folds in updates forecasts lie beyond what was seen at about their peak LR, shape (n,).
 

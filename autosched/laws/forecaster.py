@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autosched.laws.extrapolation import end_distances, peak_distances
+from autosched.laws.extrapolation import efolds_past_all, end_distances, peak_distances
 from autosched.laws.fit import LawFit, OutlyingRow, common_outliers
 from autosched.laws.forecast import Forecast, Query, points_of
 from autosched.laws.law import LawFamily, LossLaw, interpolated, telling_steps
-from autosched.laws.priors import ALIKE_PEAKS, LEAST_WEIGHT, TRANSIENT_POWER, UNLIKE_RUNS
+from autosched.laws.priors import ALIKE_PEAKS, LEAST_WEIGHT, TRANSIENT_POWER, UNLIKE_RUNS, UNTESTED_LATER
 from autosched.laws.residual import ResidualProcess, run_points
 from autosched.laws.stack import Stack, one_peak, stacked, stacked_mean
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -53,7 +53,8 @@ class Forecaster:
         names: of the fitted curves.
         late_power: of the points' weights in the fit.
         peak_error: as `loo`, of the stack over curves of peak LRs that were left out altogether; NaN when untested.
-        later_rate: how wrong fits are about the ends of long runs that they do not have, per e-fold of distance.
+        later_rate: how wrong fits are about the ends of long runs that they do not have, per e-fold of distance; NaN
+            when untested, as where all runs have one horizon: then later ends err by `UNTESTED_LATER` peak errors.
         degrees: of freedom of the forecasts' tails.
         least_sd: least standard deviation of a forecast, relative.
     """
@@ -183,7 +184,7 @@ class Forecaster:
         What is out in one way errs alike for all: it widens losses, and differences less.
         """
         assert self.process is not None  # noqa: S101 - a law alone knows no distances
-        peak_error, later_rate = np.nan_to_num([self.peak_error, self.later_rate], nan=0.0)
+        peak_error = 0.0 if math.isnan(self.peak_error) else self.peak_error
         asked = [one for query in queries for one in query.asked]
         points = self.process.points
         transient = min(max(self.late_power / TRANSIENT_POWER - 1.0, 0.0), 1.0)
@@ -192,7 +193,10 @@ class Forecaster:
         )
         peaks = np.repeat([schedule.log_peak_lr for schedule, _ in asked], [steps.size for _, steps in asked])
         log_steps = np.log(np.maximum(np.concatenate([steps for _, steps in asked]), 1.0))
-        later = later_rate * end_distances(points.features[:, 0], points.features[:, 4], peaks, log_steps)
+        if math.isnan(self.later_rate):  # no fit could be tested on a later end: what is unknown is not 0
+            later = UNTESTED_LATER * peak_error * efolds_past_all(points.features[:, 4], log_steps)
+        else:
+            later = self.later_rate * end_distances(points.features[:, 0], points.features[:, 4], peaks, log_steps)
         alike = np.exp(-np.abs(peaks[:, None] - peaks[None, :]) / ALIKE_PEAKS)
         covariance: FloatArray = peak_error**2 * ways.T @ ways + np.outer(later, later) * alike
         return covariance

@@ -139,6 +139,9 @@ LEAST_END_DISTANCE = 0.3
 
 SEEN_SHARE = 0.9
 """[share of a step] A run that was seen so far tells about it. Judgement."""
+UNTESTED_LATER = 2.0
+"""[peak errors per e-fold of updates] Error of later ends than any run's, where no fit could be tested on one: all runs
+have one horizon. Source: 1.5 and 1.7 on the 25M and 100M GPT, fitted at 24,000 updates, at 72,000; rounded up."""
 EFOLDS_PER_PEAK = 3.0
 """[e-folds of updates per ln(peak LR)] What a distance in peak LR is worth in updates. Ablation: 1, 2 and 3 on the
 byte GPT that it was chosen on."""

@@ -1,5 +1,7 @@
 """The forecaster in its preset ``full``: on the published splits, and on curves made from published laws."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_curves import made_curve, made_group
@@ -11,6 +13,7 @@ from autosched.laws.forecaster import Forecaster, forecast_ends
 from autosched.laws.forecaster_fit import fit_forecaster
 from autosched.laws.functional import FunctionalFamily, Units
 from autosched.laws.multi_power import MultiPowerFamily
+from autosched.laws.priors import UNTESTED_LATER
 from autosched.laws.stack import Stack
 from autosched.schedules.schedule import Schedule
 from autosched.testing.published_curves import published_curve
@@ -63,6 +66,17 @@ def test_uncertainty_grows_with_distance_from_what_was_seen():
     near, far = made_curve("gpt25m/cosine_24000"), made_curve("gpt25m/cosine_72000")
     sd = forecast_ends(law, [near.schedule, far.schedule]).sd
     assert sd[1] > 1.5 * sd[0]
+
+
+def test_later_ends_are_uncertain_although_all_runs_have_one_horizon():
+    """No fit can be tested on a later end then: its error is unknown, which is not 0."""
+    law = fitted([made_curve(f"gpt25m/{name}") for name in ("cosine_24000", "constant_24000", "wsd_20000_24000")])
+    assert np.isnan(law.later_rate)
+    same, later = (made_curve(f"gpt25m/cosine_{steps}").schedule for steps in (24000, 72000))
+    sure = replace(law, later_rate=0.0)
+    assert forecast_ends(law, [same]).sd == pytest.approx(forecast_ends(sure, [same]).sd, rel=0.01)
+    added = forecast_ends(law, [later]).sd[0] ** 2 - forecast_ends(sure, [later]).sd[0] ** 2
+    assert added == pytest.approx((UNTESTED_LATER * law.peak_error * np.log(3)) ** 2, rel=0.05)
 
 
 def test_a_warm_refit_with_one_more_curve_stays_close_to_a_cold_one():
