@@ -63,6 +63,22 @@ class StudyRow:
     finished: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """Which file a path names: another one under the same path has another number."""
+
+    path: Path
+    number: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, path: Path) -> _File:
+        try:
+            seen = path.stat()
+        except OSError:
+            return cls(path, None)
+        return cls(path, (seen.st_dev, seen.st_ino))
+
+
 class Ledger:
     """The event log of many studies.
 
@@ -91,15 +107,28 @@ class Ledger:
             self._engine = _engine(self._url)
             with self._guard("open"):
                 self._make_tables()
+            self._file = None if path is None else _File.of(path.absolute())
         except (TypeError, ValueError, sa.exc.SAWarning) as error:  # drivers get what stands behind the ? of a URL
             reason = str(error).partition(";")[0]
             raise UsageError(f"the driver of the ledger {self.place} refuses an option: {reason}.") from None
 
     def _make_tables(self) -> None:
-        """Make the tables unless they are there; two processes may do so at the same moment."""
-        for table in _METADATA.sorted_tables:
+        """Make the tables that are missing; two processes may do so at the same moment."""
+        there = sa.inspect(self._engine).get_table_names()  # who only looks may not be allowed to make any
+        for table in (table for table in _METADATA.sorted_tables if table.name not in there):
             with contextlib.suppress(sa.exc.IntegrityError), self._engine.begin() as connection:
                 connection.execute(CreateTable(table, if_not_exists=True))
+
+    def _check_there(self) -> None:
+        """SQLite writes to a file that was deleted as if nothing had happened.
+
+        Raises:
+            LedgerError: the file was deleted, or another one is in its place.
+        """
+        if self._file is not None and self._file != _File.of(self._file.path):
+            raise LedgerError(
+                f"the ledger {self.place} was deleted or replaced while it was in use: nothing is kept any more."
+            )
 
     @contextlib.contextmanager
     def _guard(self, doing: str) -> Iterator[None]:
@@ -121,6 +150,7 @@ class Ledger:
         now = time.time()
         stamped = [Stamped(number=number + i, time=now, event=event) for i, event in enumerate(events)]
         finished = [e.observation for e in events if isinstance(e, SegmentFinished)]
+        self._check_there()
         finished.sort(key=lambda seen: seen.segment)  # in one order in all processes, or two could wait for each other
         try:
             with self._guard("write"), self._engine.begin() as connection:
@@ -241,6 +271,7 @@ class Ledger:
         """Remove a study's events, so that its name is free again; results of its segments stay."""
         with self._guard("write"), self._engine.begin() as connection:
             connection.execute(sa.delete(_EVENTS).where(_EVENTS.c.study == study))
+        self._last.pop(study, None)
         self._last.pop(study, None)
 
     def lease(self, study: str) -> StudyLease:

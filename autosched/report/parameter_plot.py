@@ -14,6 +14,9 @@ from autosched.report.confirmation import winner
 from autosched.space.membership import domain_contains
 from autosched.space.records import Choice, Domain, Fixed, Range, Space
 
+LEAST_LOG = math.log(1e-307)
+"""An axis from here to its inverse is within the numbers of double precision."""
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -109,9 +112,10 @@ def _panel(axes: Axes, trials: Sequence[TrialState], name: str, domain: Domain) 
 def _bounds(axes: Axes, domain: Range) -> None:
     """The searched range with a little room, so that a winner at a bound is seen to be there."""
     if domain.log:
-        room = (domain.high / domain.low) ** 0.06
+        low, high = math.log(domain.low), math.log(domain.high)
+        room = 0.06 * (high - low)
         axes.set_xscale("log")
-        axes.set_xlim(domain.low / room, domain.high * room)
+        axes.set_xlim(math.exp(max(low - room, LEAST_LOG)), math.exp(min(high + room, -LEAST_LOG)))
     else:
         extent = 0.06 * (domain.high - domain.low)
         axes.set_xlim(domain.low - extent, domain.high + extent)

@@ -9,7 +9,7 @@ from typing import Any
 
 from autosched.errors import ScheduleError
 from autosched.schedules import Parameter
-from autosched.schedules.schedule import ParameterValue
+from autosched.schedules.schedule import LEAST_PEAK_LR, ParameterValue
 from autosched.space.auto_bounds import AUTO, auto_range, may_be_auto, refuse_auto
 from autosched.space.document import KeyPath, shown
 from autosched.space.records import Choice, Domain, Fixed, Range
@@ -17,6 +17,8 @@ from autosched.space.section import Faults, Section, closest, dotted, is_number
 
 SCALES = ("linear", "log")
 MOST_CHOICES = 1_000
+WIDE = 100
+"""Of two decades, half of all linear draws would be in the last third of a decade: hardly ever what is meant."""
 FORMS = "a value, a list of choices, or bounds like {low: 1e-3, high: 1e-1, scale: log}"
 
 
@@ -158,6 +160,13 @@ def _bounded(parameter: Parameter, section: Section, low: float, high: float, *,
         return None
     if log and low <= 0:
         section.fault("low", f"must be > 0 on a log scale, but got {shown(section.data['low'])}.", related=["scale"])
+        return None
+    if log and low < LEAST_PEAK_LR:
+        section.fault("low", f"must be >= {LEAST_PEAK_LR:g}, but got {shown(section.data['low'])}.", related=["scale"])
+        return None
+    if parameter.kind == "float" and "scale" not in section.data and 0 < low <= high / WIDE:
+        message = f"must be log or linear where high is {WIDE} times low and more: which of them is not clear."
+        section.faults.missing(section.path, f"{dotted((*section.path, 'scale'))} {message}")
         return None
     return Range(low=low, high=high, log=log, integer=parameter.kind == "integer")
 

@@ -14,7 +14,7 @@ from autosched.engine import assembly
 from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal, Listener
 from autosched.engine.local_backend import LocalBackend
-from autosched.errors import UsageError, WorkError
+from autosched.errors import SpaceError, UsageError, WorkError
 from autosched.interruption import terminable
 from autosched.laws.files import SavedLaw
 from autosched.ledger.events import TrialProposed
@@ -81,8 +81,14 @@ def space_of(state: StudyState, folder: Path | None = None) -> Space:
 
     Args:
         folder: of the ledger, for the places of the study's files, see :func:`autosched.study.places.placed`.
+
+    Raises:
+        SpaceError: what the ledger holds is no space that this version knows.
     """
-    space, tested = placed(space_from_json(dict(state.space)), folder), state.range_test
+    try:
+        space, tested = placed(space_from_json(dict(state.space)), folder), state.range_test
+    except SpaceError as error:
+        raise SpaceError(error.message, file=f"the space of study {state.name!r} in the ledger") from None
     space = replace(space, trainer=replace(space.trainer, fingerprints=state.fingerprints or {}))
     return space if tested is None or tested.bounds is None else with_bounds(space, *tested.bounds)
 

@@ -133,7 +133,7 @@ def test_a_ledger_cut_in_half(finished: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("space", "says", "code"),
     [
-        ({"study": 7, "horizon_steps": 200}, "study must be 1 to 64 letters", 2),
+        ({"study": 7, "horizon_steps": 200}, "the space of study 's' in the ledger: study must be 1 to 64 letters", 2),
         ({}, "says no horizon_steps: it is damaged.", 1),
     ],
 )

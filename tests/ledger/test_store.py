@@ -320,3 +320,30 @@ def test_a_password_is_not_shown(tmp_path: Path) -> None:
         Ledger("postgresql://user:secret@127.0.0.1:1/test")
     assert "secret" not in str(caught.value)
     assert "***" in str(caught.value)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_was_deleted_in_use_is_not_written_as_if_it_were_there(tmp_path, replaced):
+    path = tmp_path / "ledger.db"
+    ledger = Ledger(f"sqlite:///{path}")
+    path.unlink()
+    if replaced:
+        Ledger(f"sqlite:///{path}").close()
+    with pytest.raises(LedgerError, match="was deleted or replaced while it was in use: nothing is kept any more"):
+        ledger.append("s", 0, [StudyCreated(space={}, versions={})])
+    ledger.close()
+
+
+def test_who_only_looks_needs_no_right_to_write(ledger, url):
+    ledger.append("s", 0, [StudyCreated(space={}, versions={})])
+    reading = (
+        f"{url.replace('sqlite:///', 'sqlite:///file:')}?mode=ro&uri=true"
+        if url.startswith("sqlite")
+        else f"{url}%20-cdefault_transaction_read_only%3Don"
+    )
+    looking = Ledger(reading, create=False)
+    assert [row.name for row in looking.studies()] == ["s"]
+    assert not looking.lease("s").is_held()
+    with pytest.raises(LedgerError, match="cannot write the ledger"):
+        looking.append("s", 1, [StudyFinished(reason="")])
+    looking.close()

@@ -240,7 +240,7 @@ def test_the_judges_holdout_share_is_a_share(tmp_path):
 def test_an_option_of_the_pruner_that_would_be_ignored_is_refused_with_its_line(tmp_path):
     file = tmp_path / "space.yaml"
     file.write_text(
-        "study: s\ntrainer: {use: simulated}\nhorizon_steps: 200\nschedule: {wsd: {peak_lr: {low: 1e-3, high: 1e-1}}}\n"
+        "study: s\ntrainer: {use: simulated}\nhorizon_steps: 200\nschedule: {wsd: {peak_lr: {low: 1e-3, high: 0.09}}}\n"
         "pruner:\n  use: law\n  threshold: 0.1\n  min_complete: 2\n"
     )
     with pytest.raises(SpaceError, match=r"space\.yaml:8: pruner law: min_complete has no effect beside the contr"):

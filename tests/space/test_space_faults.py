@@ -122,6 +122,20 @@ FAULTS = (
     Fault(
         "unknown scale", 11, "    peak_lr: {low: 1, high: 2, scale: lin}", 11, ("must be one of linear, log", "'lin'")
     ),
+    Fault(
+        "log scale from nothing",
+        11,
+        "    peak_lr: {low: 1e-320, high: 1, scale: log}",
+        11,
+        ("peak_lr.low must be >= 1e-300, but got 1",),
+    ),
+    Fault(
+        "two decades without a scale",
+        11,
+        "    peak_lr: {low: 1e-3, high: 0.1}",
+        11,
+        ("peak_lr.scale must be log or linear where high is 100 times low and more",),
+    ),
     Fault("peak LR of zero", 11, "    peak_lr: 0", 11, (f"schedule.wsd.peak_lr {ABOVE_ZERO}0",)),
     Fault("peak LR that is true", 11, "    peak_lr: true", 11, ("must be a number > 0, but got true",)),
     Fault("peak LR as text", 11, '    peak_lr: "0.1"', 11, ("must be a number > 0, but got '0.1'",)),
