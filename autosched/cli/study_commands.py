@@ -68,7 +68,9 @@ def tune(
     ledger: LedgerOption = None,
     warm_start: WarmOption = None,
     warm_start_other: OtherOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the study if it exists.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the study if it exists; the space must be the same.")
+    ] = False,
     fresh: FreshOption = False,
     reuse_anyway: AnywayOption = False,
     trust_trainer: TrustOption = False,

@@ -1,21 +1,25 @@
-"""Whose work a study's results are: its trainer's code and data, now and when it began."""
+"""What a study began with: its trainer's code and data, and its space; and whether they are the same now."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from autosched.errors import StudyError
 from autosched.ledger.events import StudyCreated
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
-from autosched.space import space_to_json
+from autosched.space import space_from_json, space_to_json
+from autosched.space.document import shown
 from autosched.space.records import Space
 from autosched.space.trainer_spec import TrainerSpec
+from autosched.urls import without_secrets
 from workers.registry import trainer_fingerprints
 
 NAMED = 4
-"""Files and modules that a message names."""
+"""Files, modules and keys that a message names."""
+_ABSENT = object()
 
 
 def with_fingerprints(space: Space, ledger: Ledger, *, reuse_anyway: bool) -> tuple[Space, list[str]]:
@@ -71,3 +75,48 @@ def changes(then: Mapping[str, str], now: Mapping[str, str]) -> str:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         parts += [f"{', '.join(names[:NAMED])}{more} {what}"] if names else []
     return "; ".join(parts)
+
+
+def check_same_space(space: Space, state: StudyState) -> None:
+    """Whether a study that is to be gone on with is the one that a space describes.
+
+    Where the ledger lies does not count: it is there that the study was found. Nor do the runs that a warm start has
+    read.
+
+    Raises:
+        StudyError: it is not; the text names the keys that differ.
+    """
+    there, here = (_by_key(_described(one)) for one in (space_from_json(dict(state.space)), space))
+    differing = [key for key in {**there, **here} if there.get(key, _ABSENT) != here.get(key, _ABSENT)]
+    if differing:
+        parts = [f"{key} is {_said(there, key)} there, but {_said(here, key)} here" for key in differing[:NAMED]]
+        more = f"; and {len(differing) - NAMED} more keys" if len(differing) > NAMED else ""
+        raise StudyError(
+            f"the study {state.name!r} was begun with another space: {'; '.join(parts)}{more}. Go on as it was begun "
+            f"with `autosched resume {state.name}`, or begin another with --name."
+        )
+
+
+def _described(space: Space) -> dict[str, Any]:
+    document = space_to_json(space)
+    document["warm_start"] = [(warm.source, warm.model) for warm in space.warm_start]
+    del document["storage"]["ledger"]
+    return document
+
+
+def _by_key(value: Any, path: str = "") -> dict[str, Any]:
+    """The values of a document by dotted key; a list of mappings, as of families, counts as one mapping."""
+    if isinstance(value, list) and value and all(isinstance(part, dict) for part in value):
+        value = {name: inside for part in value for name, inside in part.items()}
+    if not isinstance(value, dict):
+        return {path: value}
+    found: dict[str, Any] = {}
+    for name, inside in value.items():
+        found |= _by_key(inside, f"{path}.{name}" if path else name)
+    return found
+
+
+def _said(values: Mapping[str, Any], key: str) -> str:
+    value = values.get(key)
+    hidden = without_secrets(value) if isinstance(value, str) and "://" in value else value
+    return shown(hidden) if key in values else "not given"

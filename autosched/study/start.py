@@ -20,7 +20,7 @@ from autosched.space import space_to_json
 from autosched.space.records import Space, Storage
 from autosched.space.shipped import shipped_note
 from autosched.space.yaml_file import checked_space
-from autosched.study.identity import with_fingerprints
+from autosched.study.identity import check_same_space, with_fingerprints
 from autosched.study.places import placed, tracked
 from autosched.study.run import space_of, versions
 from autosched.study.sources import SpaceSource, override_texts, read_source
@@ -105,13 +105,13 @@ def start(
     """Check everything that can be checked before work, and enter the study in its ledger.
 
     Args:
-        resume: take the study that is there under this name, finished or not.
+        resume: take the study that is there under this name, finished or not, if it has this space.
         reuse_anyway: let results of other code or data count.
         trust_trainer: do not train the few updates that show whether a new trainer keeps its promises.
 
     Raises:
         UsageError: the space has a fault (SpaceError), a folder cannot be written, the study is unfinished
-            (StudyError), or a source of a warm start is none.
+            (StudyError) or has another space, or a source of a warm start is none.
         WorkError: the ledger or the tracker cannot be reached.
     """
     space = checked_space(read_source(source), settings.texts(), CHECKS)
@@ -122,6 +122,7 @@ def start(
     ledger = Ledger(space.storage.ledger)
     try:
         if resume and space.study in {row.name for row in ledger.studies()}:
+            check_same_space(space, ledger.state(space.study))
             return Started(ledger=ledger, study=space.study)
         known, notes = with_fingerprints(space, ledger, reuse_anyway=reuse_anyway)
         notes += [] if trust_trainer else check_new_trainer(known, ledger)

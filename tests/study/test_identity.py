@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from autosched.ledger.store import Ledger
 from autosched.space import space_from_json, space_to_json
 from autosched.space.records import Space
 from autosched.study.identity import changes, check_unchanged, with_fingerprints
+from autosched.study.start import Settings, start
 
 TRAINER = """\
 import json
@@ -134,3 +136,33 @@ def test_many_changes_are_counted_and_not_listed() -> None:
     assert changes(then, then) == ""
     assert changes(then, {}) == "m0, m1, m2, m3 and 5 more is gone"
     assert changes({"a": "1", "b": "1"}, {"a": "2", "c": "1"}) == "a has changed; b is gone; c is new"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"budget.trials": 12}, "budget.trials is 5 there, but 12 here. Go on as it was begun with `autosched resume"),
+        ({"schedule.wsd.peak_lr.high": 0.5}, "schedule.wsd.peak_lr.high is 0.1 there, but 0.5 here."),
+        ({"trainer.with.noise": 0.5}, "trainer.with.noise is 0.0 there, but 0.5 here."),
+        ({"confirm.seeds": 1, "seed": 3}, "seed is 0 there, but 3 here; confirm.seeds is 0 there, but 1 here."),
+        ({"tracking": {"uri": "postgresql://me:secret@host/db"}}, "there, but 'postgresql://me:***@host/db' here"),
+        ({"budget.minutes": 3}, "budget.minutes is not given there, but 3"),
+        (
+            {"controller": "tpe", "pruner": "law", "resources.workers": 1, "eval_every": 5, "horizon_steps": 50},
+            "1 more",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_study_is_not_gone_on_with_beside_another_space(
+    plain: autosched.Study, overrides: dict[str, object], message: str
+) -> None:
+    with pytest.raises(StudyError, match=f"the study 's' was begun with another space: .*{re.escape(message)}"):
+        start("space.yaml", Settings(overrides=overrides), resume=True)
+
+
+def test_a_study_is_gone_on_with_wherever_its_ledger_is_said_to_lie(plain: autosched.Study) -> None:
+    for ledger in ("sqlite:///autosched.db", f"sqlite:///{Path.cwd()}/autosched.db"):
+        started = start("space.yaml", Settings(ledger=ledger), resume=True)
+        assert started.study == "s"
+        started.ledger.close()
