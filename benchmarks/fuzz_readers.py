@@ -362,8 +362,9 @@ def main() -> int:
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"memory       {most / 2**30:.2f} GiB at most, limit {MOST_BYTES / 2**30:g} GiB")
     if out is not None:
-        found = {name: fault is not None for name, fault in faults.items()}
-        out.write_text(json.dumps({"inputs_each": each, "faults": found, "most_gib": most / 2**30}, indent=1) + "\n")
+        found = [{"reader": name, "faults": int(fault is not None)} for name, fault in faults.items()]
+        values = {"inputs_each": each, "readers": found, "most_gib": round(most / 2**30, 2)}
+        out.write_text(json.dumps(values, indent=1) + "\n")
     return int(any(faults.values()) or most > MOST_BYTES)
 
 
