@@ -164,6 +164,16 @@ class CheckpointStore:
         whole = sorted((name, int(info["size"])) for name, info in self._listing() if name.endswith(SUFFIX))
         return {f"{self.root}/{name}": size for name, size in whole}
 
+    def oldest_first(self) -> list[str]:
+        """URIs of all whole checkpoints, by when they were written.
+
+        Raises:
+            CheckpointError: the storage cannot be read.
+        """
+        with _storage_errors("list", self.root):
+            dated = [(self._modified(info), name) for name, info in self._listing() if name.endswith(SUFFIX)]
+        return [f"{self.root}/{name}" for _, name in sorted(dated)]
+
     def sweep_temporary(self, *, older_than: float = 3600.0) -> int:
         """Remove what killed writers left behind.
 

@@ -124,10 +124,21 @@ class Retention:
         self.store.delete(self.store.uri(identity))
 
     def _shrink(self, state: StudyState) -> None:
-        """Oldest first, until the folder is within its limit; never what a running trial stands on."""
+        """Oldest first, until the folder is within its limit; never what a running trial stands on.
+
+        First those of studies that are over (only the best trials' are left of them), then this study's own.
+        """
         limit = self.space.storage.checkpoints_gib * 2**30
         sizes = self.store.sizes()
         total = sum(sizes.values())
+        if total <= limit:
+            return
+        needed = self._needed(state)
+        for uri in (uri for uri in self.store.oldest_first() if uri not in needed):
+            if total <= limit:
+                return
+            total -= sizes.get(uri, 0)
+            self.store.delete(uri)
         for held in (self._stopped, self._branchable):
             for identity in list(held):
                 if total <= limit:
@@ -137,9 +148,18 @@ class Retention:
                     del held[identity]
                     self._delete(state, identity)
 
+    def _needed(self, state: StudyState) -> set[str]:
+        """URIs of this study's checkpoints and of those that other studies of the ledger are not done with."""
+        ledger, identities = self.dispatcher.ledger, {*state.observations, *state.scheduled}
+        for row in ledger.studies():
+            if not row.finished and row.name != state.name:
+                identities.update(ledger.state(row.name).observations)
+        return {self.store.uri(identity) for identity in identities}
+
     def finished(self, state: StudyState) -> None:
         """The study is over: nothing is resumed any more."""
         for identity in self._stopped:
             if identity not in self._branchable:
                 self._delete(state, identity)
         self._stopped.clear()
+        self._shrink(state)

@@ -319,6 +319,28 @@ def test_prefix_checkpoints_stay_until_the_folder_is_full(tmp_path: Path) -> Non
     assert counts["roomy"] > 6 >= counts["tight"] >= 1
 
 
+def test_the_folder_keeps_within_its_limit_however_many_studies_it_has_seen(tmp_path: Path) -> None:
+    size, most = 4096, 4
+    space = wsd_space(
+        tmp_path, options={"checkpoint_bytes": size}, confirm=Confirm(), workers=1, budget=Budget(trials=2)
+    )
+    space = replace(space, pruner=Component(name="none"))
+    limited = replace(space, storage=replace(space.storage, checkpoints_gib=(most + 0.5) * (size + 200) / 2**30))
+    store = CheckpointStore(space.storage.checkpoints)
+    open_study = Study(replace(space, study="open", seed=99))
+    with pytest.raises(Interruption):
+        open_study.run(die_after=20)
+    needed = set(store.sizes())
+    assert needed
+    for seed in range(most + 2):
+        best = Study(replace(limited, study=f"s{seed}", seed=seed)).run().best_trial()
+        left = set(store.sizes())
+        assert needed <= left  # of a study that is not over
+        assert store.uri(best.segments[-1]) in left
+        assert len(left) <= most
+    assert open_study.run().finished is not None
+
+
 def test_a_full_disk_stops_the_study_and_a_resume_ends_it(tmp_path: Path) -> None:
     for name in ("calm", "full"):
         (tmp_path / name).mkdir()
