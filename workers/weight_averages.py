@@ -121,6 +121,19 @@ def blocks_at(step: int, shares: Sequence[float]) -> list[Block]:
     return held
 
 
+def windows_at(step: int, shares: Sequence[float]) -> list[int]:
+    """The windows that can be had after `step` updates and are nearest to the shares, by their ratio; increasing."""
+    return _nearest(blocks_at(step, shares), step, shares)
+
+
+def _nearest(blocks: Sequence[Block], step: int, shares: Sequence[float]) -> list[int]:
+    opened = blocks[-1][1] if blocks else 0
+    lengths = [step - start for start in (*(start for start, _ in blocks), opened) if start < step]
+    if not lengths:
+        return []
+    return sorted({min(lengths, key=lambda length: (abs(math.log(length / (s * step))), length)) for s in shares})
+
+
 def _closings(step: int, shares: Sequence[float]) -> Iterator[int]:
     at = 1
     while at <= step:
@@ -171,16 +184,8 @@ class WeightAverages:
         self._closed, self._open = [_total([sums[place] for place in group]) for group in groups], []
 
     def windows(self) -> list[int]:
-        """The windows that can be had and are nearest to what was asked for, by their ratio; in updates, increasing."""
-        lengths = [self._step - start for start, _ in self._blocks] + [self._step - self._opened]
-        lengths = [length for length in lengths if length > 0]
-        if not lengths:
-            return []
-        nearest = {
-            min(lengths, key=lambda length: (abs(math.log(length / (share * self._step))), length))
-            for share in self.shares
-        }
-        return sorted(nearest)
+        """The windows that there are means for; see :func:`windows_at`."""
+        return _nearest(self._blocks, self._step, self.shares)
 
     def means(self) -> Iterator[tuple[int, list[Tensor]]]:
         """Each window with the mean of the weights after its updates, on the weights' device."""
