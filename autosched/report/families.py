@@ -8,12 +8,13 @@ from typing import Any
 
 from autosched.schedules.cooldowns import OPTIONAL_COOLDOWN
 from autosched.schedules.family import Family
+from autosched.schedules.floors import FLOOR
 from autosched.schedules.parameter import Parameter
 from autosched.schedules.registry import family_names, get_family
 from autosched.schedules.warmups import WARMUP
 
-COMMON: Mapping[str, Parameter] = {p.name: p for p in (*WARMUP.parameters, *OPTIONAL_COOLDOWN.parameters)}
-"""Parameters of the warmup and the cooldown that go with any body."""
+COMMON: Mapping[str, Parameter] = {p.name: p for p in (*WARMUP.parameters, *OPTIONAL_COOLDOWN.parameters, *FLOOR)}
+"""Parameters of the warmup, the cooldown and the floor that go with any body."""
 EXPERIMENTAL = "experimental: its source could not be read"
 WIDTH = 118
 """Characters of a line in a terminal."""
@@ -77,7 +78,7 @@ def families_lines() -> list[str]:
     return [
         *lines,
         "",
-        "and, but for table and the recipes, any warmup and any cooldown:",
+        "and, but for table and the recipes, any warmup, any cooldown and any floor:",
         *_wrapped(", ".join(_words(COMMON.values(), bounds=False)), 4),
         "",
         "In brackets: what a space that lists the family by name searches. `autosched schedules NAME` explains one.",
@@ -92,7 +93,7 @@ def family_lines(family: Family) -> list[str]:
     own = own_parameters(family)
     common = [parameter for parameter in family.parameters.values() if parameter not in own]
     lines += ["", *_explained(own)]
-    return [*lines, "", "of any warmup and cooldown:", *_explained(common)] if common else lines
+    return [*lines, "", "of any warmup, cooldown and floor:", *_explained(common)] if common else lines
 
 
 def _explained(parameters: Iterable[Parameter]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autosched.schedules.cooldowns import OPTIONAL_COOLDOWN
+from autosched.schedules.floors import FLOOR
 from autosched.schedules.parts import Body, Parts
 from autosched.schedules.warmups import WARMUP
 
@@ -17,4 +18,4 @@ def composed(body: Body) -> Parts:
         >>> family.lrs(family.complete(params, steps=8), 8).tolist()
         [1.0, 1.0, 1.0, 1.0, 1.0, 0.9375, 0.75, 0.4375]
     """
-    return Parts(body=body, warmup=WARMUP, cooldown=OPTIONAL_COOLDOWN)
+    return Parts(body=body, warmup=WARMUP, cooldown=OPTIONAL_COOLDOWN, floor=FLOOR)

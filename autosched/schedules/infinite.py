@@ -40,6 +40,7 @@ from functools import partial
 import numpy as np
 
 from autosched.schedules.cooldowns import COOLDOWN_FINAL_RATIO, OPTIONAL_COOLDOWN, OPTIONAL_SHAPE
+from autosched.schedules.floors import FLOOR
 from autosched.schedules.parameter import PEAK_LR, Parameter, Params, float_of, text_of
 from autosched.schedules.parts import Body, Parts
 from autosched.schedules.pieces import Piece
@@ -137,6 +138,7 @@ INFINITE = Parts(
     ),
     warmup=WARMUP,
     cooldown=ANNEAL,
+    floor=FLOOR,
 ).family(
     "infinite",
     summary="warmup, down to a constant LR that needs no end, and an anneal when a model is due",

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autosched.schedules.family import Family
+from autosched.schedules.floors import MIN_LR, decay_end, floor_fault, floored, in_stairs, lifted
 from autosched.schedules.parameter import Parameter, Params, int_of
 from autosched.schedules.pieces import Curve, Piece, cut, lr_at
 
@@ -114,28 +115,35 @@ NO_COOLDOWN = Cooldown(parameters=(), steps=lambda params, steps: 0, fall=lambda
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Three parts put together; see the module's drawing."""
+    """Three parts put together; see the module's drawing.
+
+    Attributes:
+        floor: parameters of :mod:`autosched.schedules.floors`, which says how low all three fall and how long it stays.
+    """
 
     body: Body
     warmup: Warmup = LINEAR_WARMUP
     cooldown: Cooldown = NO_COOLDOWN
+    floor: tuple[Parameter, ...] = ()
 
     def pieces(self, params: Params, steps: int) -> list[Piece]:
         """LR of every update."""
-        warmup_steps = self.warmup.steps(params)
-        pieces = list(self.body.pieces(params, warmup_steps, steps))
-        first = lr_at(pieces, 0) if warmup_steps else 0.0
+        warmup_steps, end = self.warmup.steps(params), decay_end(params, steps)
+        pieces = list(self.body.pieces(params, warmup_steps, end))
         start = self.cooldown_start(params, steps)
-        if start < steps:
-            top, fall = lr_at(pieces, start - warmup_steps), self.cooldown.fall(params, steps - start)
-            pieces = [*cut(pieces, start - warmup_steps), Piece(steps - start, fall).scaled(top)]
+        if start < end:
+            top, fall = lr_at(pieces, start - warmup_steps), self.cooldown.fall(params, end - start)
+            pieces = [*cut(pieces, start - warmup_steps), Piece(end - start, fall).scaled(top)]
+        pieces = lifted(floored(pieces, steps - end), params)
         if warmup_steps:
-            pieces.insert(0, Piece(warmup_steps, self.warmup.rise(params, warmup_steps)).scaled(first))
-        return pieces
+            rise = Piece(warmup_steps, self.warmup.rise(params, warmup_steps)).scaled(lr_at(pieces, 0))
+            pieces.insert(0, rise)
+        return in_stairs(pieces, params)
 
     def cooldown_start(self, params: Params, steps: int) -> int:
-        """First update of the cooldown; `steps` when there is none."""
-        return max(self.warmup.steps(params), steps - self.cooldown.steps(params, steps))
+        """First update of the cooldown; that of the floor, or `steps`, when there is none."""
+        end = decay_end(params, steps)
+        return max(self.warmup.steps(params), end - self.cooldown.steps(params, end))
 
     def stable_steps(self, params: Params, steps: int) -> int:
         """Updates before the cooldown; 0 when there is no cooldown part."""
@@ -146,7 +154,11 @@ class Parts:
         warmup_steps = self.warmup.steps(params)
         if warmup_steps >= steps:
             return f"warmup_steps must be below the {steps} steps of the schedule, but got {warmup_steps}."
-        return self.warmup.fault(params, steps) or self.body.fault(params, steps) or self.cooldown.fault(params, steps)
+        wrong = floor_fault(params, warmup_steps)
+        if wrong is not None:
+            return wrong
+        end = decay_end(params, steps)
+        return self.warmup.fault(params, end) or self.body.fault(params, end) or self.cooldown.fault(params, end)
 
     def family(self, name: str, *, summary: str, source: str, formula: str = "", experimental: bool = False) -> Family:
         """The parts as a family; its parameters are those of the body, then the warmup's, then the cooldown's.
@@ -161,7 +173,9 @@ class Parts:
         Raises:
             ValueError: two parts have a parameter of the same name; one of them must be renamed.
         """
-        stable = (*self.body.parameters, *self.warmup.parameters)
+        has_peak = any(parameter.name == "peak_lr" for parameter in self.body.parameters)
+        floor = tuple(parameter for parameter in self.floor if has_peak or parameter.name != MIN_LR.name)
+        stable = (*self.body.parameters, *self.warmup.parameters, *floor)
         every = (*stable, *self.cooldown.parameters)
         parameters = {parameter.name: parameter for parameter in every}
         if len(parameters) < len(every):

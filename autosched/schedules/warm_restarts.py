@@ -58,7 +58,7 @@ def falling_cycles(params: Params, edges: NDArray[np.int64], updates: int, shape
 
 def _repeated(curve: Curve, length: int, updates: int) -> Curve:
     """The curve begun again every `length` updates."""
-    return curve if updates <= length else lambda j: curve(j - length * np.floor(j / length))
+    return curve if updates <= length else lambda j: curve(j - length * np.floor(np.minimum(j, updates - 1) / length))
 
 
 def cycle_edges(params: Params, updates: int) -> NDArray[np.int64]:

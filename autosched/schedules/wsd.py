@@ -20,12 +20,13 @@ from __future__ import annotations
 
 from autosched.schedules.constant import CONSTANT_BODY
 from autosched.schedules.cooldowns import COOLDOWN
+from autosched.schedules.floors import FLOOR
 from autosched.schedules.parts import Parts
 from autosched.schedules.warmups import WARMUP
 
 __all__ = ["COOLDOWN", "WSD"]
 
-WSD = Parts(body=CONSTANT_BODY, warmup=WARMUP, cooldown=COOLDOWN).family(
+WSD = Parts(body=CONSTANT_BODY, warmup=WARMUP, cooldown=COOLDOWN, floor=FLOOR).family(
     "wsd",
     summary="warmup, the peak LR, then a cooldown at the end",
     source="Hu et al. 2024 (MiniCPM), arXiv:2404.06395; 1 - sqrt: Hägele et al. 2024, arXiv:2405.18392",

@@ -142,14 +142,14 @@ def assert_the_warmup_rises_to_the_peak(family: Family, params: Params, steps: i
     """
     schedule = make(family, params, steps)
     lrs, warmup_steps = schedule.lrs, _warmup_steps(family, schedule)
-    if schedule.params.get("warmup_shape", "linear") == "linear":
+    if schedule.params.get("warmup_shape", "linear") == "linear" and "stair_steps" not in schedule.params:
         rise = lrs[warmup_steps] * np.arange(1, warmup_steps + 1) / max(warmup_steps, 1)
         np.testing.assert_allclose(lrs[:warmup_steps], rise, rtol=ROUNDING, atol=0)
     assert (np.diff(lrs[: warmup_steps + 1]) >= 0).all()
     peak_lr = schedule.params.get("peak_lr")
     if isinstance(peak_lr, float):
         assert schedule.peak_lr <= peak_lr * (1 + ROUNDING * family.recipe)
-        if family.non_increasing:
+        if family.non_increasing and "stair_steps" not in schedule.params:
             assert lrs[warmup_steps] == peak_lr
 
 
@@ -157,6 +157,8 @@ def assert_the_joins_are_continuous(family: Family, params: Params, steps: int) 
     """The warmup ends within one update's rise of where the body starts; the cooldown starts with the body's LR."""
     schedule = make(family, params, steps)
     lrs, warmup_steps = schedule.lrs, _warmup_steps(family, schedule)
+    if "stair_steps" in schedule.params:
+        return
     if warmup_steps:
         assert lrs[warmup_steps] - lrs[warmup_steps - 1] <= lrs[warmup_steps] * (1 / warmup_steps + ROUNDING)
     start = family.stable_steps(schedule.params, steps)
@@ -171,11 +173,13 @@ def assert_the_lr_falls_where_promised(family: Family, params: Params, steps: in
     """
     schedule = make(family, params, steps)
     cooldown = (
-        schedule.lrs[family.stable_steps(schedule.params, steps) :] if family.stable_parameters else schedule.lrs[:0]
+        schedule.lrs[_next_stair(schedule, family.stable_steps(schedule.params, steps)) :]
+        if family.stable_parameters
+        else schedule.lrs[:0]
     )
     assert (cooldown[1:] <= cooldown[:-1] * (1 + ROUNDING)).all()
-    after = schedule.lrs[_warmup_steps(family, schedule) :]
-    if not family.non_increasing:
+    after = schedule.lrs[_next_stair(schedule, _warmup_steps(family, schedule)) :]
+    if not family.non_increasing or not after.size:
         return
     assert (after[1:] <= after[:-1] * (1 + ROUNDING)).all()
     ratio, peak_lr = schedule.params.get("final_lr_ratio"), schedule.params.get("peak_lr")
@@ -215,6 +219,13 @@ def _warmup_steps(family: Family, schedule: Schedule) -> int:
     warmup_steps = 0 if family.recipe else schedule.params.get("warmup_steps", 0)
     assert isinstance(warmup_steps, int)
     return warmup_steps
+
+
+def _next_stair(schedule: Schedule, update: int) -> int:
+    """The first update from `update` on at which the LR may change."""
+    stair = schedule.params.get("stair_steps", 1)
+    assert isinstance(stair, int)
+    return -(-update // stair) * stair
 
 
 def _bits(lrs: FloatArray) -> bytes:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autosched.errors import ScheduleError
-from autosched.schedules import build
+from autosched.schedules import build, family_names, get_family
 from autosched.schedules.decays import decay_body
 from autosched.schedules.parameter import FINAL_LR_RATIO, PEAK_LR
 from autosched.schedules.parts import LINEAR_WARMUP, NO_WARMUP, Body, Parts, Warmup
@@ -82,3 +82,65 @@ def test_a_cosine_that_is_cooled_down_at_its_end_needs_two_final_lrs():
     whole = build("cosine", {"peak_lr": 0.5, "warmup_steps": 5, "final_lr_ratio": 0.5}, steps=20).lrs
     np.testing.assert_array_equal(lrs[:16], whole[:16])
     np.testing.assert_allclose(lrs[15:], whole[15] * np.array([1, 0.82, 0.64, 0.46, 0.28]), rtol=1e-15)
+
+
+# -- floors -----------------------------------------------------------------------------------------------------------
+
+FALLING = [
+    name for name in family_names() if "min_lr" in get_family(name).parameters and get_family(name).non_increasing
+]
+
+
+@pytest.mark.parametrize("peak", [1e-4, 0.02])
+def test_a_floor_that_is_reached_before_the_end_stays_where_it_is_when_the_peak_moves(peak):
+    """nanoGPT's schedule, but for its warmup, out of parts."""
+    floor = {"decay_steps": 80, "min_lr": 3e-5}
+    ramp = {"warmup_steps": 10, "warmup_shape": "ramp", "warmup_start_ratio": 1 / 11}
+    lrs = build("cosine", {"peak_lr": peak, **ramp, **floor}, steps=100).lrs
+    recipe = {"warmup_iters": 10, "lr_decay_iters": 80, "min_lr": 3e-5}
+    np.testing.assert_allclose(lrs, build("nanogpt", {"peak_lr": peak, **recipe}, steps=100).lrs, rtol=1e-12)
+    assert (lrs[80:] == 3e-5).all()
+
+
+def test_a_decay_has_ended_on_the_last_update_where_its_end_is_one_before():
+    lrs = build("linear", {"peak_lr": 1.0, "warmup_steps": 2, "decay_steps": 9, "final_lr_ratio": 0.25}, steps=10).lrs
+    np.testing.assert_allclose(lrs[2:], np.linspace(1, 0.25, 8), rtol=1e-15)
+
+
+def test_stairs_keep_the_lr_that_their_first_update_has_through_warmup_decay_and_floor():
+    params = {"peak_lr": 0.3, "warmup_steps": 11, "cooldown_fraction": 0.5, "decay_steps": 83, "min_lr": 0.01}
+    smooth = build("wsd", params, steps=100).lrs
+    stairs = build("wsd", {**params, "stair_steps": 7}, steps=100).lrs
+    np.testing.assert_array_equal(stairs, smooth[7 * (np.arange(100) // 7)])
+
+
+@pytest.mark.parametrize("family", FALLING)
+def test_every_fall_ends_at_the_absolute_floor_and_begins_at_the_peak(family):
+    params = {"peak_lr": 0.2, "warmup_steps": 5, "decay_steps": 50, "cooldown_shape": "linear"}
+    lrs = build(family, {**params, "min_lr": 0.003}, steps=60).lrs
+    assert lrs[5] == lrs.max() == 0.2
+    np.testing.assert_allclose(lrs[50:], 0.003, rtol=1e-12)
+
+
+def test_a_cooldown_shares_what_comes_before_it_with_other_cooldowns_under_a_floor():
+    params = {"peak_lr": 0.2, "warmup_steps": 5, "decay_steps": 50, "min_lr": 0.003}
+    short, long = (build("wsd", {**params, "cooldown_fraction": share}, steps=60) for share in (0.1, 0.5))
+    assert short.common_steps(long) == get_family("wsd").stable_steps(long.params, 60) + 1 == 26
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"decay_steps": 5}, r"cosine\.decay_steps must be 0 or above warmup_steps \(5\), but got 5\."),
+        ({"min_lr": 0.3}, r"cosine\.min_lr must be <= peak_lr \(0\.2\), but got 0\.3\."),
+        ({"stair_steps": 0}, r"cosine\.stair_steps must be a whole number >= 1, but got 0\."),
+    ],
+)
+def test_a_floor_that_cannot_be_is_refused(params, says):
+    with pytest.raises(ScheduleError, match=says):
+        build("cosine", {"peak_lr": 0.2, "warmup_steps": 5, **params}, steps=60)
+
+
+def test_a_family_that_has_no_peak_has_no_absolute_floor_beside_it():
+    assert "min_lr" not in get_family("piecewise").parameters
+    assert "decay_steps" in get_family("piecewise").parameters
