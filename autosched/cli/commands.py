@@ -60,6 +60,7 @@ COMMANDS: dict[str, Place] = {
         "import_schedule",
         "Make a schedule file from logged LRs, to plot, export, compare or predict.",
     ),
+    "inspect": Place("log_command", "inspect_logs", "Say what logs are understood as, before a law is fitted to them."),
     "fit": Place("law_commands", "fit", "Fit a loss law to logged runs."),
     "predict": Place(
         "law_commands", "predict", "Predict the loss curve of a schedule, with its standard deviation (nats)."

@@ -20,7 +20,16 @@ from autosched.cli.law_documents import (
     score_document,
     score_lines,
 )
-from autosched.cli.law_input import FilterOption, LawArgument, PathsArgument, TrackingOption
+from autosched.cli.law_input import (
+    ColumnsOption,
+    EpochOption,
+    FilterOption,
+    LawArgument,
+    LoggedScheduleOption,
+    PathsArgument,
+    TrackingOption,
+    log_options,
+)
 from autosched.cli.options import JsonOption, show, write_file
 from autosched.cli.schedule_commands import load_schedule
 from autosched.curves.csv_files import read_begun_run
@@ -52,6 +61,9 @@ def fit(
     pretraining_steps: Annotated[
         int | None, typer.Option("--pretraining-steps", help="With --law continual: updates before the data changed.")
     ] = None,
+    columns: ColumnsOption = None,
+    updates_per_epoch: EpochOption = None,
+    schedule: LoggedScheduleOption = None,
     effect: Annotated[
         str, typer.Option("--effect", help="With --law continual: forgetting (old data's loss) or adaptation (new).")
     ] = "forgetting",
@@ -64,7 +76,8 @@ def fit(
     if law not in (AUTO, CONTINUAL, *family_names()):
         allowed = ", ".join((AUTO, *family_names(), CONTINUAL))
         raise UsageError(f"--law must be one of {allowed}, but got {law!r}.")
-    named = named_curves(paths, text=filter_text, uri=tracking_uri)
+    logged = log_options(columns, updates_per_epoch, schedule)
+    named = named_curves(paths, text=filter_text, uri=tracking_uri, options=logged)
     curves = [item.curve for item in named]
     begun = time.perf_counter()
     fitted = fit_forecaster(curves, FULL if law == AUTO else alone(_law_family(law, curves, pretraining_steps, effect)))
@@ -110,6 +123,9 @@ def evaluate(
     paths: PathsArgument,
     filter_text: FilterOption = "",
     tracking_uri: TrackingOption = None,
+    columns: ColumnsOption = None,
+    updates_per_epoch: EpochOption = None,
+    schedule: LoggedScheduleOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Errors of a fitted law on logged runs, after their warmup; a run that was fitted in part is known as such.
@@ -117,7 +133,8 @@ def evaluate(
     Example: autosched evaluate law.json runs/cosine.csv other-runs/
     """
     saved = read_law(law)
-    named = named_curves(paths, text=filter_text, uri=tracking_uri)
+    logged = log_options(columns, updates_per_epoch, schedule)
+    named = named_curves(paths, text=filter_text, uri=tracking_uri, options=logged)
     scores = {item.name: score(saved.law, item.curve, run=saved.run_of(item.curve)) for item in named}
     mean = mean_score(list(scores.values()))
     show(as_json, score_document(scores, mean), score_lines(scores, mean))

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from autosched.cli.schedule_commands import load_schedule
+from autosched.curves.log_columns import LogOptions, parse_columns
+
 PathsArgument = Annotated[
     list[str],
     typer.Argument(
-        help="CSV files (step,lr,loss), folders of them, or mlflow:EXPERIMENT for its runs.", metavar="PATH…"
+        help="Logs (CSV, JSON, text, TensorBoard), folders of them, or mlflow:EXPERIMENT for its runs.", metavar="PATH…"
     ),
 ]
 LawArgument = Annotated[Path, typer.Argument(help="A law file written by `autosched fit --out`.", metavar="LAW")]
@@ -25,3 +28,27 @@ TrackingOption = Annotated[
         metavar="URI",
     ),
 ]
+ColumnsOption = Annotated[
+    list[str] | None,
+    typer.Option("--columns", help="Columns that are not found by their names.", metavar="step=NAME,lr=NAME,loss=NAME"),
+]
+EpochOption = Annotated[
+    int | None, typer.Option("--updates-per-epoch", min=1, help="For logs that count epochs, one row each.")
+]
+LoggedScheduleOption = Annotated[
+    Path | None,
+    typer.Option("--schedule", help="For logs without LRs: the schedule they were made with (JSON).", metavar="FILE"),
+]
+
+
+def log_options(columns: list[str] | None, updates_per_epoch: int | None, schedule: Path | None) -> LogOptions:
+    """What the options say of the logs.
+
+    Raises:
+        UsageError: columns that are none, or a schedule file with a fault (ScheduleError).
+    """
+    return LogOptions(
+        columns=parse_columns(columns) if columns else None,
+        updates_per_epoch=updates_per_epoch,
+        schedule=None if schedule is None else load_schedule(schedule),
+    )

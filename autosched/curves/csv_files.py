@@ -88,10 +88,15 @@ def curve_files(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    files = sorted(f for f in path.iterdir() if f.name.endswith(SUFFIXES) and f.name != RUNS_FILE)
-    if not files:
-        raise CurveError("the folder has no *.csv with a curve.", file=path)
-    return files
+    for is_log in (lambda name: name.endswith(SUFFIXES) and name != RUNS_FILE, _is_other_log):
+        files = sorted(file for file in path.iterdir() if is_log(file.name))
+        if files:
+            return files
+    raise CurveError("the folder has no *.csv with a curve, and no other log.", file=path)
+
+
+def _is_other_log(name: str) -> bool:
+    return "tfevents" in name or name == "trainer_state.json" or name.endswith((".jsonl", ".ndjson", ".tsv", ".log"))
 
 
 def read_series(file: Path, names: Sequence[str], *, gaps: bool = True) -> Mapping[str, Series]:

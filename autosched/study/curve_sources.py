@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autosched.curves.csv_files import curve_files, read_curve
+from autosched.curves.csv_files import SUFFIXES, column_names, curve_files, read_curve
 from autosched.curves.curve import Curve
+from autosched.curves.log_columns import LogOptions, read_runs
 from autosched.curves.mlflow_runs import MlflowSource, read_mlflow_curves
 from autosched.errors import CurveError, UsageError
 from autosched.tracking.mlflow_store import SETTINGS, parse_address
 
 MLFLOW = "mlflow:"
+AS_LOGGED = LogOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +26,15 @@ class NamedCurve:
     curve: Curve
 
 
-def named_curves(paths: Sequence[str], *, text: str = "", uri: str | None = None) -> list[NamedCurve]:
+def named_curves(
+    paths: Sequence[str], *, text: str = "", uri: str | None = None, options: LogOptions = AS_LOGGED
+) -> list[NamedCurve]:
     """All curves of the paths, in the order given.
 
     Args:
         text: MLflow's filter; empty for all runs.
         uri: MLflow's address; None for the environment's or the default.
+        options: what a person says of files that are no tables of step, lr and loss.
 
     Raises:
         CurveError: a path that does not exist, a file given twice, a folder or experiment without curves, or a fault
@@ -42,13 +47,13 @@ def named_curves(paths: Sequence[str], *, text: str = "", uri: str | None = None
         if path.startswith(MLFLOW):
             found += _mlflow_curves(path, mlflow_source(path, text=text, uri=uri))
         elif Path(path).exists():
-            found += _file_curves(path, given)
+            found += _file_curves(path, given, options)
         else:
             raise CurveError("no such file or folder.", file=path)
     return found
 
 
-def _file_curves(path: str, given: dict[Path, str]) -> list[NamedCurve]:
+def _file_curves(path: str, given: dict[Path, str], options: LogOptions) -> list[NamedCurve]:
     """The curves of a file or folder; `given` are the files so far, by what they were called."""
     found = []
     for file in curve_files(Path(path)):
@@ -56,8 +61,21 @@ def _file_curves(path: str, given: dict[Path, str]) -> list[NamedCurve]:
         if file.resolve() in given:
             raise CurveError(f"this file was given before, as {given[file.resolve()]}: a run counts once.", file=name)
         given[file.resolve()] = name
-        found.append(NamedCurve(name=name, curve=read_curve(file)))
+        runs = _curves_of(file, options)
+        found += [NamedCurve(name=run.name.replace(str(file), name, 1), curve=run) for run in runs]
     return found
+
+
+def _curves_of(file: Path, options: LogOptions) -> list[Curve]:
+    """That of a table of step, lr and loss, with what ``runs.csv`` says of it; else those a log is understood as."""
+    if options == AS_LOGGED and is_curve_file(file):
+        return [read_curve(file)]
+    return read_runs(file, options)
+
+
+def is_curve_file(file: Path) -> bool:
+    """Whether a file is a CSV table with the columns step, lr and loss."""
+    return file.name.endswith(SUFFIXES) and {"step", "lr", "loss"} <= {name.lower() for name in column_names(file)}
 
 
 def mlflow_source(path: str, *, text: str = "", uri: str | None = None) -> MlflowSource:

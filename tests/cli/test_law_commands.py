@@ -346,11 +346,14 @@ def test_runs_that_differ_in_more_than_the_lr_are_warned_of(here: Path, capsys: 
     ("arguments", "says"),
     [
         (("fit", "none.csv"), "none.csv: no such file or folder."),
-        (("fit", "fitted"), "fitted: the folder has no *.csv with a curve."),
+        (("fit", "fitted"), "fitted: the folder has no *.csv with a curve, and no other log."),
         (("fit", "fitted/gpt25m", "--law", "mpl"), "--law must be one of auto, functional, multi_power"),
         (("fit", "fitted/gpt25m", "--law", "continual"), "--law continual needs --pretraining-steps >= 0"),
         (("fit", "fitted/gpt25m", "--out", "none/law.json"), "cannot write none/law.json: No such file"),
-        (("fit", "schedule.json"), "schedule.json:1: a line must have fewer than 65536 characters."),
+        (
+            ("fit", "schedule.json"),
+            "schedule.json: must be a list of objects, or Hugging Face's trainer_state.json (log_history).",
+        ),
         (
             ("fit", "fitted/gpt25m", "fitted/gpt25m/cosine_24000.csv"),
             "cosine_24000.csv: this file was given before, as fitted/gpt25m/cosine_24000.csv: a run counts once.",
