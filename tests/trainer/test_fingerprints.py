@@ -80,9 +80,7 @@ def _touch(path: Path) -> None:
     os.utime(path, ns=(1, 1))
 
 
-@pytest.mark.parametrize(
-    ("change", "changes"), [(_append, True), (_flip, True), (Path.unlink, True), (_touch, False)], ids=str
-)
+@pytest.mark.parametrize(("change", "changes"), [(_append, True), (_flip, True), (Path.unlink, True), (_touch, False)])
 @pytest.mark.parametrize("named", ["corpus.txt", "folder"])
 def test_content_counts_and_time_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, change: Callable[[Path], None], changes: bool
