@@ -8,7 +8,7 @@ process, so a killed driver never blocks its own resume.
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -28,24 +28,54 @@ LOCKED = sa.text(
 
 
 class StudyLease:
-    """Context manager; entering raises StudyError when another process holds the study."""
+    """Context manager; entering raises StudyError when another process holds the study.
 
-    def __init__(self, engine: sa.Engine, study: str, *, path: Path | None) -> None:
-        self._engine, self._study, self._path = engine, study, path
+    Args:
+        path: of the SQLite file; None on a server.
+        held: where the lease is noted by its study's name while it is held.
+    """
+
+    def __init__(
+        self, engine: sa.Engine, study: str, *, path: Path | None, held: MutableMapping[str, StudyLease]
+    ) -> None:
+        self._engine, self._study, self._path, self._all = engine, study, path, held
         self._file: IO[str] | None = None
         self._connection: sa.Connection | None = None
+        self._on_server = False
 
     def __enter__(self) -> StudyLease:
         held = self._lock_file(self._path) if self._path is not None else self._lock_server()
         if not held:
             self._release()
             raise StudyError(f"another process is running the study {self._study!r}; wait for it or stop it.")
+        self._all[self._study] = self
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._release()
+
+    def keep(self) -> None:
+        """See that the study is still ours: a server that cuts a connection gives its lock to whoever asks next.
+
+        Raises:
+            StudyError: another process has taken it.
+            SQLAlchemyError: the server cannot be reached.
+        """
+        if not self._on_server:
+            return
+        if self._connection is not None:
+            try:
+                self._connection.execute(sa.select(1))
+            except sa.exc.DBAPIError:
+                self._drop()
+        if self._connection is None and not self._take():
+            self._drop()
+            raise StudyError(
+                f"the server cut the connection that held the study {self._study!r}, and another process has taken it: "
+                "that one goes on."
+            )
 
     def is_held(self) -> bool:
         """Whether some process holds the study now."""
@@ -76,9 +106,17 @@ class StudyLease:
 
     def _lock_server(self) -> bool:
         with _said():
-            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            self._on_server = self._take()
+        return self._on_server
+
+    def _take(self) -> bool:
+        self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
             lock = sa.func.pg_try_advisory_lock(self._key(self._connection))
             return bool(self._connection.execute(sa.select(lock)).scalar())
+        except sa.exc.SQLAlchemyError:
+            self._drop()
+            raise
 
     def _server_is_locked(self) -> bool:
         """Looks without taking the lock, so that a look never refuses a driver that starts in the same moment."""
@@ -91,12 +129,19 @@ class StudyLease:
         return key("autosched study", str(schema), self._study)
 
     def _release(self) -> None:
+        if self._all.get(self._study) is self:
+            del self._all[self._study]
         if self._file is not None:
             self._file.close()
             self._file = None
+        self._on_server = False
         if self._connection is not None:
             with suppress(sa.exc.SQLAlchemyError):  # a session that is gone holds nothing
                 self._connection.execute(sa.select(sa.func.pg_advisory_unlock_all()))
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
             self._connection.invalidate()  # no later user of the pool gets a session that held a study
             self._connection.close()
             self._connection = None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from autosched.ledger.chain import Chain, ChangedError, digest_of, sealed, unsea
 from autosched.ledger.events import Event, SegmentFinished, Stamped, decode, encode, kind_of
 from autosched.ledger.fold import fold
 from autosched.ledger.lease import StudyLease
+from autosched.ledger.patience import Result, patiently
 from autosched.ledger.records import Observation
 from autosched.ledger.state import StudyState
 from autosched.urls import database_url, redacted, sqlite_file, without_secrets
@@ -102,13 +103,19 @@ class Ledger:
         if path is not None and not create and not path.exists():
             raise UsageError(f"there is no ledger {path}: run `autosched tune` first, or name another with --ledger.")
         self.folder = ledger_folder(url)
+        self._leases: dict[str, StudyLease] = {}
         self._last: dict[str, tuple[int, str | None]] = {}  # number and digest of the last event written, by study
         try:
             self._engine = _engine(self._url)
             with self._guard("open"):
                 self._make_tables()
             self._file = None if path is None else _File.of(path.absolute())
-        except (TypeError, ValueError, sa.exc.SAWarning) as error:  # drivers get what stands behind the ? of a URL
+        except (
+            TypeError,
+            ValueError,
+            sa.exc.ArgumentError,
+            sa.exc.SAWarning,
+        ) as error:  # drivers get what stands behind the ? of a URL
             reason = str(error).partition(";")[0]
             raise UsageError(f"the driver of the ledger {self.place} refuses an option: {reason}.") from None
 
@@ -152,21 +159,37 @@ class Ledger:
         finished = [e.observation for e in events if isinstance(e, SegmentFinished)]
         self._check_there()
         finished.sort(key=lambda seen: seen.segment)  # in one order in all processes, or two could wait for each other
-        try:
-            with self._guard("write"), self._engine.begin() as connection:
+
+        last = number + len(events) - 1
+        tried: list[str | None] = []
+
+        def write() -> None:
+            if study in self._leases:
+                self._leases[study].keep()
+            with self._engine.begin() as connection:
                 chain = Chain(self._digest(connection, study, number - 1))
-                rows = []
-                for each in stamped:
-                    kind = kind_of(each.event)
-                    payload = chain.add(each.number, now, kind, encode(each.event))
-                    rows.append({"study": study, "number": each.number, "time": now, "kind": kind, "payload": payload})
+                rows = [_event_row(study, each, chain) for each in stamped]
+                tried.append(chain.digest)
                 connection.execute(sa.insert(_EVENTS), rows)
                 for seen in finished:
                     connection.execute(_upsert(self._url, _segment_row(study, seen)))
+
+        try:
+            with self._guard("write"):
+                self._patiently(write)
         except sa.exc.IntegrityError:
-            raise StudyError(f"another process is writing the study {study!r}; only one may.") from None
-        self._last[study] = (number + len(events) - 1, chain.digest)
+            if len(tried) == 1 or not self._is_last(study, last, tried[-1]):
+                raise StudyError(f"another process is writing the study {study!r}; only one may.") from None
+        self._last[study] = (last, tried[-1])
         return stamped
+
+    def _is_last(self, study: str, number: int, digest: str | None) -> bool:
+        """Whether an event was committed although the connection was cut before the server could say so."""
+        with self._guard("read"), self._engine.connect() as connection:
+            return self._stored_digest(connection, study, number) == digest
+
+    def _patiently(self, work: Callable[[], Result]) -> Result:
+        return work() if self.folder is not None else patiently(work, f"the ledger {self.place}")
 
     def _digest(self, connection: sa.Connection, study: str, number: int) -> str | None:
         """The digest of an event, which the next one goes on from; ``""`` before the first."""
@@ -254,8 +277,13 @@ class Ledger:
             LedgerError: it was changed after it was written, or the store is damaged, or away.
         """
         query = sa.select(_SEGMENTS.c.payload).where(_SEGMENTS.c.id == identity)
-        with self._guard("read"), self._engine.connect() as connection:
-            payload = connection.execute(query).scalar_one_or_none()
+
+        def look() -> str | None:
+            with self._engine.connect() as connection:
+                return connection.execute(query).scalar_one_or_none()
+
+        with self._guard("read"):
+            payload = self._patiently(look)
         if payload is None:
             return None
         payload, digest = unsealed(payload)
@@ -276,7 +304,7 @@ class Ledger:
 
     def lease(self, study: str) -> StudyLease:
         """The right to write `study`, given up when the process ends however it ends (a context manager)."""
-        return StudyLease(self._engine, study, path=sqlite_file(self._url))
+        return StudyLease(self._engine, study, path=sqlite_file(self._url), held=self._leases)
 
     def close(self) -> None:
         """Close all connections."""
@@ -301,6 +329,12 @@ def ledger_folder(url: str) -> Path | None:
     if not path.parent.is_dir():
         raise UsageError(f"the ledger's folder {path.parent} does not exist.")
     return path.parent
+
+
+def _event_row(study: str, stamped: Stamped, chain: Chain) -> dict[str, Any]:
+    kind = kind_of(stamped.event)
+    payload = chain.add(stamped.number, stamped.time, kind, encode(stamped.event))
+    return {"study": study, "number": stamped.number, "time": stamped.time, "kind": kind, "payload": payload}
 
 
 def _segment_row(study: str, observation: Observation) -> dict[str, Any]:

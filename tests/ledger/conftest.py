@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,20 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A ledger URL of its own for each test."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/ledger.db"
-        return
+    else:
+        with schema_of_its_own() as made:
+            yield made
+
+
+@pytest.fixture(params=[store for store in STORES if store != "sqlite"])
+def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A ledger URL of its own on a server; its connections have the name of an application of its own."""
+    with schema_of_its_own() as made:
+        yield f"{made}&application_name={uuid.uuid4().hex}"
+
+
+@contextmanager
+def schema_of_its_own() -> Iterator[str]:
     schema = f"autosched_{uuid.uuid4().hex[:12]}"
     admin = sa.create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:

@@ -301,6 +301,8 @@ def test_a_full_ledger_is_one_clear_line_and_keeps_what_it_has(tmp_path: Path) -
     [
         ("no url", "must be a URL such as sqlite:///autosched.db, but got 'no url'"),
         ("mysql://root@127.0.0.1/test", "must be sqlite or postgresql, but got 'mysql'"),
+        ("postgresql://postgres@127.0.0.1/test?port=zzz", "refuses an option: Received non-integer port arguments"),
+        ("postgresql://postgres@127.0.0.1/test?prepare_threshold=zzz", "refuses an option: '>=' not supported"),
         ("sqlite:////nowhere/at/all/l.db", "folder /nowhere/at/all does not exist"),
     ],
 )
