@@ -56,13 +56,26 @@ def read_json(text: str, schema: type[Model], *, form: str, version: int) -> Mod
         JsonFault: what :func:`parse_object` refuses; another format or version; else the first key that does not fit,
             what is allowed, and the value.
     """
-    from pydantic import ValidationError
-
     document = parse_object(text)
     for key, expected in (("format", form), ("version", version)):
         given = document.pop(key, None)
         if type(given) is not type(expected) or given != expected:
             raise JsonFault(f'"{key}" must be {shown(expected)}, but got {shown(given)}')
+    return _checked(document, schema)
+
+
+def read_record(text: str, schema: type[Model]) -> Model:
+    """A document that names no format as a record.
+
+    Raises:
+        JsonFault: as :func:`read_json`.
+    """
+    return _checked(parse_object(text), schema)
+
+
+def _checked(document: Document, schema: type[Model]) -> Model:
+    from pydantic import ValidationError
+
     try:
         return schema.model_validate(document, strict=True)
     except ValidationError as error:

@@ -20,19 +20,23 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from autosched.errors import ScheduleError, UsageError
+from autosched.errors import LocatedError, ScheduleError, UsageError
 from autosched.integrations.reported import ReportedRun, check_checks, first_in_cell, judge_reported
 from autosched.integrations.schedule_text import schedule_to_text, steps_and_peak
+from autosched.json_documents import JsonFault, read_record
 from autosched.schedules.schedule import Schedule
 from autosched.search.law_rule import LawRule, Verdict
+from autosched.text_files import read_document
 from autosched.whole_files import write_whole
 
 __all__ = ["LawRule", "LawScheduler"]
@@ -49,6 +53,41 @@ class _Reports:
     schedule: str
     losses: dict[int, float] = field(default_factory=dict)
     stopped: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON data, in which a loss that is not finite is null."""
+        losses = {step: loss if math.isfinite(loss) else None for step, loss in self.losses.items()}
+        return {"number": self.number, "schedule": self.schedule, "losses": losses, "stopped": self.stopped}
+
+    @classmethod
+    def of(cls, saved: _SavedReports) -> _Reports:
+        """What :meth:`plain` gave."""
+        losses = {int(step): math.nan if loss is None else loss for step, loss in saved.losses.items()}
+        return cls(number=saved.number, schedule=saved.schedule, losses=losses, stopped=saved.stopped)
+
+
+class SavedFault(LocatedError):
+    """A file of what trials reported that cannot be read."""
+
+
+class _SavedReports(BaseModel):
+    """What :meth:`_Reports.plain` writes."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    number: int = Field(ge=0)
+    schedule: str
+    losses: dict[Annotated[str, Field(pattern=r"^\d{1,9}$")], float | None]
+    stopped: bool
+
+
+class _Saved(BaseModel):
+    """The schema of a file that :meth:`LawScheduler.save` writes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["autosched.law_scheduler/1"]
+    trials: dict[str, _SavedReports]
 
 
 class LawScheduler(FIFOScheduler):
@@ -162,8 +201,8 @@ class LawScheduler(FIFOScheduler):
 
     def save(self, checkpoint_path: str) -> None:
         """Write what trials reported to a file, as JSON."""
-        trials = {trial: asdict(reports) for trial, reports in self._trials.items()}
-        write_whole(Path(checkpoint_path), json.dumps({"format": _FORMAT, "trials": trials}))
+        trials = {trial: reports.plain() for trial, reports in self._trials.items()}
+        write_whole(Path(checkpoint_path), json.dumps({"format": _FORMAT, "trials": trials}, allow_nan=False))
 
     def restore(self, checkpoint_path: str) -> None:
         """Read what :meth:`save` wrote, instead of what is known.
@@ -171,13 +210,13 @@ class LawScheduler(FIFOScheduler):
         Raises:
             UsageError: the file is something else.
         """
-        document = json.loads(Path(checkpoint_path).read_text())
-        if not isinstance(document, dict) or document.get("format") != _FORMAT:
-            raise UsageError(f"{checkpoint_path} was not written by LawScheduler.save.")
-        self._trials = {
-            trial: _Reports(**{**stored, "losses": {int(step): loss for step, loss in stored["losses"].items()}})
-            for trial, stored in document["trials"].items()
-        }
+        file = Path(checkpoint_path)
+        try:
+            document = read_record(read_document(file, "a JSON file", SavedFault), _Saved)
+        except JsonFault as fault:
+            text = f"was not written by LawScheduler.save: {fault.message}."
+            raise SavedFault(text, file=file, line=fault.line) from None
+        self._trials = {trial: _Reports.of(stored) for trial, stored in document.trials.items()}
 
     def _note(self, reports: _Reports, result: Mapping[str, Any]) -> None:
         """Add a result; a trial that was sent back to a checkpoint tells again what came after it."""

@@ -11,15 +11,18 @@ Knots reproduce every LR to within 1e-4 of the peak LR, which is far less than a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from autosched.errors import ScheduleError
+from autosched.json_documents import JsonFault, read_record
 from autosched.schedules.registry import build, family_names
 from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.schedules.schedule_file import PlainParameter
 
 TOLERANCE = 1e-4
 LONGEST_TEXT = 60_000
@@ -63,15 +66,23 @@ def schedule_from_text(text: str) -> Schedule:
         [0.1, 0.05, 0.0]
     """
     try:
-        document = json.loads(text)
-    except ValueError:
-        raise ScheduleError(f"a trial's schedule must be JSON, but got {_shown(text)}.") from None
-    steps = document.get("steps") if isinstance(document, dict) else None
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ScheduleError(f'a trial\'s schedule must have "steps", a whole number >= 1, but got {_shown(text)}.')
-    if isinstance(document.get("params"), dict):
-        return build(str(document.get("family")), document["params"], steps=steps)
-    return Schedule(_between_knots(document, steps))
+        document = read_record(text, TrialSchedule)
+    except JsonFault as fault:
+        raise ScheduleError(f"a trial's schedule {_shown(text)} cannot be read: {fault.message}.") from None
+    if document.family is not None:
+        return build(document.family, document.params, steps=document.steps)
+    return Schedule(_between_knots(document.knots, document.steps))
+
+
+class TrialSchedule(BaseModel):
+    """The schema of both forms: a family with its parameters, or knots."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    steps: int = Field(ge=1)
+    family: str | None = None
+    params: dict[str, PlainParameter] = Field(default_factory=dict)
+    knots: list[list[float]] = Field(default_factory=list)
 
 
 @lru_cache(maxsize=64)
@@ -110,17 +121,13 @@ def _is_of_its_family(schedule: Schedule) -> bool:
         return False
 
 
-def _between_knots(document: Mapping[str, Any], steps: int) -> FloatArray:
+def _between_knots(knots_of: Sequence[Sequence[float]], steps: int) -> FloatArray:
     rule = f'"knots" must be [[update, LR], …] with updates rising from 0 to {steps - 1}'
-    try:
-        knots = np.asarray(document.get("knots"), dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ScheduleError(f"{rule}, but got {_shown(document.get('knots'))}.") from None
-    if knots.ndim != 2 or knots.shape[1] != 2:
-        raise ScheduleError(f"{rule}, but got {_shown(document.get('knots'))}.")
-    at, lrs = knots.T
+    if not knots_of or any(len(knot) != 2 for knot in knots_of):
+        raise ScheduleError(f"{rule}, but got {_shown(knots_of)}.")
+    at, lrs = np.array(knots_of).T
     if at[0] != 0 or at[-1] != steps - 1 or np.any(np.diff(at) <= 0):
-        raise ScheduleError(f"{rule}, but got {_shown(document.get('knots'))}.")
+        raise ScheduleError(f"{rule}, but got {_shown(knots_of)}.")
     found: FloatArray = np.interp(np.arange(steps), at, lrs)
     return found
 

@@ -19,13 +19,17 @@ def _parameter(value: Any) -> ParameterValue:
     raise ValueError("a number, text, true, false, or a list of numbers")
 
 
+PlainParameter = Annotated[ParameterValue, PlainValidator(_parameter)]
+"""A parameter's value as JSON has it, of the type it is written with."""
+
+
 class ScheduleDocument(BaseModel):
     """What :meth:`autosched.schedules.schedule.Schedule.to_json` writes, but for format and version."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     family: str = "table"
-    params: dict[str, Annotated[ParameterValue, PlainValidator(_parameter)]] = Field(default_factory=dict)
+    params: dict[str, PlainParameter] = Field(default_factory=dict)
     steps: int = Field(ge=1)
     fingerprint: str
     lrs: list[float]

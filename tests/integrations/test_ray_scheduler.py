@@ -78,9 +78,23 @@ def test_what_was_saved_is_restored_and_decides_the_same(tmp_path):
     fresh.restore(str(tmp_path / "scheduler.json"))
     stops = [train(each, add(each, "bad", HOPELESS), HOPELESS) for each in (judge, fresh, scheduler())]
     assert stops[0] == stops[1] < stops[2] == STEPS
-    (tmp_path / "other.json").write_text(json.dumps({"format": "something"}))
-    with pytest.raises(UsageError, match=r"other\.json was not written by LawScheduler\.save"):
-        fresh.restore(str(tmp_path / "other.json"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"format": "something"}, r"other\.json: was not written by LawScheduler\.save: \"format\" must be"),
+        ({"trials": {"a": {"number": "1"}}}, r"\"trials\.a\.number\" must be a valid integer, but got \"1\"\."),
+        ({"more": 1}, r"\"more\" is not a known key"),
+    ],
+)
+def test_a_file_of_something_else_is_refused(tmp_path, changes, says):
+    judge = seasoned()
+    judge.save(str(tmp_path / "scheduler.json"))
+    saved = json.loads((tmp_path / "scheduler.json").read_text())
+    (tmp_path / "other.json").write_text(json.dumps({**saved, **changes}))
+    with pytest.raises(UsageError, match=says):
+        judge.restore(str(tmp_path / "other.json"))
 
 
 def test_a_trial_that_goes_back_to_a_checkpoint_tells_again_what_came_after_it(tmp_path):

@@ -66,11 +66,13 @@ def test_noise_is_refused_because_it_would_not_fit():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("wsd", "must be JSON, but got 'wsd'"),
-        ("[1, 2]", 'must have "steps"'),
-        ('{"steps": 0, "knots": []}', 'must have "steps", a whole number >= 1'),
+        ("wsd", "'wsd' cannot be read: no JSON"),
+        ("[1, 2]", "must be an object, but is"),
+        ('{"steps": 0, "knots": []}', '"steps" must be greater than or equal to 1, but got 0'),
         ('{"steps": 10}', '"knots" must be .* rising from 0 to 9'),
-        ('{"steps": 10, "knots": [[0, 0.1], [5, "a"]]}', '"knots" must be'),
+        ('{"steps": 10, "knots": [[0, 0.1], [5, "a"]]}', '"knots.1.1" must be a valid number, but got "a"'),
+        ('{"steps": "10", "knots": [[0, 0.1], [9, 0.1]]}', '"steps" must be a valid integer, but got "10"'),
+        ('{"steps": 10, "steps": 9, "knots": [[0, 0.1], [9, 0.1]]}', '"steps" is given twice'),
         ('{"steps": 10, "knots": [[0, 0.1], [8, 0.1]]}', '"knots" must be'),
         ('{"steps": 10, "knots": [[0, 0.1], [5, 0.1], [5, 0.2], [9, 0.1]]}', '"knots" must be'),
         ('{"steps": 10, "knots": [[0, 0.1], [9, -0.1]]}', "finite and >= 0"),
