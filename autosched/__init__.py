@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autosched import curves, errors, ledger, schedules, space, trainer
+    from autosched.attached import attach
     from autosched.curves import Curve, read_curve, read_curves, read_lrs
     from autosched.errors import (
         AutoschedError,
@@ -68,6 +69,7 @@ __all__ = [
     "TrackingError",
     "UsageError",
     "WorkError",
+    "attach",
     "build",
     "curves",
     "errors",
@@ -92,6 +94,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "attached": ("attach",),
     "curves": ("Curve", "read_curve", "read_curves", "read_lrs"),
     "errors": (
         "AutoschedError",

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS: dict[str, int] = {
+    "autosched.attached": 0,
     "autosched.errors": 0,
     "autosched.interruption": 0,
     "autosched.json_documents": 0,

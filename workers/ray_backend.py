@@ -30,6 +30,8 @@ from workers.threads import with_threads
 MAX_DEATHS = 8
 """Workers that may die in a row without any segment coming back before the backend gives up."""
 LOOK_SECONDS = 5.0  # between looks whether Ray is alive at all, while nothing comes back
+CLOSE_SECONDS = 30.0
+"""How long free workers have to put away what they hold, e.g. a command that may save before it ends."""
 START_SECONDS = 120.0
 """How long to wait for the first worker: a cluster may be busy with other people's work."""
 
@@ -49,6 +51,14 @@ class RayWorker:
     def run(self, segment: Segment) -> Outcome:
         """Train a segment."""
         return self._runner.run(segment)
+
+    def release(self, state: str) -> None:
+        """Drop the trainer in memory if it is in this state."""
+        self._runner.release(state)
+
+    def close(self) -> None:
+        """Drop the trainer in memory."""
+        self._runner.forget()
 
 
 @dataclass(slots=True)
@@ -155,6 +165,13 @@ class RayBackend:
             if outcomes or (deadline is not None and time.monotonic() >= deadline):
                 return outcomes
 
+    def release(self, state: str) -> None:
+        """Drop the trainer of the worker that holds this state, when that one is free."""
+        for seat in self._seats:
+            if seat.free and state and seat.state == state:
+                seat.state = ""
+                seat.actor.release.remote(state)
+
     def close(self) -> None:
         """Kill the workers, and end Ray if this backend started it."""
         if self._closed:
@@ -162,6 +179,9 @@ class RayBackend:
         self._closed = True
         self._queue.clear()
         self._calls.clear()
+        closing = [seat.actor.close.remote() for seat in self._seats if seat.free]
+        with suppress(self._ray.exceptions.RayError):  # dead, or Ray itself is gone
+            self._ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS) if closing else None
         for seat in self._seats:
             self._kill(seat)
         self._seats.clear()
@@ -223,7 +243,7 @@ class RayBackend:
         if seat.segment is None:
             seat.pid = value
             return None
-        if isinstance(value, Observation) and value.checkpoint is not None:
+        if isinstance(value, Observation) and value.divergence is None:
             seat.state = value.segment
         seat.segment = None
         self._deaths = 0

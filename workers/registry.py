@@ -12,18 +12,21 @@ from typing import Any
 from autosched.errors import UsageError
 from autosched.trainer import Trainer
 from autosched.trainer.fingerprints import code_fingerprints, data_fingerprints, named_paths
+from autosched.trainer.protocol import SegmentTrainer
 
 BUILT_IN: dict[str, str] = {
     "gpt": "workers.gpt:GptTrainer",
     "vision": "workers.vision:VisionTrainer",
     "simulated": "workers.simulated:SimulatedTrainer",
+    "command": "workers.command.trainer:CommandTrainer",
 }
 """Imported when first used: the simulated trainer needs no torch."""
 METHODS = ("start", "train", "evaluate", "save", "load")
+SEGMENT_METHODS = ("start", "train_segment", "save", "load", "close")
 """What a trainer class must have; `step` may also be an attribute that its objects get."""
 
 
-def make_trainer(use: str, options: Mapping[str, Any], seed: int, horizon: int) -> Trainer:
+def make_trainer(use: str, options: Mapping[str, Any], seed: int, horizon: int) -> Trainer | SegmentTrainer:
     """A trainer; the :data:`autosched.trainer.TrainerFactory` of all backends.
 
     Args:
@@ -32,7 +35,7 @@ def make_trainer(use: str, options: Mapping[str, Any], seed: int, horizon: int) 
     Raises:
         UsageError: an unknown name, a class that cannot be imported, or options it does not allow.
     """
-    trainer: Trainer = trainer_class(use)(options, seed=seed, horizon=horizon)
+    trainer: Trainer | SegmentTrainer = trainer_class(use)(options, seed=seed, horizon=horizon)
     return trainer
 
 
@@ -45,9 +48,10 @@ def check_trainer(use: str, options: Mapping[str, Any]) -> None:
         UsageError: as :func:`make_trainer`; also a class that is no trainer.
     """
     found = trainer_class(use)
-    missing = [name for name in METHODS if not callable(getattr(found, name, None))]
+    methods = SEGMENT_METHODS if hasattr(found, "train_segment") else METHODS
+    missing = [name for name in methods if not callable(getattr(found, name, None))]
     if missing:
-        needed = ", ".join(METHODS)
+        needed = ", ".join(methods)
         raise UsageError(f"trainer {use!r}: must have the methods {needed}, but has no {', '.join(missing)}.")
     try:
         inspect.signature(found).bind(options, seed=0, horizon=1)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autosched.trainer import Trainer, TrainerFactory
+from autosched.trainer.protocol import SegmentTrainer
 
 
 def with_threads(factory: TrainerFactory, cpus: float) -> TrainerFactory:
@@ -17,7 +18,7 @@ def with_threads(factory: TrainerFactory, cpus: float) -> TrainerFactory:
     """
     threads = max(1, int(cpus))
 
-    def make(use: str, options: Mapping[str, Any], seed: int, horizon: int) -> Trainer:
+    def make(use: str, options: Mapping[str, Any], seed: int, horizon: int) -> Trainer | SegmentTrainer:
         trainer = factory(use, options, seed, horizon)
         torch = sys.modules.get("torch")
         if torch is not None and torch.get_num_threads() != threads:

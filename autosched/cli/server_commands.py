@@ -150,9 +150,10 @@ def _ledger(url: str) -> str:
 def _trainer() -> str:
     import numpy as np
 
-    from workers.registry import make_trainer
+    from workers.registry import trainer_class
 
-    trainer = make_trainer("gpt", {"layers": 1, "width": 16, "heads": 2, "context": 16, "batch": 2}, 0, 2)
+    options = {"layers": 1, "width": 16, "heads": 2, "context": 16, "batch": 2}
+    trainer = trainer_class("gpt")(options, seed=0, horizon=2)
     trainer.start()
     trainer.train(np.array([1e-3, 1e-3]))
     return f"gpt trains two updates, loss {trainer.evaluate():.2f}"

@@ -35,5 +35,8 @@ class Backend(Protocol):
             BackendError: nothing is in flight, or workers can no longer be started.
         """
 
+    def release(self, state: str) -> None:
+        """Nothing goes on from the state with this identity now: a worker that holds it drops it, soon."""
+
     def close(self) -> None:
         """Stop the workers. Segments in flight are dropped."""

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 
 from autosched.engine.backend import Backend
@@ -18,10 +19,12 @@ from autosched.engine.journal import Journal
 from autosched.engine.plan import TrialPlan
 from autosched.errors import CheckpointError
 from autosched.ledger.events import SegmentFailed, SegmentFinished
-from autosched.ledger.records import Failure, Observation, Segment
+from autosched.ledger.records import Failure, Observation, Purpose, Segment
 from autosched.ledger.store import Ledger
 from autosched.space.records import Space
 
+LOGS = "logs"
+"""Folder beside the report for what trials print."""
 _RETRIED = frozenset({"error", "worker_died"})
 LOST_LIMIT = 3
 """Checkpoints of one segment that may be lost before it is trained from a fresh model."""
@@ -145,6 +148,11 @@ class Dispatcher:
             else:
                 self._fail(outcome)
 
+    def release(self, identity: str) -> None:
+        """Nothing goes on from this state now: a run that cannot resume need not be held ready."""
+        if not self.space.trainer.resumes:
+            self.backend.release(identity)
+
     def forget(self, identity: str) -> None:
         """A checkpoint was deleted on purpose: look before loading it."""
         self._saved.discard(identity)
@@ -161,6 +169,7 @@ class Dispatcher:
         order = self._orders[identity]
         plan, load = order.plan, self._load_point(order)
         load_id = plan.ids[load] if load else None
+        resumes = self.space.trainer.resumes
         if self.meter.first is None:
             self.meter.first = time.monotonic()
         self.backend.submit(
@@ -174,15 +183,21 @@ class Dispatcher:
                 eval_every=self.space.eval_every,
                 lrs=plan.schedule.lrs[load : order.stop],
                 report_from=order.start,
-                save_uri=self.store.uri(identity),
-                load_uri=None if load_id is None else self.store.uri(load_id),
+                save_uri=self.store.uri(identity) if resumes else None,
+                load_uri=self.store.uri(load_id) if resumes and load_id is not None else None,
                 load_id=load_id,
                 validate=plan.validate,
+                purpose=Purpose(schedule=plan.schedule, trial=plan.trial, log=self._log(plan)),
             )
         )
 
     def _load_point(self, order: _Order) -> int:
-        """The longest prefix with a checkpoint; one saved in this session is trusted without looking."""
+        """The longest prefix with a checkpoint; one saved in this session is trusted without looking.
+
+        Where runs do not resume it is the start: the worker that holds it goes on.
+        """
+        if not self.space.trainer.resumes:
+            return order.start
         for cut in order.plan.previous_cuts(order.start):
             identity = order.plan.ids[cut]
             if identity in self._doubtful:
@@ -190,6 +205,11 @@ class Dispatcher:
             if identity in self._saved or self.store.exists(self.store.uri(identity)):
                 return cut
         return 0
+
+    def _log(self, plan: TrialPlan) -> str:
+        """A file for what the trial prints, beside the study's report."""
+        name = "range-test" if plan.trial is None else f"trial-{plan.trial}"
+        return str(Path(self.space.storage.reports, self.space.study, LOGS, f"{name}.log").absolute())
 
     def _finish(self, seen: Observation) -> None:
         del self._orders[seen.segment]

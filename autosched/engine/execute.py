@@ -17,6 +17,7 @@ from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.errors import AutoschedError, CheckpointError
 from autosched.ledger.records import Divergence, Failure, FailureKind, Observation, Point, Segment
 from autosched.trainer import Diverged, MergingTrainer, OutOfMemoryError, Trainer, TrainerFactory
+from autosched.trainer.protocol import SegmentTrainer
 from autosched.trainer.values import as_loss, as_means, own_place
 
 _REASON_LENGTH = 500
@@ -29,7 +30,7 @@ class _Held:
     `state` is the identity of a segment's end, ``""`` for something no segment names (half-way, diverged).
     """
 
-    trainer: Trainer
+    trainer: Trainer | SegmentTrainer
     built_for: tuple[str, int, int]
     state: str = ""
 
@@ -68,11 +69,14 @@ class SegmentRunner:
             failure the trainer is dropped from memory.
         """
         began = time.perf_counter()
+        if segment.save_uri is None and self.state != segment.load_id:
+            segment = segment.from_update_0()
         try:
             trainer = self._at_start(segment)
             points, divergence, trained = _train(trainer, segment)
             if divergence is None:
-                CheckpointStore.save(segment.save_uri, trainer.save)
+                if segment.save_uri is not None:
+                    CheckpointStore.save(segment.save_uri, trainer.save)
                 self._hold(segment.id)
         except (Exception, SystemExit) as error:  # a trainer's sys.exit() must not end the study
             kind, reason = _diagnose(error)
@@ -92,15 +96,27 @@ class SegmentRunner:
         seconds = time.perf_counter() - began
         return Failure(segment=segment.id, kind=kind, reason=reason, seconds=seconds, worker=self.worker)
 
+    @property
+    def state(self) -> str:
+        """Identity of the state that the trainer in memory is in; empty when no segment names it."""
+        return "" if self._held is None else self._held.state
+
+    def release(self, state: str) -> None:
+        """Drop the trainer in memory if it is in this state."""
+        if self.state == state:
+            self.forget()
+
     def forget(self) -> None:
         """Drop the trainer in memory; the next segment builds a new one."""
         if self._held is None:
             return
+        if isinstance(self._held.trainer, SegmentTrainer):
+            self._held.trainer.close()
         self._held = None
         if "torch" in sys.modules:  # a collection takes 20 ms, so only where a model may occupy a device
             gc.collect()  # models can be part of reference cycles, and the next one may need their memory
 
-    def _at_start(self, segment: Segment) -> Trainer:
+    def _at_start(self, segment: Segment) -> Trainer | SegmentTrainer:
         """The trainer in the segment's start state.
 
         Its identity is forgotten here and set again after the segment: a segment that is interrupted, even by Ctrl-C,
@@ -113,9 +129,9 @@ class SegmentRunner:
             self._held = _Held(self._factory(spec.use, spec.options, segment.seed, segment.horizon), built_for)
         trainer, state = self._held.trainer, self._held.state
         self._held.state = ""
-        if segment.load_uri is None:
+        if segment.start == 0:
             trainer.start()
-        elif state != segment.load_id or not state:
+        elif segment.load_uri is not None and (state != segment.load_id or not state):
             _load(trainer, segment.load_uri, segment.start)
         return trainer
 
@@ -124,7 +140,7 @@ class SegmentRunner:
             self._held.state = state
 
 
-def _load(trainer: Trainer, uri: str, step: int) -> None:
+def _load(trainer: Trainer | SegmentTrainer, uri: str, step: int) -> None:
     try:
         with CheckpointStore.open(uri) as file:
             trainer.load(file)
@@ -137,11 +153,16 @@ def _load(trainer: Trainer, uri: str, step: int) -> None:
         raise _LostStartError(f"cannot start from {uri}: it holds update {trainer.step}, not {step}.")
 
 
-def _train(trainer: Trainer, segment: Segment) -> tuple[list[Point], Divergence | None, int]:
+def _train(trainer: Trainer | SegmentTrainer, segment: Segment) -> tuple[list[Point], Divergence | None, int]:
     """Train to the segment's end or its divergence: the points, the divergence, the updates done."""
     points: list[Point] = []
     done = segment.start
     try:
+        if isinstance(trainer, SegmentTrainer):
+            for point in trainer.train_segment(segment):
+                done = point.step
+                points += [point] if point.step > segment.report_from else []
+            return points, None, segment.steps
         for stop in _stops(segment):
             means = as_means(trainer.train(segment.lrs[done - segment.start : stop - segment.start]))
             done = stop

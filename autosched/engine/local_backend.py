@@ -63,6 +63,10 @@ class LocalBackend:
         self._queue.popleft()
         return [outcome]
 
+    def release(self, state: str) -> None:
+        """Drop the trainer in memory if it is in this state."""
+        self._runner.release(state)
+
     def close(self) -> None:
         """Forget the queue and the trainer in memory."""
         self._closed = True

@@ -295,7 +295,10 @@ class Loop:
         self._journal.commit(*events)
         ended = events[-1]
         if isinstance(ended, TrialEnded):
-            self._retention.ended(self._journal.state, self._journal.state.trials[ended.trial])
+            trial = self._journal.state.trials[ended.trial]
+            self._retention.ended(self._journal.state, trial)
+            if trial.segments:
+                self._dispatcher.release(trial.segments[-1])
             self._plans.drop(ended.trial)
 
     def _stop_all(self, reason: str) -> None:

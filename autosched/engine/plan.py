@@ -25,6 +25,7 @@ class TrialPlan:
         cuts: increasing, the last is the horizon.
         ids: identity at each cut.
         validate: see :class:`autosched.ledger.records.Segment`.
+        trial: whose plan it is; None for none's.
     """
 
     schedule: Schedule
@@ -32,6 +33,7 @@ class TrialPlan:
     cuts: tuple[int, ...]
     ids: Mapping[int, str]
     validate: bool = True
+    trial: int | None = None
 
     def next_cut(self, step: int) -> int:
         """The first cut after `step`."""
@@ -53,17 +55,17 @@ class Plans:
         self._space, self._cuts = space, cuts
         self._plans: dict[int, TrialPlan] = {}
 
-    def make(self, schedule: Schedule, seed: int) -> TrialPlan:
+    def make(self, schedule: Schedule, seed: int, trial: int | None = None) -> TrialPlan:
         """The plan of a schedule trained with `seed`."""
         space = self._space
         ids = segment_ids(space.trainer, seed=seed, eval_every=space.eval_every, lrs=schedule.lrs, cuts=self._cuts)
-        return TrialPlan(schedule=schedule, seed=seed, cuts=self._cuts, ids=ids)
+        return TrialPlan(schedule=schedule, seed=seed, cuts=self._cuts, ids=ids, trial=trial)
 
     def of(self, trial: TrialState) -> TrialPlan:
         """The plan of `trial`."""
         plan = self._plans.get(trial.number)
         if plan is None:
-            plan = self._plans[trial.number] = self.make(trial.schedule, trial.seed)
+            plan = self._plans[trial.number] = self.make(trial.schedule, trial.seed, trial.number)
         return plan
 
     def drop(self, number: int) -> None:

@@ -13,12 +13,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.schedule import FloatArray, Schedule
 from autosched.space.trainer_spec import TrainerSpec
 
 FIRST_MERGED = 4
@@ -32,6 +32,9 @@ def segment_id(trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatAr
 
     A hash of (trainer configuration, seed, evaluation grid, every LR so far): two trials whose schedules agree on
     their first k updates have the same identity at k, so those updates are trained once.
+
+    Args:
+        lrs: shape ``(step,)``; of a trainer whose runs do not resume (:attr:`TrainerSpec.resumes`) all of the run's.
     """
     return segment_ids(trainer, seed=seed, eval_every=eval_every, lrs=lrs, cuts=(len(lrs),))[len(lrs)]
 
@@ -39,8 +42,13 @@ def segment_id(trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatAr
 def segment_ids(
     trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray, cuts: Sequence[int]
 ) -> dict[int, str]:
-    """Identity at every cut, in one pass over the LRs; equal to :func:`segment_id` at each."""
+    """Identity at every cut, in one pass over the LRs; equal to :func:`segment_id` at each.
+
+    A run that cannot resume shares nothing with runs that begin alike, so its identities hold all of its LRs.
+    """
     digest = hashlib.sha256(f"{trainer.canonical()}|seed={seed}|eval_every={eval_every}|".encode())
+    if not trainer.resumes:
+        digest.update(np.ascontiguousarray(lrs, dtype="<f8").tobytes())
     ids, done = {}, 0
     for cut in cuts:
         digest.update(np.ascontiguousarray(lrs[done:cut], dtype="<f8").tobytes())
@@ -62,6 +70,21 @@ def cut_points(steps: int, *, every: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Purpose:
+    """What a segment is trained for, as far as a worker may want to know.
+
+    Attributes:
+        trial: number of the first trial that needs the segment; None for a range test.
+        schedule: the whole of that trial.
+        log: file for what the training prints; empty for none.
+    """
+
+    schedule: Schedule
+    trial: int | None = None
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """An order to a worker: bring the model from update `start` to update `stop` with these LRs.
 
@@ -74,9 +97,11 @@ class Segment:
         horizon: total updates of the trial.
         load_uri: checkpoint to start from; None means a fresh model (then ``start == 0``).
         load_id: identity of the state at `start`; None at update 0. A worker that still holds it need not load.
-        save_uri: where to store the state at `stop`.
+        save_uri: where to store the state at `stop`; None when the trainer's runs do not resume. Such a segment is
+            trained by the worker that holds the state at `start`, or else from update 0.
         validate: measure the validation loss. Otherwise a point's loss is the mean training loss since the last point:
             a range test looks at every update, and validating each would cost more than training it.
+        purpose: the trial that it is a part of.
     """
 
     id: str
@@ -88,23 +113,41 @@ class Segment:
     eval_every: int
     lrs: FloatArray
     report_from: int
-    save_uri: str
+    save_uri: str | None
     load_uri: str | None = None
     load_id: str | None = None
     validate: bool = True
+    purpose: Purpose | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.stop <= self.horizon:
             raise ValueError(f"need 0 <= start < stop <= horizon, but got {self.start}, {self.stop}, {self.horizon}.")
         if self.lrs.shape != (self.stop - self.start,):
             raise ValueError(f"lrs must have {self.stop - self.start} values, but got shape {self.lrs.shape}.")
-        if (self.load_uri is None) != (self.start == 0):
+        if (self.load_uri is None) != (self.start == 0 or self.save_uri is None):
             raise ValueError("a segment needs a checkpoint exactly when it does not start at update 0.")
+        if self.save_uri is None and self.purpose is None:
+            raise ValueError("a segment without checkpoints needs its whole schedule.")
 
     @property
     def steps(self) -> int:
         """Updates to train."""
         return self.stop - self.start
+
+    def from_update_0(self) -> Segment:
+        """The same without a state to start from, for a trainer whose runs do not resume."""
+        return replace(self, start=0, load_id=None, lrs=self.known_purpose.schedule.lrs[: self.stop])
+
+    @property
+    def known_purpose(self) -> Purpose:
+        """The purpose.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.purpose is None:
+            raise ValueError("the segment does not say what it is trained for.")
+        return self.purpose
 
     def is_evaluated(self, step: int) -> bool:
         """Whether the validation loss is measured after `step` updates."""
@@ -156,7 +199,7 @@ class Observation:
         segment: the segment's identity.
         start: update the worker began at; earlier than the segment needed when a lost checkpoint was made up for.
         points: evaluations after `report_from`, in order of step.
-        checkpoint: URI of the state at `stop`; None after a divergence.
+        checkpoint: URI of the state at `stop`; None after a divergence, and when the trainer's runs do not resume.
         trained: updates this worker really computed: ``stop - start``, fewer after a divergence, 0 when an earlier
             study had already trained them.
         seconds: wall-clock the worker was busy, loading and saving included.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TRAINERS: tuple[str, ...] = ("gpt", "vision", "simulated")
+TRAINERS: tuple[str, ...] = ("gpt", "vision", "simulated", "command")
 """Built-in trainers; anything else must be ``package.module:Class``."""
 
 CONTROLLERS: tuple[str, ...] = ("law", "tpe", "gp", "random", "qmc", "cmaes", "autolrs")

@@ -23,6 +23,11 @@ class TrainerSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def resumes(self) -> bool:
+        """Whether a run can go on from a checkpoint: every trainer's can, but that of a command that names none."""
+        return self.use != "command" or "{checkpoint_in}" in str(self.options.get("run"))
+
     def canonical(self) -> str:
         """The same text for the same configuration, code and data, whatever the order of its keys."""
         parts = {"use": self.use, "with": dict(self.options)}

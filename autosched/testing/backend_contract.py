@@ -147,7 +147,7 @@ class BackendContract:
         assert seen.divergence is not None
         assert (seen.divergence.step, seen.trained, seen.checkpoint) == (13, 13, None)
         assert [point.step for point in seen.points] == [5, 10]
-        assert not store.exists(segment.save_uri)
+        assert not store.exists(store.uri(segment.id))
 
     def test_a_trainer_that_raises_is_a_failure(self, backend: Backend, tmp_path: Path) -> None:
         store = CheckpointStore(str(tmp_path))

@@ -11,9 +11,10 @@ A trainer is built once per (options, seed) in a worker process and then used fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
+from autosched.ledger.records import Point, Segment
 from autosched.schedules.schedule import FloatArray
 
 
@@ -70,6 +71,39 @@ class MergingTrainer(Trainer, Protocol):
         """
 
 
+@runtime_checkable
+class SegmentTrainer(Protocol):
+    """Trains whole segments by itself, e.g. in another process, and says the losses as they come.
+
+    The rest of the contract is that of a :class:`Trainer`. One whose runs do not resume has no use for `save` and
+    `load`: its segments go on from the one before, or begin at update 0.
+    """
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+
+    def start(self) -> None:
+        """Make ready for a fresh model at update 0."""
+
+    def train_segment(self, segment: Segment) -> Iterator[Point]:
+        """Do the updates of a segment that starts at `step`; yields a point for every evaluated one, in order.
+
+        Raises:
+            Diverged: a loss is NaN or infinite.
+            OutOfMemoryError: the device is full.
+        """
+
+    def save(self, file: BinaryIO) -> None:
+        """Write everything the next update depends on."""
+
+    def load(self, file: BinaryIO) -> None:
+        """Read what `save` wrote."""
+
+    def close(self) -> None:
+        """End what runs, and remove what is temporary; `start` and `load` begin anew."""
+
+
 class Diverged(Exception):
     """The run diverged at `step` with `loss`; a result of the trial, caught by the worker."""
 
@@ -82,5 +116,5 @@ class OutOfMemoryError(Exception):
     """The device has too little memory; the text advises what to change."""
 
 
-TrainerFactory = Callable[[str, Mapping[str, Any], int, int], Trainer]
+TrainerFactory = Callable[[str, Mapping[str, Any], int, int], Trainer | SegmentTrainer]
 """Makes a trainer from (use, options, seed, horizon); raises UsageError for unknown names or options."""

@@ -1,0 +1,111 @@
+"""One line in a training loop: the LRs of the study that has started the script, and the losses back to it.
+
+::
+
+    lr = autosched.attach(optimizer)
+    for step in range(steps):
+        lr(step)                        # sets the LR of update `step`
+        ...
+        lr.report(step + 1, loss)       # the loss after so many updates
+
+In a script that autosched has not started, neither does anything. This module imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+ATTACHMENT = "AUTOSCHED_ATTACHMENT"
+"""Environment variable: the file that a study has left for the scripts of a command."""
+
+
+class Attachment:
+    """What :func:`attach` gives.
+
+    Attributes:
+        active: whether a study has started the script.
+        start, stop: the updates to train, from `start` up to, but not including, `stop`; None outside of a study.
+        horizon: updates of the whole run; None outside of a study.
+        seed: for the initial weights and the batches; None outside of a study.
+        checkpoint_in: what to go on from; None at update 0, in a command without checkpoints, and outside of a study.
+        checkpoint_out: where to save at `stop`; None where nothing is to be saved.
+    """
+
+    def __init__(self, told: Mapping[str, Any] | None, optimizer: Any = None) -> None:
+        told = told or {}
+        self.active = bool(told)
+        self.start: int | None = told.get("start")
+        self.stop: int | None = told.get("stop")
+        self.horizon: int | None = told.get("horizon")
+        self.seed: int | None = told.get("seed")
+        self.checkpoint_in: str | None = told.get("checkpoint_in") or None
+        self.checkpoint_out: str | None = told.get("checkpoint_out") or None
+        self._lrs: list[float] = told.get("lrs") or []
+        self._reports: str | None = told.get("reports")
+        self._optimizer = optimizer
+        self._ratios = None if optimizer is None else _ratios(optimizer)
+        self._asked = False
+
+    def __call__(self, step: int, own: float | None = None) -> float | None:
+        """The LR of update `step`, counted from 0; with an optimizer it is set there, in all groups in proportion.
+
+        Args:
+            own: the LR that the script would use; it comes back outside of a study, where nothing is set.
+
+        Raises:
+            ValueError: a step beyond the run. The one just after its last update has the last LR, because schedulers
+                look one update ahead.
+        """
+        if not self.active:
+            return own
+        if not 0 <= step <= len(self._lrs):
+            raise ValueError(f"step must be from 0 to {len(self._lrs)}, the updates of the run, but got {step}.")
+        lr = self._lrs[min(step, len(self._lrs) - 1)]
+        if not self._asked:
+            self._asked = True
+            self._write({"asked": True})
+        if self._optimizer is not None:
+            for group, ratio in zip(self._optimizer.param_groups, self._ratios or (), strict=True):
+                group["lr"] = lr * ratio
+        return lr
+
+    def report(self, step: int, loss: Any) -> None:
+        """Tell the loss after `step` updates; of several processes the first does, the others' calls do nothing."""
+        self._write({"step": int(step), "loss": float(loss)})
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        if self._reports is not None and os.environ.get("RANK", "0") == "0":
+            with Path(self._reports).open("a") as file:  # one write, so that a reader sees whole lines
+                file.write(json.dumps(line) + "\n")
+
+
+def attach(optimizer: Any = None) -> Attachment:
+    """The LRs of the study that has started this script; see the module.
+
+    Args:
+        optimizer: of torch, or with the same ``param_groups``. Calls set the LR of every group; the groups keep the
+            ratios that they have now.
+
+    Raises:
+        ValueError: an optimizer whose first group has the LR 0, so that there are no ratios.
+
+    Example:
+        >>> lr = attach()
+        >>> lr(0, 0.001)                # outside of a study: the script's own
+        0.001
+        >>> lr.report(1, 2.5)
+    """
+    path = os.environ.get(ATTACHMENT)
+    return Attachment(json.loads(Path(path).read_text()) if path else None, optimizer)
+
+
+def _ratios(optimizer: Any) -> list[float]:
+    lrs = [float(group["lr"]) for group in optimizer.param_groups]
+    largest = max(lrs)
+    if not largest > 0:
+        raise ValueError(f"the optimizer's groups must have LRs above 0, whose ratios are kept, but have {lrs}.")
+    return [lr / largest for lr in lrs]
