@@ -13,7 +13,7 @@ class TrainerSpec:
     """Which trainer to use and its options, as plain JSON data.
 
     Attributes:
-        use: ``gpt``, ``vision``, ``simulated`` or ``package.module:Class``.
+        use: ``gpt``, ``vision``, ``simulated``, ``command`` or ``package.module:Class``.
         options: keyword arguments of the trainer; JSON values only.
         fingerprints: of the code and data behind the name, see :mod:`autosched.trainer.fingerprints`. Found when a
             study begins, and no part of a space file.

@@ -11,6 +11,8 @@ from autosched.ledger.store import Ledger
 from autosched.schedules import build
 from autosched.space import space_to_json
 from autosched.space.records import Choice, FamilySpace, Fixed, Range, Space
+from autosched.trainer import Trainer
+from autosched.trainer.protocol import SegmentTrainer
 from autosched.trainer.soundness import Case, Finding, check_soundness
 from workers.registry import BUILT_IN, make_trainer
 from workers.threads import with_threads
@@ -22,8 +24,16 @@ USUAL_LR = 1e-3
 def trainer_findings(space: Space, *, thorough: bool) -> Iterator[Finding]:
     """What :func:`autosched.trainer.soundness.check_soundness` finds, at an LR that the space would try."""
     factory, spec = with_threads(make_trainer, space.resources.cpus), space.trainer
-    case = Case(make=lambda seed: factory(spec.use, spec.options, seed, space.horizon_steps), lr=usual_lr(space))
-    return check_soundness(case, thorough=thorough)
+
+    def make(seed: int) -> Trainer:
+        trainer = factory(spec.use, spec.options, seed, space.horizon_steps)
+        if isinstance(trainer, SegmentTrainer):
+            raise UsageError(
+                f"trainer {spec.use!r} trains segments by itself; only a class with `train` can be checked."
+            )
+        return trainer
+
+    return check_soundness(Case(make=make, lr=usual_lr(space)), thorough=thorough)
 
 
 def check_new_trainer(space: Space, ledger: Ledger) -> list[str]:
