@@ -33,6 +33,7 @@ COMMANDS: dict[str, Place] = {
     "spaces": Place(
         "space_command", "spaces", "List the search spaces that come with autosched, or print one, to change and keep."
     ),
+    "new": Place("new_command", "new", "Write the beginning of a trainer of your own, and a space that tunes it."),
     "check-trainer": Place(
         "trainer_command", "check_trainer", "Train a few updates to see whether a trainer keeps its promises."
     ),
