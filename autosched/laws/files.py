@@ -45,18 +45,20 @@ from autosched.laws.baselines import ExponentialFamily, PowerFamily
 from autosched.laws.continual import ContinualFamily
 from autosched.laws.convex_law import ConvexFamily
 from autosched.laws.fit import LawFit, OutlyingRow
-from autosched.laws.forecaster import Forecaster
+from autosched.laws.forecaster import Forecaster, forecast_ends
 from autosched.laws.forecaster_fit import knowing_run
 from autosched.laws.functional import FunctionalFamily, Units
 from autosched.laws.law import LossLaw
 from autosched.laws.multi_power import MultiPowerFamily
 from autosched.laws.registry import LAWS
 from autosched.laws.residual import ResidualKernel, ResidualProcess, RunPoints
-from autosched.schedules.schedule import FloatArray
+from autosched.schedules.schedule import FloatArray, Schedule
 from autosched.text_files import read_document
 
 FORMAT = "autosched.law"
 FORMAT_VERSION = 1
+_ASKED = Schedule([1e-3, 1e-3])
+"""Any schedule that a law that was read must have a forecast for."""
 
 
 class CurvePrint(BaseModel):
@@ -151,7 +153,10 @@ class SavedLaw:
         document = _document(text, file)
         try:
             law = from_plain(document.law)
-        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
+            if _is_law(law):  # records are not checked field by field: what cannot be asked is no law
+                with np.errstate(all="ignore"):
+                    forecast_ends(law, [_ASKED])
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
             law = None
         if not _is_law(law):
             here = importlib.metadata.version("autosched")

@@ -1,5 +1,6 @@
 """Laws written to files and read back."""
 
+import copy
 import hashlib
 import json
 from pathlib import Path
@@ -234,6 +235,26 @@ def test_a_damaged_file_is_refused_in_one_line(saved, tmp_path, change, says):
     assert str(path) in str(refused.value)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [None, True, "a", [], [1, 2], {"record": "Units", "lr": 1.0, "steps": 1.0}])
+def test_a_law_with_a_part_of_another_kind_is_refused_or_can_be_asked(saved, value):
+    """Whoever seals a file again can put anything anywhere; a part that is not used does no harm."""
+    document = json.loads(saved.to_json())["law"]
+    places = [(name,) for name in document if name != "record"]
+    places += [("families", 0, name) for name in document["families"][0]]
+    places += [("fits", 0, name) for name in document["fits"][0]]
+    for place in places:
+        changed = copy.deepcopy(document)
+        part = changed
+        for key in place[:-1]:
+            part = part[key]
+        part[place[-1]] = value
+        try:
+            law = SavedLaw.from_json(resealed(saved.to_json(), law=changed)).law
+        except LawFileError:
+            continue
+        law.predict_at(Schedule([1e-3] * 10), np.array([10.0]))
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):
