@@ -57,7 +57,7 @@ from autosched.text_files import read_document
 
 FORMAT = "autosched.law"
 FORMAT_VERSION = 1
-_ASKED = Schedule([1e-3, 1e-3])
+_ASKED = Schedule(np.full(2, 1e-3))
 """Any schedule that a law that was read must have a forecast for."""
 
 
