@@ -27,6 +27,13 @@ def points_of(trial: TrialState) -> tuple[FloatArray, FloatArray]:
     return table[:, 0], table[:, 1]
 
 
+def merged_of(trial: TrialState) -> tuple[FloatArray, FloatArray]:
+    """Updates done and the lowest merged loss, where merged losses were measured: the run as if it had cooled down."""
+    table = [(point.step, min(point.merged.values())) for point in trial.points if point.merged]
+    found = np.array(table, dtype=np.float64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
+
+
 def thinned(schedule: Schedule) -> tuple[FloatArray, FloatArray]:
     """Updates and LRs with at most a few hundred points: an even grid, and every corner a line would cut off."""
     steps = schedule.steps

@@ -76,7 +76,8 @@ def search_section(figures: Mapping[str, bytes]) -> Html | None:
         "lr_curves": "Every schedule that was tried. Colour is the final loss; grey ones were not finished. "
         f"At most {DRAWN_TRIALS} trials are drawn.",
         "loss_curves": "Validation loss of the same trials. A schedule that keeps its LR high looks bad until its "
-        "cooldown, which is why losses at the same update do not rank schedules.",
+        "cooldown, which is why losses at the same update do not rank schedules. Dotted, where the trainer offers it: "
+        "the loss of the mean of the last weights, near what a short cooldown would give there.",
         "parameters": "Final loss against each searched parameter; dotted lines are the bounds of the search. A winner "
         "at a bound asks for a wider search. Triangles stand at forecasts; those on the upper edge lie above it.",
     }

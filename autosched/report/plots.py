@@ -15,7 +15,7 @@ from autosched.ledger.state import StudyState
 from autosched.report import canvas
 from autosched.report.confirmation import default_trial, winner
 from autosched.report.cost import study_cost, trial_costs
-from autosched.report.curves import drawn, points_of, thinned
+from autosched.report.curves import drawn, merged_of, points_of, thinned
 from autosched.report.parameter_plot import parameter_plot
 from autosched.report.schedule_plot import LR, STEPS, scale_lr_axis, schedule_plot
 from autosched.report.terminal_plot import terminal_plot
@@ -55,17 +55,24 @@ def lr_curves(state: StudyState, space: Space) -> Figure | None:
 
 
 def loss_curves(state: StudyState, space: Space) -> Figure | None:
-    """Loss of every trial against updates, in the colours of :func:`lr_curves`; a cross where a run diverged."""
+    """Loss of every trial against updates, in the colours of :func:`lr_curves`; a cross where a run diverged.
+
+    Dotted beneath it what the mean of its last weights has, near what a cooldown would give.
+    """
     trials = [trial for trial in drawn(state) if trial.points]
     if not trials:
         return None
     figure = canvas.new_figure(7.2, 3.9)
     axes = canvas.dress(figure.add_subplot(), x=STEPS, y=LOSS)
     curves = {trial.number: points_of(trial) for trial in trials}
+    merged = [found for found in map(merged_of, trials) if found[0].size]
     low, high = _loss_window(list(curves.values()), space.horizon_steps)
-    axes.set_ylim(low, high)
+    axes.set_ylim(min([low, *(float(losses.min()) for _, losses in merged)]), high)
     axes.set_xlim(0, space.horizon_steps)
     _draw_trials(figure, axes, state, curves)
+    for number, found in enumerate(merged):
+        label = "_" if number else "mean of the last weights"
+        axes.plot(*found, ":", marker=".", color=canvas.MUTED, lw=0.8, ms=2.5, zorder=1, label=label)
     ends = [(trial, curves[trial.number]) for trial in trials if trial.status != "running" and trial.value is None]
     for marker, label, diverged in (("x", "diverged", True), ("o", "ended early", False)):
         at = [(x[-1], min(y[-1], high)) for trial, (x, y) in ends if (trial.status == "diverged") is diverged]

@@ -238,6 +238,8 @@ class Translator:
         metrics: list[Metric] = []
         for point in self.state.observations[event.segment].points:
             values = {**point.metrics, "loss": point.loss}
+            if point.merged:
+                values["merged_loss"] = min(point.merged.values())
             if point.step > 0:
                 values["lr"] = float(lrs[point.step - 1])
             metrics.extend(self._metrics(event.trial, point.step, values).metrics)

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from autosched.errors import ScheduleError
 from autosched.ledger.state import StudyState
 from autosched.report import plots
 from autosched.report.canvas import png
-from autosched.report.curves import DRAWN_TRIALS, drawn, thinned
+from autosched.report.curves import DRAWN_TRIALS, drawn, merged_of, thinned
 from autosched.schedules import Schedule, build
 from autosched.space.records import Space
 
@@ -54,6 +55,16 @@ def test_a_figure_of_a_study_that_has_just_begun_does_not_fail(draw: Draw) -> No
     study.train(study.propose(wsd(0.01, 0.2)))
     drawn = draw(study.state, SPACE)
     assert drawn is None or pixels(drawn).size
+
+
+def test_the_lowest_merged_loss_is_drawn_where_there_is_one() -> None:
+    study = example_study()
+    before = pixels(plots.loss_curves(study.state, SPACE))
+    trial = study.state.trials[0]
+    trial.points[4:6] = [replace(point, merged={3: 2.0, 6: 1.5}) for point in trial.points[4:6]]
+    steps, losses = merged_of(trial)
+    assert (steps.tolist(), losses.tolist()) == ([point.step for point in trial.points[4:6]], [1.5, 1.5])
+    assert not np.array_equal(before, pixels(plots.loss_curves(study.state, SPACE)))
 
 
 def test_equal_studies_give_equal_bytes() -> None:

@@ -59,7 +59,12 @@ class _Author:
 
     def train(self, trial: int, segment: str, start: int, losses: tuple[float, float]) -> None:
         points = tuple(
-            Point(step=start + 10 * (i + 1), loss=loss, metrics={"train_loss": loss - 0.1, "grad_norm": 1.0})
+            Point(
+                step=start + 10 * (i + 1),
+                loss=loss,
+                metrics={"train_loss": loss - 0.1, "grad_norm": 1.0},
+                merged={2: loss - 0.25, 4: loss - 0.5} if i else {},
+            )
             for i, loss in enumerate(losses)
         )
         seen = Observation(

@@ -46,6 +46,7 @@ def test_losses_stand_beside_the_lr_of_the_last_update_done(picture):
     metrics = picture[1].metrics
     assert [(step, value) for step, _, value in metrics["loss"]] == [(10, 3.0), (20, 2.5), (30, 2.2), (40, 2.0)]
     assert [(step, value) for step, _, value in metrics["lr"]] == [(10, 0.1), (20, 0.1), (30, 0.05), (40, 0.05)]
+    assert [(step, value) for step, _, value in metrics["merged_loss"]] == [(20, 2.0), (40, 1.5)]
     assert {"train_loss", "grad_norm"} <= set(metrics)
 
 
