@@ -23,6 +23,7 @@ from autosched.engine.journal import Journal
 from autosched.ledger.events import Stamped, StudyCreated, TrialEnded
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
+from autosched.printed import tell
 from autosched.space import space_to_json
 from autosched.space.records import Space
 
@@ -130,7 +131,7 @@ class _News:
         if isinstance(event, TrialEnded) and event.status == "complete" and state.best == event.trial:
             runs = state.steps_scheduled / self._job.space.horizon_steps
             found = f"{event.value:.4f} by trial {event.trial}, after {runs:.1f} full runs"
-            print(f"  {self._job.method}, seed {self._job.seed}: {found}", file=sys.stderr, flush=True)
+            tell(f"  {self._job.method}, seed {self._job.seed}: {found}", sys.stderr)
 
 
 def _outcome(trace: Trace) -> str:
