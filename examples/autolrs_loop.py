@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from autosched.integrations.autolrs import AutoLRS, RewindableLoader
+from autosched.integrations.autolrs import AutoLRS, RewindableLoader, Settings
 
 images, labels = load_digits(return_X_y=True)
 examples = TensorDataset(torch.tensor(images / 16, dtype=torch.float32), torch.tensor(labels))
@@ -27,7 +27,7 @@ def main(checkpoint):
     network = nn.parallel.DistributedDataParallel(model) if torch.distributed.is_initialized() else model
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     loader = RewindableLoader(DataLoader(examples, batch_size=64, shuffle=True))
-    tuner = AutoLRS(model, optimizer, loader, low=1e-3, high=1, steps=600, first_stage=200, probes=5)
+    tuner = AutoLRS(model, optimizer, loader, settings=Settings.far_sighted(1e-3, 0.3, 600, first_stage=200))
     if checkpoint.exists():
         tuner.load_state_dict(torch.load(checkpoint, weights_only=True))
     for x, y in tuner.batches():
@@ -41,7 +41,7 @@ def main(checkpoint):
 
     model.eval()
     final = nn.functional.cross_entropy(model(examples.tensors[0]), examples.tensors[1])
-    print(f"{tuner.schedule().describe()}: loss {final:.9f} after {tuner.trained} updates, {tuner.failure or 'done'}")
+    print(f"{tuner.failure or tuner.schedule().describe()}: loss {final:.9f} after {tuner.trained} updates, done")
 
 
 def save(state, path):

@@ -32,7 +32,18 @@ from autosched.integrations.autolrs_rng import Generators
 from autosched.integrations.autolrs_saved import check_saved, machine_entries, read_progress, with_snapshots
 from autosched.integrations.autolrs_snapshot import Shelf, Snapshot, Stateful, Training
 from autosched.schedules.schedule import Schedule
-from autosched.search.autolrs import Failed, Settings, State, Work, ask, schedule, stages, standing, tell
+from autosched.search.autolrs import (
+    Failed,
+    Settings,
+    State,
+    Work,
+    above_its_probes,
+    ask,
+    schedule,
+    stages,
+    standing,
+    tell,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -239,6 +250,9 @@ class AutoLRS:
             self.failure = decision.reason
             warnings.warn(f"AutoLRS: {decision.reason}", stacklevel=2)
             return self._rewind(_CHECKPOINT) if _CHECKPOINT in self._shelf.names else False
+        warning = above_its_probes(self._state)
+        if warning is not None:
+            warnings.warn(f"AutoLRS: {warning}", stacklevel=2)
         return False
 
     def _bring_to(self, work: Work) -> bool:

@@ -6,11 +6,14 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Literal
 
 from autosched.errors import UsageError
 from autosched.search.autolrs.priors import FEWEST_LOSSES
 
+WHOLE = ("first_stage", "longest_stage", "log_every", "probes", "validations", "warmup_steps", "seed")
+NUMBERS = ("low", "high", "probe_share", "decay_share", "kappa", "warmup_lr", "cooldown_fraction")
 ForecastName = Literal["exponential", "published", "law", "blend", "decayed"]
 FORECASTS: tuple[ForecastName, ...] = ("exponential", "published", "law", "blend", "decayed")
 
@@ -81,6 +84,15 @@ class Settings:
                 raise UsageError(f"AutoLRS: {name} must be {rule}, but got {getattr(self, name)!r}.")
 
     def _rules(self) -> list[tuple[str, str, bool]]:
+        """Field, rule, and whether it is kept; the kinds of numbers first, as all else is about numbers."""
+        kinds = [(name, "a whole number", _is(getattr(self, name), Integral)) for name in WHOLE]
+        kinds += [(name, "a number", _is(getattr(self, name), Real)) for name in NUMBERS]
+        for name in ("steps", "validation_from"):
+            value = getattr(self, name)
+            kinds.append((name, "a whole number or None", value is None or _is(value, Integral)))
+        return self._ranges() if all(fine for _, _, fine in kinds) else kinds
+
+    def _ranges(self) -> list[tuple[str, str, bool]]:
         fewest = self.shortest_stage if 0 < self.probe_share <= 1 and self.log_every >= 1 else 0
         return [
             ("low", "above 0 and finite", 0 < self.low < math.inf),
@@ -162,6 +174,10 @@ class Settings:
     def plain(self) -> dict[str, Any]:
         """As JSON data; ``Settings(**plain)`` is this again."""
         return dataclasses.asdict(self)
+
+
+def _is(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _warmup_fits(settings: Settings) -> bool:
