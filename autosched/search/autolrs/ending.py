@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from autosched.search.autolrs.forecasts import level
+import numpy as np
+
 from autosched.search.autolrs.records import State
 
 ABOVE = 1.1
-"""Times the loss that a winner's probe had reached: means over a twentieth of a stage scatter by less than a tenth."""
+"""Times the mean loss of the second half of a winner's probe, which still fell there: more than means scatter."""
 
 
 def above_its_probes(state: State) -> str | None:
-    """A warning when the last stage ended above where the probes of winners had ended; None when all is well."""
-    if not state.passed or (reached := state.passed[-1].reached) is None:
-        return None
-    alike = [stage for stage in state.passed if stage.by_validation == state.passed[-1].by_validation]
-    ends = [level(tried.losses) for stage in alike for tried in stage.tried if tried.lr == stage.lr]
-    best = min((end for end in ends if end is not None), default=reached)
-    if reached <= ABOVE * best or best <= 0:
-        return None
-    return (
-        f"the last stage ended at a loss of {reached:.3g}, although a probe had reached {best:.3g}: a chosen LR did "
-        "harm after its probe. Lower `high`, or try longer probes (probe_share)."
-    )
+    """A warning when a stage ended above where its winner's probe had, and the run still is; None when all is well."""
+    last = state.passed[-1].reached if state.passed else None
+    for stage in state.passed:
+        losses = next((tried.losses for tried in stage.tried if tried.lr == stage.lr), ())
+        if last is None or stage.reached is None or not losses:
+            continue
+        end = float(np.mean(losses[len(losses) // 2 :]))  # as many as there are: one batch tells little
+        if min(stage.reached, last) > ABOVE * end > 0:
+            return (
+                f"stage {stage.index} ended at a loss of {stage.reached:.3g}, although the probe of its LR, "
+                f"{stage.lr:.3g}, had reached {end:.3g}: the LR did harm later. Lower `high`, or try longer probes "
+                "(probe_share)."
+            )
+    return None

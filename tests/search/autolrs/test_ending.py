@@ -39,8 +39,9 @@ def passed(index: int, *, probe: float, reached: float | None, lr: float = 0.1, 
         ([passed(0, probe=1.2, reached=0.5)], False),
         ([passed(0, probe=1.2, reached=1.25)], False),  # as they scatter
         ([passed(0, probe=1.3, reached=2.0)], True),
-        ([passed(0, probe=0.4, reached=0.3), passed(1, probe=2.1, reached=2.0)], True),
-        ([passed(0, probe=0.4, reached=0.3, by_validation=True), passed(1, probe=2.1, reached=2.0)], False),
+        ([passed(0, probe=0.4, reached=0.3), passed(1, probe=2.1, reached=2.0)], False),  # a higher LR, to be cooled
+        ([passed(0, probe=1.3, reached=2.0), passed(1, probe=2.0, reached=2.1)], True),
+        ([passed(0, probe=1.3, reached=2.0), passed(1, probe=1.5, reached=1.2)], False),  # it came back
         ([passed(0, probe=1.3, reached=None)], False),
         ([passed(0, probe=-1.0, reached=2.0)], False),
     ],
@@ -48,7 +49,9 @@ def passed(index: int, *, probe: float, reached: float | None, lr: float = 0.1, 
 def test_a_run_that_ends_above_its_probes_is_told(stages: list[Passed], warned: bool) -> None:
     warning = above_its_probes(State(passed=tuple(stages)))
     assert (warning is not None) == warned
-    assert warning is None or warning.startswith("the last stage ended at a loss of 2, although a probe had reached")
+    assert warning is None or warning.startswith(
+        "stage 0 ended at a loss of 2, although the probe of its LR, 0.1, had reached 1.3: "
+    )
 
 
 @pytest.mark.parametrize(
