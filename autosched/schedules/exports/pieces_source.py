@@ -30,7 +30,7 @@ MOST_CHARACTERS = 40_000
 MOST_CHECKED = 5_000
 """Updates whose LRs are computed by the source before it is believed."""
 LRS = "LRS = [curve(float(j)) for count, curve in PIECES for j in range(count)]"
-_NUMBERS = """from math import copysign, floor, frexp, inf, ldexp, nan, sqrt
+NUMBERS = """from math import copysign, floor, frexp, inf, ldexp, nan, sqrt
 
 
 def where(condition, chosen, other):
@@ -43,6 +43,7 @@ def divide(a, b):
 
 absolute, minimum, maximum, whole = abs, min, max, int
 """
+"""What the functions of :mod:`autosched.schedules.portable` take from numpy, for single floats."""
 _NAMES = ("where", "floor", "frexp", "ldexp", "sqrt", "inf", "nan", "divide", "absolute", "minimum", "maximum", "whole")
 
 
@@ -96,7 +97,7 @@ def _table(lines: list[str]) -> list[str]:
 
 def _needed(text: str) -> list[str]:
     """The functions that the pieces use, and those that these use, in the order of :mod:`portable`."""
-    functions = _functions(portable)
+    functions = texts_of(portable)
     used: set[str] = set()
     todo = [text]
     while todo:
@@ -108,11 +109,11 @@ def _needed(text: str) -> list[str]:
     every = "\n".join([text, *parts])
     if not any(re.search(rf"\b{name}\b", every) for name in _NAMES) and not parts:
         return []
-    return [_NUMBERS, *(f"\n{part}\n" for part in parts), ""]
+    return [NUMBERS, *(f"\n{part}\n" for part in parts), ""]
 
 
 @functools.cache
-def _functions(module: ModuleType) -> dict[str, str]:
+def texts_of(module: ModuleType) -> dict[str, str]:
     """The functions of a module by name, as text without types and docstrings."""
     tree = ast.parse(inspect.getsource(module))
     found = {}
