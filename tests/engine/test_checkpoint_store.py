@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autosched.engine.checkpoint_store import CheckpointStore, _answer
@@ -143,6 +143,7 @@ def test_what_is_not_the_whole_checkpoint_of_its_segment_is_refused_by_name(tmp_
         assert file.read() == b"new"
 
 
+@settings(deadline=None)
 @given(
     payload=st.binary(max_size=300),
     changes=st.lists(st.tuples(st.integers(0, 500), st.integers(0, 255)), min_size=1, max_size=3),

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from autosched.errors import LedgerError, StudyError, UsageError
+from autosched.errors import AutoschedError, LedgerError, StudyError, UsageError
 from autosched.ledger.events import (
     EVENT_TYPES,
     Event,
@@ -34,6 +36,7 @@ from autosched.ledger.events import (
     encode,
     kind_of,
 )
+from autosched.ledger.fold import fold
 from autosched.ledger.records import Decision, Divergence, Failure, Forecast, Observation, Point
 from autosched.ledger.store import Ledger
 
@@ -249,6 +252,39 @@ def test_a_result_for_other_studies_that_was_changed_is_not_believed(ledger: Led
         LedgerError, match=r"result of segment aaaaaaaaaaaa in .* was changed .*: `autosched tune --fre"
     ):
         ledger.segment("a" * 40)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of a ledger in which a study has all kinds of events."""
+    path = tmp_path_factory.mktemp("ledger") / "l.db"
+    ledger = Ledger(f"sqlite:///{path}")
+    ledger.append("s", 0, EVENTS)
+    ledger.close()
+    return path.read_bytes()
+
+
+@given(flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), min_size=1, max_size=3))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_byte_of_a_ledger_changes_no_other_event_is_read(
+    written: bytes, tmp_path: Path, flips: list[tuple[float, int]]
+) -> None:
+    """At worst the last ones are gone, as if they had not been committed; their work is done again."""
+    changed = bytearray(written)
+    for place, bit in flips:
+        changed[int(place * len(changed))] ^= 1 << bit
+    path = tmp_path / "l.db"
+    path.write_bytes(changed)
+    try:
+        ledger = Ledger(f"sqlite:///{path}", create=False)
+        read = list(ledger.read("s"))
+        fold("s", [replace(stamped, event=EVENTS[1]) for stamped in read])  # which looks whether one is missing
+    except AutoschedError:
+        return
+    finally:
+        for left in tmp_path.iterdir():
+            left.unlink()
+    assert [stamped.event for stamped in read] == EVENTS[: len(read)]
 
 
 def test_events_of_a_version_without_digests_are_vouched_for_by_the_next_one(ledger: Ledger, url: str) -> None:
