@@ -252,9 +252,17 @@ def space(raw: bytes) -> bool:
 
 
 def setting(raw: bytes) -> bool:
-    """A value of ``--set``: changes the space, or is refused."""
+    """A value of ``--set``: the space has it, or it is refused."""
+    import yaml
+
     Path("space.yaml").write_text(SPACE)
-    return command("validate", "space.yaml", "--json", "--set", argument(raw)) is not None
+    text = argument(raw)
+    if command("validate", "space.yaml", "--json", "--set", text) is None:
+        return False
+    read, (key, _, value) = load_space(Path("space.yaml"), [text]), text.partition("=")
+    if key == "budget.trials" and read.budget.trials != yaml.safe_load(value):
+        raise Fault(f"{text!r} is read as {read.budget.trials!r}")
+    return True
 
 
 def url(raw: bytes) -> bool:
