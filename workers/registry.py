@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autosched.errors import UsageError
+from autosched.space.records import Space
 from autosched.trainer import Trainer
 from autosched.trainer.fingerprints import code_fingerprints, data_fingerprints, named_paths
 from autosched.trainer.protocol import SegmentTrainer
@@ -62,6 +63,20 @@ def check_trainer(use: str, options: Mapping[str, Any]) -> None:
     check = getattr(found, "check_options", None)
     if check is not None:
         check(options)
+
+
+def check_trainer_space(space: Space) -> None:
+    """:func:`check_trainer` of a space's trainer, and whether it can do what the space lets be tried.
+
+    A trainer class may have a static ``check_space(space)``.
+
+    Raises:
+        UsageError: as :func:`check_trainer`, or it cannot.
+    """
+    check_trainer(space.trainer.use, space.trainer.options)
+    check = getattr(trainer_class(space.trainer.use), "check_space", None)
+    if check is not None:
+        check(space)
 
 
 def trainer_fingerprints(use: str, options: Mapping[str, Any]) -> dict[str, str]:

@@ -17,6 +17,7 @@ from autosched.space import load_space, space_to_json
 from autosched.space.auto_bounds import has_auto_bounds
 from autosched.space.json_form import without_secrets_in
 from autosched.space.records import Space
+from autosched.study.command_space import written_space
 from autosched.study.progress import make_progress
 from autosched.study.run import RunOptions, run_study, space_of
 from autosched.study.start import CHECKS, Settings, Started, reopen, start
@@ -57,8 +58,21 @@ TrustOption = Annotated[
 
 def tune(
     space: Annotated[
-        Path, typer.Option("--space", help="The space file, or the name of one of `autosched spaces`.", metavar="FILE")
-    ],
+        Path | None,
+        typer.Option("--space", help="The space file, or the name of one of `autosched spaces`.", metavar="FILE"),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--run",
+            help="Instead of a space: a command, as 'python train.py --lrs {lrs}'; its space file is written.",
+            metavar="COMMAND",
+        ),
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="With --run: updates of a run.")] = None,
+    peak_lr: Annotated[
+        str | None, typer.Option("--peak-lr", help="With --run: the peak LRs to search.", metavar="LOW:HIGH")
+    ] = None,
     override: OverrideOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Study name; default: the file's.")] = None,
     backend: Annotated[str, typer.Option("--backend", help="ray or local (this process).")] = "ray",
@@ -80,6 +94,7 @@ def tune(
 
     Example: autosched tune --space search_spaces/wsd.yaml --workers 2
     """
+    space = _space_of(space, run, steps=steps, peak_lr=peak_lr, name=name)
     options = _options(backend=backend, address=address, fresh=fresh, reuse_anyway=reuse_anyway)
     settings = Settings(
         overrides=override or [],
@@ -96,6 +111,21 @@ def tune(
     for note in started.notes:
         tell(f"autosched: {note}", sys.stderr)
     return _run(started, options, as_json)
+
+
+def _space_of(space: Path | None, run: str | None, *, steps: int | None, peak_lr: str | None, name: str | None) -> Path:
+    """The space file that was given, or that is written for a command."""
+    if run is None:
+        if space is None:
+            raise UsageError("give --space FILE, or --run COMMAND with --steps N and --peak-lr LOW:HIGH.")
+        if steps is not None or peak_lr is not None:
+            raise UsageError("--steps and --peak-lr belong to --run; a space file has them inside, see --set.")
+        return space
+    if space is not None or steps is None or peak_lr is None:
+        raise UsageError("--run needs --steps N and --peak-lr LOW:HIGH, and no --space.")
+    path = written_space(run, steps=steps, peak_lr=peak_lr, name=name)
+    tell(f"autosched: wrote {path}, the space of this study.", sys.stderr)
+    return path
 
 
 def resume(

@@ -16,7 +16,7 @@ from autosched.engine.execute import SegmentRunner
 from autosched.engine.plan import TrialPlan
 from autosched.errors import WorkError
 from autosched.ledger.events import RangeTested
-from autosched.ledger.records import Failure, Observation, Segment, segment_ids
+from autosched.ledger.records import Failure, Observation, Purpose, Segment, segment_ids
 from autosched.ledger.sweeps import read_sweep
 from autosched.space.auto_bounds import conflict
 from autosched.space.records import Space
@@ -62,8 +62,9 @@ def run_sweep(
             eval_every=1,
             lrs=plan.schedule.lrs,
             report_from=0,
-            save_uri=save_uri,
+            save_uri=save_uri if trainer.resumes else None,
             validate=False,
+            purpose=Purpose(schedule=plan.schedule),
         )
     )
     return read_sweep(sweep, _trained(outcome))

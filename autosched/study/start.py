@@ -28,12 +28,12 @@ from autosched.study.trainer_check import check_new_trainer
 from autosched.study.warm_start import with_old_runs
 from autosched.tracking.select import make_tracker
 from autosched.urls import database_url, redacted, without_secrets
-from workers.registry import check_trainer
+from workers.registry import check_trainer_space
 
 PROBE = "probe"
 """What a checkpoint is called that is stored only to see whether it can be."""
 CHECKS: Mapping[str, Callable[[Space], object]] = {
-    "trainer": lambda space: check_trainer(space.trainer.use, space.trainer.options),
+    "trainer": check_trainer_space,
     **search_select.CHECKS,
     "storage": lambda space: (
         CheckpointStore(space.storage.checkpoints),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,13 @@ class Told:
 
     environment: Mapping[str, str]
     reports: Path
+
+
+def has_asked(reports: Path) -> bool:
+    """Whether a script has asked for an LR."""
+    with suppress(OSError), reports.open() as file:
+        return any('"asked"' in line for line in file)
+    return False
 
 
 def write(folder: Path, segment: Segment, *, stop: int, values: Mapping[str, str]) -> Told:

@@ -26,6 +26,14 @@ def _words() -> Rule:
     return Rule("a text like 'python train.py --lrs {lrs}', or a list of its words", read)
 
 
+def _texts() -> Rule:
+    def read(value: Any) -> Any:
+        fine = isinstance(value, list | tuple) and all(isinstance(word, str) and word for word in value)
+        return tuple(value) if fine else None
+
+    return Rule("a list of texts", read)
+
+
 def _mapping(of: str) -> Rule:
     return Rule(f"a mapping of {of}", lambda value: dict(value) if isinstance(value, Mapping) else None)
 
@@ -65,6 +73,8 @@ class CommandOptions:
         silence_minutes: how long it may report no loss before it counts as hung.
         grace_seconds: between SIGTERM and SIGKILL when a trial ends.
         log_mib: size of a trial's log; of what is printed beyond, the end is kept.
+        identity: further files and folders, of data or code, whose content decides the results: with another content
+            nothing of an earlier study counts. The files that `run` names count anyway, with the modules beside them.
         scratch: where temporary folders are made; default: the system's place.
     """
 
@@ -77,6 +87,7 @@ class CommandOptions:
     silence_minutes: Annotated[float, positive()] = 30.0
     grace_seconds: Annotated[float, number(0)] = 10.0
     log_mib: Annotated[float, positive()] = 10.0
+    identity: Annotated[tuple[str, ...], _texts()] = ()
     scratch: Annotated[str | None, text()] = None
 
     @property

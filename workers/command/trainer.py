@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from autosched.errors import AutoschedError, CheckpointError
 from autosched.ledger.records import Point, Segment
+from autosched.space.records import Space
 from autosched.trainer import Diverged
 from workers.command import attachment, template
 from workers.command.log_file import LogFile
@@ -25,6 +26,8 @@ from workers.command.losses import File, Lines, Report, line_reader
 from workers.command.options import STDOUT, read_command_options
 from workers.command.points import Evaluations, MissingLossError
 from workers.command.process import Launch, Process, in_words
+from workers.command.sources import named_files
+from workers.command.space_check import check_command_space, names_lrs
 from workers.command.workplace import Workplace
 
 _SAVED, _STEP = "checkpoint_out", "step"
@@ -41,6 +44,7 @@ class _Run:
     """A command at work.
 
     Attributes:
+        told_at: file of what comes by ``attach``.
         heard: reports found in its output, by another thread.
         told: when it last reported, or began to be waited for.
     """
@@ -48,10 +52,12 @@ class _Run:
     process: Process
     log: LogFile
     log_path: str
+    told_at: Path
     evaluations: Evaluations
     file: File | None
     heard: list[Report]
     lines: Lines | None
+    asked: bool = False
     began: float = field(default_factory=time.monotonic)
     told: float = field(default_factory=time.monotonic)
 
@@ -102,6 +108,23 @@ class CommandTrainer:
             UsageError: they are not.
         """
         read_command_options(options)
+
+    @staticmethod
+    def check_space(space: Space) -> None:
+        """Whether the command can be run for all that a space lets be tried.
+
+        Raises:
+            UsageError: it cannot.
+        """
+        check_command_space(space)
+
+    @staticmethod
+    def data_files(options: Mapping[str, Any]) -> list[Path]:
+        """Files whose content decides the results: those that the command and its option `identity` name."""
+        read = read_command_options(options)
+        words = shlex.split(read.run) if isinstance(read.run, str) else read.run
+        files = named_files(words, Path(read.cwd).expanduser())
+        return [*files, *(Path(read.cwd, path).expanduser() for path in read.identity)]
 
     def start(self) -> None:
         """Make ready for update 0; ends what runs."""
@@ -188,6 +211,7 @@ class CommandTrainer:
             process=process,
             log=log,
             log_path=log_path,
+            told_at=told,
             evaluations=Evaluations(segment.start, _evaluated(segment, int(values["stop"])), take=losses.take),
             file=None if listens else File(path, lines),
             heard=heard,
@@ -204,6 +228,7 @@ class CommandTrainer:
             except MissingLossError as missing:
                 raise self._failure(run, str(missing)) from None
             if point is not None:
+                self._check_asked(run)
                 return point
             if ended:
                 raise self._failure(run, in_words(run.process.exit_code or 0))
@@ -223,6 +248,14 @@ class CommandTrainer:
         self._run = None
         if self._resumes and self._place is not None and not (self._place.folder / _SAVED).exists():
             raise self._failure(run, "it ended well, but saved nothing as {checkpoint_out}")
+
+    def _check_asked(self, run: _Run) -> None:
+        """A script that has reported a loss must have got its LRs by then, by a field or by asking for them."""
+        run.asked = run.asked or names_lrs(self._options.fields) or attachment.has_asked(run.told_at)
+        if not run.asked:
+            raise self._failure(
+                run, "it never asked for an LR: write {lrs} into run, or call `autosched.attach()` and lr(step)"
+            )
 
     def _check_time(self, run: _Run) -> None:
         now, limit = time.monotonic(), self._options.time_limit_minutes
