@@ -121,7 +121,7 @@ with open(sys.argv[2], "w", buffering=1) as file:
 
 
 def test_a_script_that_never_asks_for_its_lrs_is_told_so(tmp_path):
-    source = "print('{\"step\": 5, \"loss\": 1}')"
+    source = 'print(\'{"step": 5, "loss": 1}\')'
     held = runner()
     outcome = held.run(segment(options(source, "no field"), 0, 5, folder=tmp_path))
     assert "it never asked for an LR: write {lrs} into run" in outcome.reason
