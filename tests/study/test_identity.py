@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 import autosched
-from autosched.errors import StudyError
+from autosched.errors import StudyError, UsageError
 from autosched.ledger.events import StudyCreated
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.space import space_from_json, space_to_json
 from autosched.space.records import Space
 from autosched.study.identity import changes, check_same_space, check_unchanged, with_fingerprints
+from autosched.study.run import RunOptions
 from autosched.study.start import Settings, start
 
 TRAINER = """\
@@ -172,3 +173,8 @@ def test_a_password_in_a_space_that_differs_is_not_shown(plain: autosched.Study)
     with pytest.raises(StudyError, match=r"tracking\.uri is") as caught:
         check_same_space(replace(plain.space, tracking=tracking), plain.state)
     assert "secret" not in str(caught.value)
+
+
+def test_old_results_cannot_be_taken_and_left_at_once() -> None:
+    with pytest.raises(UsageError, match="reuse-anyway takes old results, and fresh takes none: give one of them"):
+        RunOptions(backend="local", reuse=False, reuse_anyway=True)
