@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from autosched.engine.time_limit import TimeUp, time_limit
 from autosched.errors import UsageError
 from autosched.ledger.events import StudyCreated
 from autosched.ledger.store import Ledger
@@ -43,10 +44,23 @@ def check_new_trainer(space: Space, ledger: Ledger) -> list[str]:
         Notes for a person, of what could not be told.
 
     Raises:
-        UsageError: it breaks a promise; the text says which, what was seen, and what to do.
+        UsageError: it breaks a promise; the text says which, what was seen, and what to do. Or it takes longer than the
+            budget's minutes.
     """
     if space.trainer.use in BUILT_IN or _is_known(space, ledger):
         return []
+    minutes = space.budget.minutes
+    try:
+        with time_limit(None if minutes is None else 60 * minutes):
+            return _notes(space)
+    except TimeUp:
+        raise UsageError(
+            f"trainer {space.trainer.use!r} was still being checked when the budget's {minutes:g} minutes were over: "
+            "it hangs, or the budget is small for it; --trust-trainer tunes it as it is."
+        ) from None
+
+
+def _notes(space: Space) -> list[str]:
     notes = []
     for finding in trainer_findings(space, thorough=False):
         text = f"trainer {space.trainer.use!r}: {finding.promise}, but {finding.seen}; {finding.remedy}"

@@ -24,6 +24,14 @@ class Mine(SimulatedTrainer):
     def train(self, lrs):
         return super().train(lrs * 0 + 0.01)
 """
+HANGS = """\
+import time
+from workers.simulated import SimulatedTrainer
+
+class Mine(SimulatedTrainer):
+    def train(self, lrs):
+        time.sleep(3600)
+"""
 
 
 @pytest.fixture
@@ -44,6 +52,12 @@ def test_a_wrong_trainer_is_refused_before_anything_is_kept_unless_it_is_trusted
     assert trusted.status == "finished"
     again = autosched.tune(space, backend="local", progress=False)  # its identity is known by now
     assert again.name == f"{trusted.name}-2"
+
+
+def test_one_that_hangs_is_given_no_more_than_the_budgets_minutes(space: dict[str, Any]) -> None:
+    write(space, HANGS)
+    with pytest.raises(UsageError, match=r"was still being checked when the budget's 0\.002 minutes were over"):
+        autosched.tune(space | {"budget": {"minutes": 0.002}}, backend="local", progress=False)
 
 
 @pytest.mark.parametrize(("text", "code", "mark"), [(GOOD, 0, "ok"), (WRONG, 2, "WRONG")])
