@@ -36,8 +36,8 @@ def folder(tmp_path):
     return Path(shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__")))
 
 
-def run(folder, *command):
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+def run(folder, *command, **variables):
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables
     done = subprocess.run(
         [str(part) for part in command], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
@@ -76,3 +76,15 @@ def test_ray_workers_find_the_trainer_and_train_it_to_the_same_losses(folder):
 @pytest.mark.slow
 def test_the_space_of_the_example_is_sound(folder):
     assert "own_trainer.yaml: sound." in run(folder, AUTOSCHED, "validate", "own_trainer.yaml")
+
+
+@pytest.mark.slow
+def test_a_script_is_tuned_and_its_gain_over_its_own_schedule_told(folder):
+    small = ("tracking=none", "budget.trials=2", "confirm.seeds=1", "horizon_steps=60", "trainer.with.grace_seconds=1")
+    program = {"PATH": f"{AUTOSCHED.parent}{os.pathsep}{os.environ['PATH']}"}  # the `python` of the space is this one
+    settings = [part for setting in small for part in ("--set", setting)]
+    command = (AUTOSCHED, "tune", "--space", "script.yaml", "--json", "--backend", "local", *settings)
+    summary = json.loads(run(folder, *command, **program))
+    assert summary["trials"]["failed"] == 0
+    assert summary["confirmation"]["gain"] is not None
+    assert "test loss" in (folder / "reports/script/logs/trial-0.log").read_text()

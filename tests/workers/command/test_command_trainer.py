@@ -1,5 +1,9 @@
+import os
+import subprocess
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -171,9 +175,20 @@ def test_a_trial_that_ends_takes_its_command_with_it(worker, tmp_path):
     assert worker.state == ""
 
 
-def test_the_guard_ends_a_command_whose_starter_was_killed(tmp_path):
-    import subprocess
+def test_many_trials_leave_no_process_thread_or_open_file(worker, tmp_path):
+    def open_files():
+        return len(list(Path("/proc/self/fd").iterdir()))
 
+    before, threads = open_files(), threading.active_count()
+    for trial in range(12):
+        worker.run(segment(options(), 0, HORIZON, folder=tmp_path, plan=schedule(0.01 * (trial + 1))))
+        worker.run(segment(options('print(\'{"step": 5, "loss": NaN}\')'), 0, HORIZON, folder=tmp_path))
+    worker.forget()
+    assert (open_files(), threading.active_count()) == (before, threads)
+    assert Path(f"/proc/self/task/{os.getpid()}/children").read_text() == ""
+
+
+def test_the_guard_ends_a_command_whose_starter_was_killed(tmp_path):
     source = f"""
 import subprocess, sys, time
 from pathlib import Path
@@ -198,8 +213,6 @@ time.sleep(1000)
     for _ in range(500):
         if not ending.running(0, token) and not Path(folder).exists():
             break
-        import time
-
         time.sleep(0.01)
     assert ending.running(0, token) == []
     assert not Path(folder).exists()
