@@ -208,8 +208,7 @@ class Dispatcher:
 
     def _log(self, plan: TrialPlan) -> str:
         """A file for what the trial prints, beside the study's report."""
-        name = "range-test" if plan.trial is None else f"trial-{plan.trial}"
-        return str(Path(self.space.storage.reports, self.space.study, LOGS, f"{name}.log").absolute())
+        return str(Path(self.space.storage.reports, self.space.study, LOGS, log_name(plan.trial)).absolute())
 
     def _finish(self, seen: Observation) -> None:
         del self._orders[seen.segment]
@@ -242,6 +241,11 @@ class Dispatcher:
             self._saved.discard(order.plan.ids[cut])
             self._doubtful.add(order.plan.ids[cut])
         self._submit(identity)
+
+
+def log_name(trial: int | None) -> str:
+    """The file, in the folder :data:`LOGS`, of what a trial has printed; that of the range test for None."""
+    return "range-test.log" if trial is None else f"trial-{trial}.log"
 
 
 def _reused(known: Observation, start: int) -> Observation:

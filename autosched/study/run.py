@@ -12,6 +12,7 @@ from typing import Any
 
 from autosched.engine import assembly
 from autosched.engine.backend import Backend
+from autosched.engine.dispatcher import LOGS, log_name
 from autosched.engine.journal import Journal, Listener
 from autosched.engine.local_backend import LocalBackend
 from autosched.errors import SpaceError, UsageError, WorkError
@@ -217,6 +218,10 @@ def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
     for path in sorted(folder.iterdir()):
         if path.suffix in {".html", ".png", ".json"}:
             mirror.put_artifact(STUDY, path.name, path.read_bytes())
+    for trial in state.trials:
+        log = folder / LOGS / log_name(trial.number)
+        if log.is_file():
+            mirror.put_artifact(trial.number, log.name, log.read_bytes())
     left = mirror.close(1.0 if behind else SYNC_SECONDS)  # one that is away was waited for already
     error = mirror.last_error or "it has not answered yet"
     return Outcome(state=state, summary=summary, untracked=left, tracking_error=error if left else None)

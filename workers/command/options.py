@@ -72,7 +72,7 @@ class CommandOptions:
         time_limit_minutes: of one process; default: none.
         silence_minutes: how long it may report no loss before it counts as hung.
         grace_seconds: between SIGTERM and SIGKILL when a trial ends.
-        log_mib: size of a trial's log; of what is printed beyond, the end is kept.
+        log_mib: size of a trial's log, which the tracker gets, too; of what is printed beyond, the end is kept.
         identity: further files and folders, of data or code, whose content decides the results: with another content
             nothing of an earlier study counts. The files that `run` names count anyway, with the modules beside them.
         scratch: where temporary folders are made; default: the system's place.
@@ -86,7 +86,7 @@ class CommandOptions:
     time_limit_minutes: Annotated[float | None, positive()] = None
     silence_minutes: Annotated[float, positive()] = 30.0
     grace_seconds: Annotated[float, number(0)] = 10.0
-    log_mib: Annotated[float, positive()] = 10.0
+    log_mib: Annotated[float, positive()] = 1.0
     identity: Annotated[tuple[str, ...], _texts()] = ()
     scratch: Annotated[str | None, text()] = None
 
