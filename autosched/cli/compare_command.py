@@ -24,6 +24,7 @@ from autosched.interruption import terminable
 from autosched.printed import tell, tell_error
 from autosched.space import load_space
 from autosched.space.records import Space
+from autosched.study.identity import fingerprints_of
 from autosched.study.run import RunOptions, make_backend, versions
 from autosched.study.start import CHECKS, check_folder
 
@@ -96,7 +97,7 @@ def compare(
     terms = dataclasses.replace(terms, with_default=terms.with_default and not no_default)
     goal = Goal(target=target, tolerance=tolerance)
     folder = out or Path(f"compare-{loaded.study}")
-    jobs = plan(loaded, chosen, terms, folder, CHECKS)
+    jobs = plan(loaded, chosen, terms, folder, CHECKS, fingerprints_of)
     check_folder(folder, "--out")
     with kept_for_json(as_json):
         traces = _run(jobs, workers or loaded.resources.workers)

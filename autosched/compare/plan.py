@@ -21,7 +21,9 @@ from autosched.ledger.store import Ledger
 from autosched.space import space_to_json
 from autosched.space.document import OVERRIDES, Document
 from autosched.space.records import Budget, Confirm, Space, Storage, Tracking
+from autosched.space.trainer_spec import TrainerSpec
 from autosched.space.yaml_file import read_space, run_check
+from autosched.trainer.fingerprints import changes
 
 ALGOPERF_TRIALS = 5
 _PLACES = ("storage", "resources", "tracking")
@@ -94,28 +96,41 @@ class Job:
             ledger.close()
 
 
+def no_fingerprints(trainer: TrainerSpec) -> Mapping[str, str]:
+    """None: whoever asks sees to it that code and data do not change."""
+    return {}
+
+
 def plan(
     space: Space,
     methods: Sequence[Method],
     terms: Terms,
     folder: Path,
     checks: Mapping[str, Callable[[Space], object]],
+    fingerprints: Callable[[TrainerSpec], Mapping[str, str]] = no_fingerprints,
 ) -> tuple[Job, ...]:
     """All studies of a comparison, seed by seed; nothing is written.
 
     Args:
         folder: where the studies are kept; finished ones in it are taken as they are.
         checks: as for :func:`autosched.space.yaml_file.load_space`; made once for each method.
+        fingerprints: gives those of a trainer's code and data (:mod:`autosched.trainer.fingerprints`).
 
     Raises:
-        UsageError: a method has a fault, or the folder holds studies on other terms.
+        UsageError: a method has a fault, or the folder holds studies on other terms, or of other code or data.
     """
     for method in methods:
         _checked(space, method, terms, folder, checks)
     jobs = tuple(_job(space, method, terms, seed, folder) for seed in range(terms.seeds) for method in methods)
+    jobs = tuple(replace(job, space=with_trainer_of(job.space, fingerprints(job.space.trainer))) for job in jobs)
     for job in jobs:
         _refuse_another(job)
     return jobs
+
+
+def with_trainer_of(space: Space, fingerprints: Mapping[str, str]) -> Space:
+    """The space with its trainer's code and data as these fingerprints say."""
+    return replace(space, trainer=replace(space.trainer, fingerprints=fingerprints))
 
 
 def _checked(
@@ -168,6 +183,12 @@ def _refuse_another(job: Job) -> None:
     state = job.state()
     if state is None:
         return
+    changed = "" if state.fingerprints is None else changes(state.fingerprints, job.space.trainer.fingerprints)
+    if changed:
+        raise UsageError(
+            f"{job.folder} holds a study of other code or data ({changed}): compare into another folder, or remove "
+            "that one."
+        )
     wanted, found = _identity(space_to_json(job.space)), _identity(state.space)
     other = next((key for key in {**wanted, **found} if wanted.get(key) != found.get(key)), None)
     if other is not None:

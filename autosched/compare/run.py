@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from threadpoolctl import threadpool_limits
 
-from autosched.compare.plan import Job
+from autosched.compare.plan import Job, with_trainer_of
 from autosched.compare.processes import in_processes
 from autosched.compare.trace import Trace, trace_of
 from autosched.engine import assembly
@@ -86,7 +86,10 @@ def run_job(job: Job, means: Means) -> None:
     try:
         with ledger.lease(name), threadpool_limits(limits=max(1, int(job.space.resources.cpus)), user_api="blas"):
             if all(row.name != name for row in ledger.studies()):
-                created = StudyCreated(space=space_to_json(job.space), versions=means.versions)
+                fingerprints = job.space.trainer.fingerprints
+                created = StudyCreated(
+                    space=space_to_json(job.space), versions=means.versions, fingerprints=fingerprints
+                )
                 ledger.append(name, 0, [created])
             journal = Journal(ledger, name, [] if means.quiet else [_News(job).seen])
             if journal.state.finished is None:
@@ -98,8 +101,9 @@ def run_job(job: Job, means: Means) -> None:
 
 def _train(job: Job, means: Means, ledger: Ledger, journal: Journal) -> None:
     backend = means.make_backend(job.space)
+    space = with_trainer_of(job.space, journal.state.fingerprints or {})  # as it began
     try:
-        assembly.run_study(job.space, ledger, journal, backend, reuse=False)
+        assembly.run_study(space, ledger, journal, backend, reuse=False)
     finally:
         backend.close()
 

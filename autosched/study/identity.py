@@ -14,12 +14,16 @@ from autosched.space import space_from_json, space_to_json
 from autosched.space.document import shown
 from autosched.space.records import Space
 from autosched.space.trainer_spec import TrainerSpec
+from autosched.trainer.fingerprints import NAMED, changes
 from autosched.urls import without_secrets
 from workers.registry import trainer_fingerprints
 
-NAMED = 4
-"""Files, modules and keys that a message names."""
 _ABSENT = object()
+
+
+def fingerprints_of(trainer: TrainerSpec) -> dict[str, str]:
+    """Of the code and data that a trainer has now; raises as :func:`workers.registry.trainer_fingerprints`."""
+    return trainer_fingerprints(trainer.use, trainer.options)
 
 
 def with_fingerprints(space: Space, ledger: Ledger, *, reuse_anyway: bool) -> tuple[Space, list[str]]:
@@ -29,7 +33,7 @@ def with_fingerprints(space: Space, ledger: Ledger, *, reuse_anyway: bool) -> tu
         reuse_anyway: take the fingerprints of the ledger's newest study with this trainer and these options, so that
             its results count, whatever has changed since.
     """
-    now = trainer_fingerprints(space.trainer.use, space.trainer.options)
+    now = fingerprints_of(space.trainer)
     known = replace(space, trainer=replace(space.trainer, fingerprints=now))
     if not reuse_anyway:
         return known, []
@@ -56,25 +60,12 @@ def check_unchanged(state: StudyState, trainer: TrainerSpec) -> None:
     """
     if state.fingerprints is None:
         return
-    changed = changes(state.fingerprints, trainer_fingerprints(trainer.use, trainer.options))
+    changed = changes(state.fingerprints, fingerprints_of(trainer))
     if changed:
         raise StudyError(
             f"the study {state.name!r} was begun with other code or data: {changed}. Begin another with `autosched "
             "tune`, or let its results count as they are with --reuse-anyway."
         )
-
-
-def changes(then: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """What differs between two sets of fingerprints, in words; empty when nothing does."""
-    parts = []
-    for what, names in (
-        ("has changed", [name for name in then if name in now and then[name] != now[name]]),
-        ("is gone", [name for name in then if name not in now]),
-        ("is new", [name for name in now if name not in then]),
-    ):
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        parts += [f"{', '.join(names[:NAMED])}{more} {what}"] if names else []
-    return "; ".join(parts)
 
 
 def check_same_space(space: Space, state: StudyState) -> None:

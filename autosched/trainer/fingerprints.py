@@ -26,6 +26,8 @@ WHOLE_BYTES = 1 << 26
 BLOCKS, BLOCK_BYTES = 64, 1 << 16
 MOST_FILES = 10_000
 """Files of a folder that count, in order of their names: a dataset may have millions."""
+NAMED = 4
+"""Files, modules and keys that a message names."""
 TOOL = frozenset({"autosched", "workers"})
 """Packages whose version the ledger has anyway."""
 INSTALLED = frozenset({"site-packages", "dist-packages"})
@@ -167,3 +169,16 @@ def _files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         folders.sort()
         yield from (file for name in sorted(names) if (file := Path(place, name)).is_file())
+
+
+def changes(then: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What differs between two sets of fingerprints, in words; empty when nothing does."""
+    parts = []
+    for what, names in (
+        ("has changed", [name for name in then if name in now and then[name] != now[name]]),
+        ("is gone", [name for name in then if name not in now]),
+        ("is new", [name for name in now if name not in then]),
+    ):
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        parts += [f"{', '.join(names[:NAMED])}{more} {what}"] if names else []
+    return "; ".join(parts)

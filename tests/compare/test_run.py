@@ -160,3 +160,12 @@ def test_spending_counts_the_updates_scheduled_when_a_trial_ends(space: Space, t
             expected.append((paid, event.value))
     assert any(event.status == "pruned" for event in ended)
     assert [(end.spent, end.loss) for end in trace.ends] == expected
+
+
+def test_studies_of_other_code_or_data_are_not_gone_on_with(space: Space, tmp_path: Path) -> None:
+    terms, methods = equal_updates(space, full_runs=1, seeds=1), parse_methods("random+none", [], space)
+    (job,) = plan(space, methods, terms, tmp_path, CHECKS, lambda _: {"train": "a"})
+    run_jobs([job], MEANS)
+    assert plan(space, methods, terms, tmp_path, CHECKS, lambda _: {"train": "a"}) == (job,)
+    with pytest.raises(UsageError, match=r"holds a study of other code or data \(train has changed\): compare into"):
+        plan(space, methods, terms, tmp_path, CHECKS, lambda _: {"train": "b"})

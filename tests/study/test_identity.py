@@ -16,9 +16,10 @@ from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.space import space_from_json, space_to_json
 from autosched.space.records import Space
-from autosched.study.identity import changes, check_same_space, check_unchanged, with_fingerprints
+from autosched.study.identity import check_same_space, check_unchanged, with_fingerprints
 from autosched.study.run import RunOptions
 from autosched.study.start import Settings, start
+from autosched.trainer.fingerprints import changes
 
 TRAINER = """\
 import json
