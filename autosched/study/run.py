@@ -23,6 +23,7 @@ from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.report.html import write_report
 from autosched.report.law_fit import study_law
+from autosched.report.sharing import sharing_note
 from autosched.report.summary import summarise, winner
 from autosched.schedules.schedule import Schedule
 from autosched.space import build_schedule, space_from_json
@@ -198,6 +199,8 @@ def _write_winner(state: StudyState, space: Space, folder: Path) -> tuple[dict[s
         artifacts["law"] = str(folder / "law.json")
     elif best is not None:
         notes.append(f"there is no law: {law.reason}")
+    shared = sharing_note(state, space)
+    notes += [] if shared is None else [shared]
     return artifacts, notes
 
 

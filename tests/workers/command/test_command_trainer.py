@@ -91,6 +91,27 @@ def test_a_command_with_checkpoints_is_run_for_every_segment_and_gives_the_losse
     again.forget()
 
 
+ATTACHED = """
+import os, autosched
+lr, w = autosched.attach(), 3.0
+if lr.checkpoint_in:
+    w = float(open(lr.checkpoint_in).read())
+for step in range(lr.start, lr.stop):
+    w -= lr(step) * w
+    lr.report(step + 1, 0.1 + w * w)
+if lr.checkpoint_out:
+    open(lr.checkpoint_out, "w").write(repr(w))
+"""
+
+
+@pytest.mark.parametrize("fields", [[], ["{checkpoint_in}", "{checkpoint_out}"]], ids=["whole", "resuming"])
+def test_a_script_that_is_attached_gets_its_lrs_and_says_its_losses(worker, tmp_path, fields):
+    given = {"run": [sys.executable, "-c", ATTACHED, *fields], "losses": {"take": "last"}}
+    parts = [worker.run(segment(given, start, start + 20, folder=tmp_path)) for start in (0, 20)]
+    expected = losses_of(schedule().lrs)
+    assert {s: loss for part in parts for s, loss in points(part).items()} == {s: expected[s] for s in EVALUATED}
+
+
 def test_what_a_command_prints_is_in_the_trials_log(worker, tmp_path):
     worker.run(segment(options(), 0, HORIZON, folder=tmp_path))
     lines = (tmp_path / "logs/trial-7.log").read_text().splitlines()
