@@ -114,7 +114,9 @@ def test_a_folder_instead_of_a_space_file(folder: Path, capsys: Capture) -> None
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("tune",), "Missing option '--space'"),
+        (("tune",), "give --space FILE, or --run COMMAND with --steps N and --peak-lr LOW:HIGH."),
+        (("tune", "--run", "train {lrs}"), "--run needs --steps N and --peak-lr LOW:HIGH, and no --space."),
+        (("tune", "--space", "a.yaml", "--steps", "3"), "--steps and --peak-lr belong to --run"),
         (("tune", "--spaec", "space.yaml"), "No such option: --spaec"),
         (("tune", "--space"), "Option '--space' requires an argument"),
         ((*TUNE, "more"), "unexpected extra argument"),
