@@ -7,6 +7,7 @@ every value behind the ``?`` but those of options that are known to be harmless.
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 MASK = "***"
+NAME = re.compile(r"[\w.-]+")
 HARMLESS = frozenset(
     {
         *("application_name", "channel_binding", "connect_timeout", "dbname", "host", "hostaddr", "options", "port"),
@@ -53,7 +55,7 @@ def without_secrets(text: str) -> str:
 
 def _option(text: str) -> str:
     name, equals, value = text.partition("=")
-    if not equals:
+    if not equals or not NAME.fullmatch(name):  # a password may have a ? and an = of its own
         return MASK if text else text
     return text if name.lower() in HARMLESS or not value else f"{name}={MASK}"
 

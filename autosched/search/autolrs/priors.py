@@ -63,3 +63,9 @@ UNCHECKED_STAGES = 1.0
 """[stages] That this counts for beside stages that are over. Judgement."""
 STAGE_FADES = 0.5
 """[1] What a stage that is over counts beside the next one. Judgement."""
+
+# -- warnings ---------------------------------------------------------------------------------------------------------
+
+ABOVE_ITS_PROBE = 1.1
+"""[1] End of a stage over the mean loss of its winner's probe, in the later half, above which a stage is said to have
+gone wrong. Judgement: more than means scatter, and the probe still fell there."""

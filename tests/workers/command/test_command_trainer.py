@@ -200,6 +200,8 @@ def test_many_trials_leave_no_process_thread_or_open_file(worker, tmp_path):
     def open_files():
         return len(list(Path("/proc/self/fd").iterdir()))
 
+    worker.run(segment(options(), 0, HORIZON, folder=tmp_path, plan=schedule(0.5)))  # opens what the first one opens
+    worker.forget()
     before, threads = open_files(), threading.active_count()
     for trial in range(12):
         worker.run(segment(options(), 0, HORIZON, folder=tmp_path, plan=schedule(0.01 * (trial + 1))))
