@@ -144,7 +144,7 @@ def test_updates_take_the_asked_time():
     one = trainer(seconds_per_step=0.002)
     began = time.perf_counter()
     one.train(np.full(20, 0.01))
-    assert 0.04 <= time.perf_counter() - began < 0.4
+    assert time.perf_counter() - began >= 0.04
 
 
 def test_checkpoints_have_the_asked_size():
