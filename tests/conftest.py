@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 from made_curves import made_curve, made_group, write_made_curves
 
 from autosched.curves.curve import Curve
@@ -27,6 +28,10 @@ for name, value in loopback_environment().items():
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: tests press Ctrl-C all the same
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Hypothesis draws the same examples in every run; benchmarks/fuzz_readers.py draws others by the thousand.
+settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
+settings.load_profile("fixed")
 
 MADE_AND_RECORDED = ("made", pytest.param("recorded", marks=pytest.mark.recorded))
 
