@@ -200,15 +200,18 @@ def test_many_trials_leave_no_process_thread_or_open_file(worker, tmp_path):
     def open_files():
         return len(list(Path("/proc/self/fd").iterdir()))
 
+    def children():
+        return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
     worker.run(segment(options(), 0, HORIZON, folder=tmp_path, plan=schedule(0.5)))  # opens what the first one opens
     worker.forget()
-    before, threads = open_files(), threading.active_count()
+    before, threads, processes = open_files(), threading.active_count(), children()
     for trial in range(12):
         worker.run(segment(options(), 0, HORIZON, folder=tmp_path, plan=schedule(0.01 * (trial + 1))))
         worker.run(segment(options('print(\'{"step": 5, "loss": NaN}\')'), 0, HORIZON, folder=tmp_path))
     worker.forget()
     assert (open_files(), threading.active_count()) == (before, threads)
-    assert Path(f"/proc/self/task/{os.getpid()}/children").read_text() == ""
+    assert children() <= processes  # other tests of this process may have some
 
 
 def test_the_guard_ends_a_command_whose_starter_was_killed(tmp_path):
