@@ -180,7 +180,7 @@ def _text_rows(file: Path) -> Iterator[Row]:
 
 
 def _plain(name: str) -> str:
-    """A name without the words that lead up to it: ``at iteration 10 | lm loss value`` is ``lm loss value``."""
+    """A name in small letters, with single spaces."""
     return " ".join(name.split()).lower()
 
 

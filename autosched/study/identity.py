@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -37,16 +37,21 @@ def with_fingerprints(space: Space, ledger: Ledger, *, reuse_anyway: bool) -> tu
     known = replace(space, trainer=replace(space.trainer, fingerprints=now))
     if not reuse_anyway:
         return known, []
-    for row in ledger.studies():
-        created = next(ledger.read(row.name)).event
-        if not isinstance(created, StudyCreated) or created.space.get("trainer") != space_to_json(space)["trainer"]:
-            continue
-        then = created.fingerprints or {}
+    for study, then in earlier_fingerprints(space, ledger):
         if then == now:
             return known, []
         taken = replace(space, trainer=replace(space.trainer, fingerprints=then))
-        return taken, [f"results of {row.name!r} count, although {changes(then, now)}."]
+        return taken, [f"results of {study!r} count, although {changes(then, now)}."]
     return known, []
+
+
+def earlier_fingerprints(space: Space, ledger: Ledger) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The ledger's studies with this trainer and these options, the newest first, each with its fingerprints then."""
+    trainer = space_to_json(space)["trainer"]
+    for row in ledger.studies():
+        created = next(ledger.read(row.name)).event
+        if isinstance(created, StudyCreated) and created.space.get("trainer") == trainer:
+            yield row.name, created.fingerprints or {}
 
 
 def check_unchanged(state: StudyState, trainer: TrainerSpec) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 from autosched.engine.time_limit import TimeUp, time_limit
 from autosched.errors import UsageError
-from autosched.ledger.events import StudyCreated
 from autosched.ledger.store import Ledger
 from autosched.schedules import build
-from autosched.space import space_to_json
 from autosched.space.records import Choice, FamilySpace, Fixed, Range, Space
+from autosched.study.identity import earlier_fingerprints
 from autosched.trainer import Trainer
 from autosched.trainer.protocol import SegmentTrainer
 from autosched.trainer.soundness import Case, Finding, check_soundness
@@ -47,7 +46,10 @@ def check_new_trainer(space: Space, ledger: Ledger) -> list[str]:
         UsageError: it breaks a promise; the text says which, what was seen, and what to do. Or it takes longer than the
             budget's minutes.
     """
-    if space.trainer.use in BUILT_IN or _is_known(space, ledger):
+    if (
+        space.trainer.use in BUILT_IN
+        or space.trainer.fingerprints in dict(earlier_fingerprints(space, ledger)).values()
+    ):
         return []
     minutes = space.budget.minutes
     try:
@@ -69,17 +71,6 @@ def _notes(space: Space) -> list[str]:
         if finding.level == "unsure":
             notes.append(f"{text}.")
     return notes
-
-
-def _is_known(space: Space, ledger: Ledger) -> bool:
-    trainer, fingerprints = space_to_json(space)["trainer"], dict(space.trainer.fingerprints)
-    firsts = (next(iter(ledger.read(row.name))).event for row in ledger.studies())
-    return any(
-        isinstance(event, StudyCreated)
-        and event.space.get("trainer") == trainer
-        and dict(event.fingerprints or {}) == fingerprints
-        for event in firsts
-    )
 
 
 def usual_lr(space: Space) -> float:

@@ -4,7 +4,7 @@ Everything is asked from outside, by comparing losses, so that a trainer of any 
 what was seen and what to do. The contract suite (:mod:`autosched.testing.trainer_contract`) is the stricter sibling,
 for a trainer's own tests.
 
-    quick      about 50 updates and 15 evaluations: values, repeatability, cuts, evaluations, checkpoints, LR, seed
+    quick      about 40 updates and 15 evaluations: values, repeatability, cuts, evaluations, checkpoints, LR, seed
     thorough   about 120 more: parameter groups, an LR of zero, an LR that no model survives, damaged files, memory
 """
 
@@ -16,6 +16,7 @@ import math
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -73,25 +74,42 @@ class Finding:
     remedy: str = ""
 
 
-Promise = Callable[[Case, float], Finding]
+@dataclass(frozen=True)
+class UsualRun:
+    """A case's run at its LRs, in one call, which most promises are compared with: trained twice, and once for all."""
+
+    case: Case
+
+    @cached_property
+    def ends(self) -> tuple[float, float]:
+        """Validation losses of two equal runs."""
+        return _ended(self.case, self.case.lrs), _ended(self.case, self.case.lrs)
+
+    @property
+    def noise(self) -> float:
+        """Relative difference that counts for nothing: ten times that of two equal runs."""
+        one, other = self.ends
+        return 10 * abs(one - other) / abs(one)
+
+
+Promise = Callable[[Case, UsualRun], Finding]
 
 
 def check_soundness(case: Case, *, thorough: bool = False) -> Iterator[Finding]:
     """Findings one after another; the first two promises carry the others, and what breaks one of them ends it all."""
-    noise = 0.0
+    usual = UsualRun(case)
     for promise in FIRST:
-        finding = _asked(promise, case, noise)
+        finding = _asked(promise, case, usual)
         yield finding
         if finding.level == "broken":
             return
-    noise = _noise(case)
     for promise in (*QUICK, *(THOROUGH if thorough else ())):
-        yield _asked(promise, case, noise)
+        yield _asked(promise, case, usual)
 
 
-def _asked(promise: Promise, case: Case, noise: float) -> Finding:
+def _asked(promise: Promise, case: Case, usual: UsualRun) -> Finding:
     try:
-        return promise(case, noise)
+        return promise(case, usual)
     except Diverged as error:
         seen = f"training with an LR of {case.lr:g} diverged at update {error.step}: {error.reason}"
         return Finding(promise=_said(promise), level="unsure", seen=seen, remedy="check with a smaller LR")
@@ -129,11 +147,6 @@ def _ended(case: Case, lrs: FloatArray, *, cuts: Sequence[int] = (), seed: int =
     return as_loss(trainer.evaluate())
 
 
-def _noise(case: Case) -> float:
-    one, other = _ended(case, case.lrs), _ended(case, case.lrs)
-    return 10 * abs(one - other) / abs(one)
-
-
 def _differ(one: float, other: float, noise: float) -> bool:
     return abs(one - other) > noise * abs(one)
 
@@ -141,7 +154,7 @@ def _differ(one: float, other: float, noise: float) -> bool:
 # -- quick ------------------------------------------------------------------------------------------------------------
 
 
-def _values(case: Case, noise: float) -> Finding:
+def _values(case: Case, usual: UsualRun) -> Finding:
     """train() counts its updates and gives their mean loss, evaluate() gives a loss above 0."""
     trainer = _started(case)
     began = trainer.step
@@ -156,9 +169,9 @@ def _values(case: Case, noise: float) -> Finding:
     return _kept(_values)
 
 
-def _repeats(case: Case, noise: float) -> Finding:
+def _repeats(case: Case, usual: UsualRun) -> Finding:
     """The same seed and LRs give the same losses."""
-    one, other = _ended(case, case.lrs), _ended(case, case.lrs)
+    one, other = usual.ends
     if one == other:
         return _kept(_repeats)
     seen = f"two runs of {UPDATES} updates ended at {one:.6g} and {other:.6g}"
@@ -171,12 +184,12 @@ def _repeats(case: Case, noise: float) -> Finding:
     return _broken(_repeats, seen, remedy)
 
 
-def _cuts(case: Case, noise: float) -> Finding:
+def _cuts(case: Case, usual: UsualRun) -> Finding:
     """How a run is cut into train() calls changes nothing."""
-    whole = _ended(case, case.lrs)
+    whole, _ = usual.ends
     for cuts in ((1,), (2,), (1, 3)):
         parts = _ended(case, case.lrs, cuts=cuts)
-        if _differ(whole, parts, noise):
+        if _differ(whole, parts, usual.noise):
             seen = f"{UPDATES} updates ended at {whole:.6g} in one call and at {parts:.6g} when cut after {cuts}"
             remedy = (
                 "use lrs[i] for the i-th update of the call, do len(lrs) updates; let batches depend on (seed, step), "
@@ -186,18 +199,18 @@ def _cuts(case: Case, noise: float) -> Finding:
     return _kept(_cuts)
 
 
-def _evaluates(case: Case, noise: float) -> Finding:
+def _evaluates(case: Case, usual: UsualRun) -> Finding:
     """evaluate() changes nothing."""
-    whole = _ended(case, case.lrs)
+    whole, _ = usual.ends
     trainer = _started(case)
     for index in range(UPDATES):
         first, second = as_loss(trainer.evaluate()), as_loss(trainer.evaluate())
-        if _differ(first, second, noise):
+        if _differ(first, second, usual.noise):
             seen = f"after update {index} it gave {first:.6g}, and asked again {second:.6g}"
             return _broken(_evaluates, seen, "evaluate on the same batches, without updates, in eval() mode")
         trainer.train(case.lrs[index : index + 1])
     last = as_loss(trainer.evaluate())
-    if _differ(whole, last, noise):
+    if _differ(whole, last, usual.noise):
         seen = f"a run that was evaluated in between ended at {last:.6g}, another at {whole:.6g}"
         remedy = (
             "use torch.no_grad() and model.eval(), model.train() afterwards, and no random numbers of the training's"
@@ -206,7 +219,7 @@ def _evaluates(case: Case, noise: float) -> Finding:
     return _kept(_evaluates)
 
 
-def _saves(case: Case, noise: float) -> Finding:
+def _saves(case: Case, usual: UsualRun) -> Finding:
     """save() and load() carry all that the next update depends on."""
     trainer, half = _started(case), UPDATES // 2
     trainer.train(case.lrs[:half])
@@ -219,7 +232,7 @@ def _saves(case: Case, noise: float) -> Finding:
             return _broken(_saves, f"step is {fresh.step} after load(), and was {half}", "save and load step")
         fresh.train(case.lrs[half:])
         again = as_loss(fresh.evaluate())
-        if _differ(whole, again, noise):
+        if _differ(whole, again, usual.noise):
             seen = f"a run ended at {whole:.6g}, and at {again:.6g} when {where} loaded its middle"
             remedy = (
                 "save the optimizer's state, buffers such as momentum, the loader's position, and the state of random "
@@ -229,14 +242,14 @@ def _saves(case: Case, noise: float) -> Finding:
     return _kept(_saves)
 
 
-def _uses_lrs(case: Case, noise: float) -> Finding:
+def _uses_lrs(case: Case, usual: UsualRun) -> Finding:
     """Update i uses lrs[i]."""
-    whole = _ended(case, case.lrs)
+    whole, _ = usual.ends
     heard = []
     for index in range(UPDATES):
         lrs = case.lrs.copy()
         lrs[index] *= 0.5
-        heard.append(_differ(whole, _ended(case, lrs), noise))
+        heard.append(_differ(whole, _ended(case, lrs), usual.noise))
     if all(heard):
         return _kept(_uses_lrs)
     missed = ", ".join(str(index) for index, matters in enumerate(heard) if not matters)
@@ -250,10 +263,10 @@ def _uses_lrs(case: Case, noise: float) -> Finding:
     return _broken(_uses_lrs, seen, remedy)
 
 
-def _uses_seed(case: Case, noise: float) -> Finding:
+def _uses_seed(case: Case, usual: UsualRun) -> Finding:
     """Another seed gives other losses."""
-    one, other = _ended(case, case.lrs), _ended(case, case.lrs, seed=1)
-    if _differ(one, other, noise):
+    one, other = usual.ends[0], _ended(case, case.lrs, seed=1)
+    if _differ(one, other, usual.noise):
         return _kept(_uses_seed)
     seen = f"seeds 0 and 1 both ended at {one:.6g}: runs on fresh seeds would confirm nothing"
     return _broken(
@@ -261,12 +274,12 @@ def _uses_seed(case: Case, noise: float) -> Finding:
     )
 
 
-def _means(case: Case, noise: float) -> Finding:
+def _means(case: Case, usual: UsualRun) -> Finding:
     """train_loss is the mean over the updates of a call."""
     single = _started(case)
     losses = [as_means(single.train(case.lrs[i : i + 1]))["train_loss"] for i in range(UPDATES)]
     told, mean = as_means(_started(case).train(case.lrs))["train_loss"], sum(losses) / UPDATES
-    if abs(told - mean) <= max(noise, 1e-4) * abs(mean):
+    if abs(told - mean) <= max(usual.noise, 1e-4) * abs(mean):
         return _kept(_means)
     seen = f"it was {told:.6g} for a call of {UPDATES} updates, whose mean is {mean:.6g}"
     return _broken(_means, seen, "divide the sum by the number of updates, and let nothing of earlier calls in")
@@ -279,7 +292,7 @@ QUICK: tuple[Promise, ...] = (_cuts, _evaluates, _saves, _uses_lrs, _uses_seed, 
 # -- thorough ---------------------------------------------------------------------------------------------------------
 
 
-def _groups(case: Case, noise: float) -> Finding:
+def _groups(case: Case, usual: UsualRun) -> Finding:
     """Every parameter group follows the LR."""
     trainer = _started(case)
     found = []
@@ -300,13 +313,13 @@ def _optimizers(trainer: Trainer) -> list[Any]:
     return [value for value in values if hasattr(value, "param_groups") and hasattr(value, "zero_grad")]
 
 
-def _rests(case: Case, noise: float) -> Finding:
+def _rests(case: Case, usual: UsualRun) -> Finding:
     """An LR of 0 leaves the validation loss as it is."""
     trainer = _started(case)
     before = as_loss(trainer.evaluate())
     trainer.train(np.zeros(UPDATES))
     after = as_loss(trainer.evaluate())
-    if not _differ(before, after, noise):
+    if not _differ(before, after, usual.noise):
         return _kept(_rests)
     seen = f"it went from {before:.6g} to {after:.6g} in {UPDATES} updates"
     remedy = (
@@ -315,7 +328,7 @@ def _rests(case: Case, noise: float) -> Finding:
     return _broken(_rests, seen, remedy, "unsure")
 
 
-def _loses(case: Case, noise: float) -> Finding:
+def _loses(case: Case, usual: UsualRun) -> Finding:
     """A model that an LR has destroyed is told."""
     trainer, huge = _started(case), np.full(5 * UPDATES, SURVIVED * case.lr)
     start = as_loss(trainer.evaluate())
@@ -334,7 +347,7 @@ def _loses(case: Case, noise: float) -> Finding:
     return _broken(_loses, text, remedy, "broken" if seen[0] <= start else "unsure")
 
 
-def _refuses(case: Case, noise: float) -> Finding:
+def _refuses(case: Case, usual: UsualRun) -> Finding:
     """A file that is no checkpoint of this run is refused."""
     trainer = _started(case)
     trainer.train(case.lrs[:2])
@@ -357,7 +370,7 @@ def _refuses(case: Case, noise: float) -> Finding:
     return _broken(_refuses, "load() took the checkpoint of another seed", remedy, "unsure")
 
 
-def _forgets(case: Case, noise: float) -> Finding:
+def _forgets(case: Case, usual: UsualRun) -> Finding:
     """Memory does not grow from update to update."""
     trainer = _started(case)
     tracemalloc.start()
