@@ -30,9 +30,11 @@ class Attachment:
         active: whether a study has started the script.
         start, stop: the updates to train, from `start` up to, but not including, `stop`; None outside of a study.
         horizon: updates of the whole run; None outside of a study.
+        eval_every: updates between the losses that the study wants; None outside of a study.
         seed: for the initial weights and the batches; None outside of a study.
         checkpoint_in: what to go on from; None at update 0, in a command without checkpoints, and outside of a study.
         checkpoint_out: where to save at `stop`; None where nothing is to be saved.
+        out: a folder for the script's files, removed with it; None outside of a study.
     """
 
     def __init__(self, told: Mapping[str, Any] | None, optimizer: Any = None) -> None:
@@ -41,9 +43,11 @@ class Attachment:
         self.start: int | None = told.get("start")
         self.stop: int | None = told.get("stop")
         self.horizon: int | None = told.get("horizon")
+        self.eval_every: int | None = told.get("eval_every")
         self.seed: int | None = told.get("seed")
         self.checkpoint_in: str | None = told.get("checkpoint_in") or None
         self.checkpoint_out: str | None = told.get("checkpoint_out") or None
+        self.out: str | None = told.get("out")
         self._lrs: list[float] = told.get("lrs") or []
         self._reports: str | None = told.get("reports")
         self._optimizer = optimizer
@@ -73,6 +77,10 @@ class Attachment:
                 group["lr"] = lr * ratio
         return lr
 
+    def wants(self, step: int) -> bool:
+        """Whether the study wants a loss after `step` updates: every `eval_every`, and at the end of the run."""
+        return self.eval_every is not None and (step % self.eval_every == 0 or step == self.horizon)
+
     def report(self, step: int, loss: Any) -> None:
         """Tell the loss after `step` updates; of several processes the first does, the others' calls do nothing."""
         self._write({"step": int(step), "loss": float(loss)})
@@ -88,7 +96,7 @@ def attach(optimizer: Any = None) -> Attachment:
 
     Args:
         optimizer: of torch, or with the same ``param_groups``. Calls set the LR of every group; the groups keep the
-            ratios that they have now.
+            ratios that they have now, or had before a scheduler of torch set their LRs.
 
     Raises:
         ValueError: an optimizer whose first group has the LR 0, so that there are no ratios.
@@ -104,7 +112,7 @@ def attach(optimizer: Any = None) -> Attachment:
 
 
 def _ratios(optimizer: Any) -> list[float]:
-    lrs = [float(group["lr"]) for group in optimizer.param_groups]
+    lrs = [float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups]
     largest = max(lrs)
     if not largest > 0:
         raise ValueError(f"the optimizer's groups must have LRs above 0, whose ratios are kept, but have {lrs}.")

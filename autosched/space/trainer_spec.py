@@ -26,7 +26,9 @@ class TrainerSpec:
     @property
     def resumes(self) -> bool:
         """Whether a run can go on from a checkpoint: every trainer's can, but that of a command that names none."""
-        return self.use != "command" or "{checkpoint_in}" in str(self.options.get("run"))
+        if self.use != "command":
+            return True
+        return self.options.get("checkpoints") is True or "{checkpoint_in}" in str(self.options)
 
     def canonical(self) -> str:
         """The same text for the same configuration, code and data, whatever the order of its keys."""

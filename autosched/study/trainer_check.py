@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import cast
 
 from autosched.engine.time_limit import TimeUp, time_limit
 from autosched.errors import UsageError
 from autosched.ledger.store import Ledger
 from autosched.schedules import build
 from autosched.space.records import Choice, FamilySpace, Fixed, Range, Space
+from autosched.study.command_check import CommandCase, check_command
 from autosched.study.identity import earlier_fingerprints
 from autosched.trainer import Trainer
 from autosched.trainer.protocol import SegmentTrainer
@@ -17,23 +19,25 @@ from autosched.trainer.soundness import Case, Finding, check_soundness
 from workers.registry import BUILT_IN, make_trainer
 from workers.threads import with_threads
 
+COMMAND = "command"
 USUAL_LR = 1e-3
 """Where a space says nothing of its LRs. Source: AdamW's default in torch."""
 
 
 def trainer_findings(space: Space, *, thorough: bool) -> Iterator[Finding]:
-    """What :func:`autosched.trainer.soundness.check_soundness` finds, at an LR that the space would try."""
+    """What :func:`autosched.trainer.soundness.check_soundness` finds, at an LR that the space would try.
+
+    A command has checks of its own, :mod:`autosched.study.command_check`, all of them quick.
+    """
     factory, spec = with_threads(make_trainer, space.resources.cpus), space.trainer
 
-    def make(seed: int) -> Trainer:
-        trainer = factory(spec.use, spec.options, seed, space.horizon_steps)
-        if isinstance(trainer, SegmentTrainer):
-            raise UsageError(
-                f"trainer {spec.use!r} trains segments by itself; only a class with `train` can be checked."
-            )
-        return trainer
+    def made(seed: int) -> Trainer | SegmentTrainer:
+        return factory(spec.use, spec.options, seed, space.horizon_steps)
 
-    return check_soundness(Case(make=make, lr=usual_lr(space)), thorough=thorough)
+    if spec.use == COMMAND:
+        return check_command(CommandCase(space=space, make=lambda seed: cast(SegmentTrainer, made(seed))))
+    case = Case(make=lambda seed: cast(Trainer, made(seed)), lr=usual_lr(space))
+    return check_soundness(case, thorough=thorough)
 
 
 def check_new_trainer(space: Space, ledger: Ledger) -> list[str]:

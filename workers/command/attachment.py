@@ -41,9 +41,11 @@ def write(folder: Path, segment: Segment, *, stop: int, values: Mapping[str, str
         "start": segment.start,
         "stop": stop,
         "horizon": segment.horizon,
+        "eval_every": segment.eval_every,
         "seed": segment.seed,
         "checkpoint_in": values["checkpoint_in"],
         "checkpoint_out": values["checkpoint_out"],
+        "out": values["out"],
         "reports": str(reports),
     }
     path = folder / "attachment.json"

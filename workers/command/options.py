@@ -66,6 +66,8 @@ class CommandOptions:
     Attributes:
         run: the command, with fields in braces (:mod:`workers.command.template`).
         losses: see :class:`LossOptions`.
+        checkpoints: the script takes `checkpoint_in` and `checkpoint_out` from ``autosched.attach()``, so that `run`
+            need not name them.
         shell: run it by ``/bin/sh -c``; the values of fields are quoted.
         env: environment variables besides those that are there; values may have fields.
         cwd: the folder to run in; default: where autosched was started.
@@ -80,6 +82,7 @@ class CommandOptions:
 
     run: Annotated[str | tuple[str, ...], _words()] = ""
     losses: Annotated[Mapping[str, Any], _mapping("options")] = field(default_factory=dict)
+    checkpoints: Annotated[bool, flag()] = False
     shell: Annotated[bool, flag()] = False
     env: Annotated[Mapping[str, str], _mapping("texts")] = field(default_factory=dict)
     cwd: Annotated[str, text()] = "."
@@ -96,6 +99,11 @@ class CommandOptions:
         if self.shell and isinstance(self.run, str):
             return self.run
         return shlex.split(self.run) if isinstance(self.run, str) else list(self.run)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a run goes on from what it has saved."""
+        return self.checkpoints or "checkpoint_in" in self.fields
 
     @property
     def loss_options(self) -> LossOptions:

@@ -41,11 +41,16 @@ def check_command_space(space: Space) -> None:
             )
     if space.controller.name == "autolrs" and not space.trainer.resumes:
         raise UsageError(
-            "command trainer: run must have {checkpoint_in} and {checkpoint_out} for controller autolrs, which goes "
-            "back to where a stage began."
+            "command trainer: run must have {checkpoint_in} and {checkpoint_out}, or checkpoints: true, for controller "
+            "autolrs, which goes back to where a stage began."
         )
 
 
 def names_lrs(fields: list[str]) -> bool:
     """Whether a command gets its LRs by a field; otherwise its script has to ask for them."""
-    return any(name in template.LRS or name not in template.PLAIN for name in fields)
+    return any(name in template.LRS for name in fields) or names_parameters(fields)
+
+
+def names_parameters(fields: list[str]) -> bool:
+    """Whether a command has a scheduler of its own, which takes the schedule's parameters by fields."""
+    return any(name not in template.LRS and name not in template.PLAIN for name in fields)

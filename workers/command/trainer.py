@@ -1,8 +1,8 @@
 """The trainer ``command``: every run is a process of the user's own, which is told its LRs and whose losses are read.
 
-A command that names ``{checkpoint_in}`` and ``{checkpoint_out}`` is run once per segment. One that does not is run
-once per trial: its losses are read as it goes, segment after segment, while it trains on ahead; it is ended when its
-trial is.
+A command with checkpoints, which names ``{checkpoint_in}`` and ``{checkpoint_out}`` or whose script takes them from
+``attach`` (``checkpoints: true``), is run once per segment. One without is run once per trial: its losses are read as
+it goes, segment after segment, while it trains on ahead; it is ended when its trial is.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class CommandTrainer:
         self._options = read_command_options(options)
         self._losses = self._options.loss_options
         self._seed, self._horizon = seed, horizon
-        self._resumes = "checkpoint_in" in self._options.fields
+        self._resumes = self._options.resumes
         self._run: _Run | None = None
         self._place: Workplace | None = None
         self.step = 0
@@ -175,7 +175,7 @@ class CommandTrainer:
             "trial": "" if purpose.trial is None else str(purpose.trial),
             "out": str(place.folder / "out"),
             "checkpoint_in": checkpoint,
-            "checkpoint_out": str(place.folder / _SAVED),
+            "checkpoint_out": str(place.folder / _SAVED) if self._resumes else "",
         }
         (place.folder / "out").mkdir()
         told = attachment.write(place.folder, segment, stop=stop, values=values)

@@ -36,7 +36,11 @@ def test_bounds_of_another_form_are_refused(peak_lr):
 REFUSED = {
     "no such field": ("train {lrz}", "tpe", "run has no field {lrz}; it has checkpoint_in"),
     "pilots": ("train {peak_lr}", "law", "which the pilot runs of controller law do not have"),
-    "autolrs": ("train {lrs}", "autolrs", "run must have {checkpoint_in} and {checkpoint_out} for controller autolrs"),
+    "autolrs": (
+        "train {lrs}",
+        "autolrs",
+        "run must have {checkpoint_in} and {checkpoint_out}, or checkpoints: true, for",
+    ),
 }
 
 
