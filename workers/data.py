@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import sysconfig
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +28,12 @@ from autosched.randomness import generator
 BYTES = 256
 STDLIB = "stdlib"
 """The corpus that every Python has."""
+HEADERS = "headers"
+"""The corpus that every torch has: another language, for a run that goes on from a model of the first."""
 PARTS = ("train.bin", "val.bin")
 """Files of a folder of tokens."""
 GPT2_VOCABULARY = 50304  # nanoGPT's .bin files hold GPT-2 tokens; 50257, rounded up to a multiple of 64 as it does
-STDLIB_BYTES = 4_000_000
+TEXT_BYTES = 4_000_000
 VALIDATION_SHARE = 0.1
 _SAMPLED_BLOCKS, _BLOCK_BYTES = 64, 1 << 16
 
@@ -74,9 +80,10 @@ def open_corpus(data: str, *, vocabulary: int | None, length: int) -> Corpus:
     """Open a corpus.
 
     Args:
-        data: ``stdlib`` (the source of Python's own library), a ``.bin`` file of uint16 tokens as nanoGPT writes it, a
-            folder with ``train.bin`` and ``val.bin``, or any other file, whose bytes are the tokens. Of a single file,
-            the last tenth is for validation. Files are mapped into memory, not read.
+        data: ``stdlib`` (the source of Python's own library), ``headers`` (the C++ headers that come with torch), a
+            ``.bin`` file of uint16 tokens as nanoGPT writes it, a folder with ``train.bin`` and ``val.bin``, or any
+            other file, whose bytes are the tokens. Of a single file, the last tenth is for validation. Files are mapped
+            into memory, not read.
         vocabulary: tokens are below this; None means 256 for bytes and 50304 (GPT-2, padded) for ``.bin``.
         length: tokens in a window; each split must hold at least one.
 
@@ -84,9 +91,9 @@ def open_corpus(data: str, *, vocabulary: int | None, length: int) -> Corpus:
         UsageError: nothing there, too few tokens, or no uint16 file.
     """
     path = Path(data)
-    if data == STDLIB:
-        content = standard_library()
-        name, files, binary = "the standard library", [np.frombuffer(content, dtype=np.uint8)], False
+    if data in TEXTS:
+        name, content = data, TEXTS[data]()
+        files, binary = [np.frombuffer(content, dtype=np.uint8)], False
     elif path.is_dir():
         name, files, binary = data, [_map(path / part, np.uint16) for part in PARTS], True
     else:
@@ -106,8 +113,8 @@ def open_corpus(data: str, *, vocabulary: int | None, length: int) -> Corpus:
 
 
 def corpus_files(data: str) -> list[Path]:
-    """The files that :func:`open_corpus` reads; none for the standard library, which the version of Python tells."""
-    if data == STDLIB:
+    """The files that :func:`open_corpus` reads; none for texts that the versions of Python and torch tell."""
+    if data in TEXTS:
         return []
     path = Path(data)
     return [path / part for part in PARTS] if path.is_dir() else [path]
@@ -122,11 +129,36 @@ def standard_library() -> bytes:
     folder = Path(sysconfig.get_path("stdlib"))
     # _sysconfigdata describes the machine that Python was built on; the rest depends on the Python version alone.
     modules = [path for path in folder.glob("*.py") if not path.name.startswith("_sysconfigdata")]
-    modules.sort(key=lambda path: hashlib.sha256(path.name.encode()).digest())
-    content = b"".join(path.read_bytes() for path in modules)[:STDLIB_BYTES]
+    return _joined(sorted(modules, key=lambda path: _mixed(path.name)), f"no Python source in {folder}")
+
+
+@cache
+def torch_headers() -> bytes:
+    """Four megabytes of C++: the headers that come with torch, in an order that mixes their names."""
+    (package,) = cast(ModuleSpec, find_spec("torch")).submodule_search_locations or ()
+    folder = Path(package) / "include"
+    headers = sorted(folder.rglob("*.h"), key=lambda path: _mixed(path.relative_to(folder).as_posix()))
+    return _joined(headers, f"no C++ header in {folder}")
+
+
+def _mixed(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
+
+
+def _joined(paths: Iterable[Path], fault: str) -> bytes:
+    """The first four megabytes of files in a row."""
+    content = bytearray()
+    for path in paths:
+        content += path.read_bytes()
+        if len(content) >= TEXT_BYTES:
+            break
     if not content:
-        raise UsageError(f'data: no Python source in {folder}; give a text file instead of "stdlib".')
-    return content
+        raise UsageError(f"data: {fault}; give a text file instead.")
+    return bytes(content[:TEXT_BYTES])
+
+
+TEXTS: Mapping[str, Callable[[], bytes]] = {STDLIB: standard_library, HEADERS: torch_headers}
+"""Texts that need no file of one's own, by the name that `data` has for them."""
 
 
 def _map(path: Path, dtype: type[np.uint8] | type[np.uint16]) -> Tokens:
@@ -135,7 +167,7 @@ def _map(path: Path, dtype: type[np.uint8] | type[np.uint16]) -> Tokens:
         if path.is_file() and size and size % np.dtype(dtype).itemsize == 0:
             return np.memmap(path, dtype=dtype, mode="r")
     except OSError as error:
-        allowed = '"stdlib", a text file, a .bin file, or a folder with train.bin and val.bin'
+        allowed = '"stdlib", "headers", a text file, a .bin file, or a folder with train.bin and val.bin'
         raise UsageError(f"data must be {allowed}, but {path} cannot be read: {error.strerror}.") from None
     raise UsageError(f"data: {path} must be a file of {np.dtype(dtype)} tokens, but it has {size} bytes.")
 

@@ -23,8 +23,11 @@ from torch import Tensor, nn
 from autosched.errors import UsageError
 from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
+from autosched.space.records import Space
 from autosched.trainer import flag, number, one_of, pair, read_options, text, whole
 from workers.data import Corpus, corpus_files, open_corpus
+from workers.initial_weights import check_initial, initial_identity, started_from
+from workers.named_losses import check_objective, unnamed
 from workers.optimizers.registry import ADAMW, Choice, optimizer
 from workers.optimizers.updates import Updates, Usual
 from workers.torch_training import TorchRun
@@ -38,7 +41,8 @@ class GptOptions:
     Attributes:
         layers, width, heads, context: the model; `width` is a multiple of twice `heads` (rotary positions go in pairs).
         batch: sequences per update.
-        data: ``stdlib``, a text file, a ``.bin`` file of uint16 tokens, or a folder with train.bin and val.bin.
+        data: ``stdlib`` (Python), ``headers`` (C++), a text file, a ``.bin`` file of uint16 tokens, or a folder with
+            train.bin and val.bin.
         vocabulary: tokens are below this; default: 256 for bytes, 50304 for ``.bin``.
         optimizer: ``adamw``, another name, or ``{use: NAME, with: {…}}``.
         weight_decay, betas, clip: AdamW and the largest gradient norm (0: no clipping).
@@ -51,6 +55,10 @@ class GptOptions:
             ``device``, on the ``host`` (main memory), or ``none``; ``auto`` is ``device`` for optimizers that evaluate
             the weights they train.
         average_windows: updates that are averaged, as shares of the updates done.
+        init_from: a file with the weights to start from, of `autosched export STUDY --to checkpoint` or any state dict
+            that torch saved; its content is a part of what finished work is known by. Optimizer and batches begin anew.
+        old_data: what that model learned from, as for `data`. `evaluate` then gives two losses: ``new``, on `data`, and
+            ``old``, on this.
     """
 
     layers: Annotated[int, whole(1)] = 2
@@ -71,6 +79,8 @@ class GptOptions:
     compile: Annotated[bool, flag()] = False
     averages: Annotated[str, one_of(*PLACES)] = "auto"
     average_windows: Annotated[tuple[float, ...], window_shares()] = SHARES
+    init_from: Annotated[str | None, text()] = None
+    old_data: Annotated[str | None, text()] = None
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
@@ -134,15 +144,20 @@ class Gpt(nn.Module):
     """The whole model: embedding, blocks, and an output layer of its own.
 
     Args:
-        seed: of the initial weights. Embeddings are standard normal; matrices have deviation ``1 / sqrt(inputs)``,
-            those that write to the residual stream divided by ``sqrt(2 * layers)`` as in GPT-2.
+        seed: of the initial weights; None where they come from a file. Embeddings are standard normal; matrices have
+            deviation ``1 / sqrt(inputs)``, those that write to the residual stream divided by ``sqrt(2 * layers)`` as
+            in GPT-2.
     """
 
-    def __init__(self, options: GptOptions, vocabulary: int, *, seed: int) -> None:
+    def __init__(self, options: GptOptions, vocabulary: int, *, seed: int | None) -> None:
         super().__init__()
         self.embed = nn.Embedding(vocabulary, options.width)
         self.blocks = nn.ModuleList(Block(options) for _ in range(options.layers))
         self.head = nn.Linear(options.width, vocabulary, bias=False)
+        if seed is not None:
+            self._draw(options, seed)
+
+    def _draw(self, options: GptOptions, seed: int) -> None:
         noise = torch.Generator().manual_seed(key(seed, "init"))
         with torch.no_grad():
             for name, weight in self.named_parameters():
@@ -172,27 +187,30 @@ class GptTrainer:
     def __init__(self, options: Mapping[str, Any], *, seed: int, horizon: int) -> None:
         self._options = read_options(GptOptions, options, trainer="gpt")
         self._seed = seed
-        self._corpus: Corpus = open_corpus(
-            self._options.data, vocabulary=self._options.vocabulary, length=self._options.context + 1
-        )
+        self._corpus, *old = _corpora(self._options)
         self._run = TorchRun(device=self._options.device, dtype=self._options.dtype)
-        self._validation = self._batches(
-            self._corpus.validation_windows(
-                count=self._options.eval_batches * self._options.batch, length=self._options.context + 1
-            )
-        )
+        named = zip(("new", "old"), (self._corpus, *old), strict=True) if old else [("", self._corpus)]
+        self._validation = {name: self._validation_of(corpus) for name, corpus in named}
 
     @staticmethod
     def check_options(options: Mapping[str, Any]) -> None:
         """Raise UsageError for options or data that will not do."""
         checked = read_options(GptOptions, options, trainer="gpt")
         check_averages(checked.averages, checked.optimizer, trainer="gpt")
-        open_corpus(checked.data, vocabulary=checked.vocabulary, length=checked.context + 1)
+        corpus, *_ = _corpora(checked)
+        check_initial(lambda: Gpt(checked, corpus.vocabulary, seed=None), checked.init_from, trainer="gpt")
+
+    @staticmethod
+    def check_space(space: Space) -> None:
+        """Raise UsageError for an objective of losses that these options do not give."""
+        check_objective(space, ("new", "old") if space.trainer.options.get("old_data") else ())
 
     @staticmethod
     def data_files(options: Mapping[str, Any]) -> list[Path]:
-        """The files that the tokens are read from."""
-        return corpus_files(read_options(GptOptions, options, trainer="gpt").data)
+        """The files that tokens and first weights are read from."""
+        read = read_options(GptOptions, options, trainer="gpt")
+        files = corpus_files(read.data) + ([] if read.old_data is None else corpus_files(read.old_data))
+        return files + ([] if read.init_from is None else [Path(read.init_from)])
 
     @property
     def step(self) -> int:
@@ -200,14 +218,19 @@ class GptTrainer:
         return self._run.step
 
     def start(self) -> None:
-        """Make a fresh model."""
+        """Make a fresh model, or the one to start from."""
         self._run.begin(
-            lambda: Gpt(self._options, self._corpus.vocabulary, seed=self._seed),
+            self._fresh_model,
             self._updates,
             clip=self._options.clip,
             averages=Wanted(self._options.averages, self._options.average_windows),
             compiled=self._options.compile,
         )
+
+    def _fresh_model(self) -> nn.Module:
+        path = self._options.init_from
+        model = Gpt(self._options, self._corpus.vocabulary, seed=self._seed if path is None else None)
+        return started_from(model, path, trainer="gpt")
 
     def _updates(self, model: nn.Module) -> Updates:
         usual = Usual(weight_decay=self._options.weight_decay, betas=self._options.betas)
@@ -217,13 +240,14 @@ class GptTrainer:
         """Do ``len(lrs)`` updates; means of ``train_loss``, and before clipping ``grad_norm`` and ``grad_norm_l1``."""
         return self._run.train(lrs, loss_of=self._training_loss, seed=self._seed)
 
-    def evaluate(self) -> float:
-        """Mean loss on the fixed validation batches, nats per token."""
-        return self._run.mean_loss(self._loss, self._validation)
+    def evaluate(self) -> float | Mapping[str, float]:
+        """Mean loss on the fixed validation batches, nats per token; with `old_data` the losses ``new`` and ``old``."""
+        return unnamed(self._run.mean_losses(self._loss, self._validation))
 
-    def evaluate_merged(self) -> Mapping[int, float]:
+    def evaluate_merged(self) -> Mapping[int, float | Mapping[str, float]]:
         """Losses as by `evaluate` of the mean of the weights over each window, by its length in updates."""
-        return self._run.merged_losses(self._loss, self._validation)
+        merged = self._run.merged_losses(self._loss, self._validation)
+        return {window: unnamed(losses) for window, losses in merged.items()}
 
     def save(self, file: BinaryIO) -> None:
         """Write model, optimizer, step, divergence watch and averages; batches and dropout follow from (seed, step)."""
@@ -240,10 +264,17 @@ class GptTrainer:
         if self._options.optimizer == ADAMW:  # as it was before there was a choice
             del options["optimizer"]
         # Where and how fast does not count, what does; of the data, its content.
-        for name in ("device", "compile", "data", "averages", "average_windows"):
+        for name in ("device", "compile", "data", "averages", "average_windows", "init_from", "old_data"):
             del options[name]
+        options |= initial_identity(self._options.init_from)
         identity = {"trainer": "gpt", "seed": self._seed, "data": self._corpus.fingerprint}
         return {**identity, **options, **self._run.average_configuration}
+
+    def _validation_of(self, corpus: Corpus) -> list[tuple[Tensor, Tensor]]:
+        options = self._options
+        return self._batches(
+            corpus.validation_windows(count=options.eval_batches * options.batch, length=options.context + 1)
+        )
 
     def _training_loss(self, step: int) -> Tensor:
         windows = self._corpus.training_windows(
@@ -259,3 +290,9 @@ class GptTrainer:
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
         logits = self._run.forward(x)
         return F.cross_entropy(logits.float().flatten(0, 1), y.flatten())
+
+
+def _corpora(options: GptOptions) -> list[Corpus]:
+    """The data to train on, and the old data where there is some."""
+    names = [options.data, *([] if options.old_data is None else [options.old_data])]
+    return [open_corpus(name, vocabulary=options.vocabulary, length=options.context + 1) for name in names]

@@ -19,6 +19,11 @@ from workers.weight_averages import Wanted, WeightAverages, averages_of
 
 FULL = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "NVRTC_ERROR_OUT_OF_MEMORY")
 """What torch's plain RuntimeErrors say when main memory, or a library's own memory on the GPU, is full."""
+Batch = tuple[Tensor, ...]
+LossOf = Callable[..., Tensor]
+"""The mean loss of one batch, given its tensors."""
+Sets = Mapping[str, Sequence[Batch]]
+"""Validation batches of one or several sets of data, by name."""
 NO_AVERAGES = Wanted()
 ADVICE = "make batch, context or width smaller, use dtype bfloat16, or give each worker more of a GPU (resources.gpus)"
 
@@ -135,28 +140,27 @@ class TorchRun:
             torch.manual_seed(key(seed, "dropout", self.step))
             yield
 
-    def mean_loss(self, loss_of: Callable[[Tensor, Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-        """Mean of the batches' losses, without gradients and without dropout."""
+    def mean_losses(self, loss_of: LossOf, sets: Sets) -> dict[str, float]:
+        """Mean of the batches' losses of each set of data, by its name, without gradients and without dropout."""
         model, updates = self._parts()
         model.eval()
         with torch.no_grad(), _memory_guard(), updates.evaluating():
-            return _mean(loss_of, batches)
+            return dict(zip(sets, _read([_mean(loss_of, batches) for batches in sets.values()]), strict=True))
 
-    def merged_losses(
-        self, loss_of: Callable[[Tensor, Tensor], Tensor], batches: Sequence[tuple[Tensor, Tensor]]
-    ) -> dict[int, float]:
-        """Mean loss of the mean of the weights over each window of the run's averages; empty where there are none."""
+    def merged_losses(self, loss_of: LossOf, sets: Sets) -> dict[int, dict[str, float]]:
+        """As `mean_losses`, of the mean of the weights over each window of the run's averages; empty without them."""
         model, _ = self._parts()
-        averages, losses = self._averages, {}
+        averages, means = self._averages, {}
         if averages is None:
             return {}
         model.eval()
         with torch.no_grad(), _memory_guard(), restored(averages.weights):
-            for window, means in averages.means():
-                for weight, mean in zip(averages.weights, means, strict=True):
+            for window, merged in averages.means():
+                for weight, mean in zip(averages.weights, merged, strict=True):
                     weight.copy_(mean)
-                losses[window] = _mean(loss_of, batches)
-        return losses
+                means |= {(window, name): _mean(loss_of, batches) for name, batches in sets.items()}
+            read = dict(zip(means, _read(list(means.values())), strict=True))
+        return {window: {name: read[window, name] for name in sets} for window, _ in read}
 
     @property
     def average_configuration(self) -> dict[str, Any]:
@@ -209,8 +213,14 @@ class TorchRun:
         return self._model, self._updates
 
 
-def _mean(loss_of: Callable[[Tensor, Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-    return float(torch.stack([loss_of(x, y).double() for x, y in batches]).mean())
+def _mean(loss_of: LossOf, batches: Iterable[Batch]) -> Tensor:
+    return torch.stack([loss_of(*batch).double() for batch in batches]).mean()
+
+
+def _read(values: Sequence[Tensor]) -> list[float]:
+    """Single numbers on the device as floats here: the one place that waits for the device."""
+    found: list[float] = torch.stack([value.detach().double() for value in values]).tolist() if values else []
+    return found
 
 
 @contextmanager

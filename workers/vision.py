@@ -12,8 +12,11 @@ from torch import Tensor, nn
 
 from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
-from autosched.trainer import number, one_of, read_options, whole
+from autosched.space.records import Space
+from autosched.trainer import number, one_of, read_options, text, whole
 from workers.data import digits
+from workers.initial_weights import check_initial, initial_identity, started_from
+from workers.named_losses import check_objective
 from workers.optimizers.registry import ADAMW, Choice, optimizer
 from workers.optimizers.updates import Updates, Usual
 from workers.torch_training import TorchRun
@@ -35,7 +38,7 @@ class VisionOptions:
         dropout: share of the last features that is dropped.
         label_noise: share of the training labels that is replaced by a random digit (fixed by the seed and the update),
             so that a high LR pays to be lowered.
-        device, dtype, averages, average_windows: as for ``gpt``.
+        device, dtype, averages, average_windows, init_from: as for ``gpt``.
     """
 
     width: Annotated[int, whole(1)] = 16
@@ -50,17 +53,22 @@ class VisionOptions:
     dtype: Annotated[str, one_of("auto", "float32", "bfloat16")] = "auto"
     averages: Annotated[str, one_of(*PLACES)] = "auto"
     average_windows: Annotated[tuple[float, ...], window_shares()] = SHARES
+    init_from: Annotated[str | None, text()] = None
 
 
 class Convnet(nn.Module):
     """Two convolutions with a pooling after each, then a linear layer that starts at zero."""
 
-    def __init__(self, options: VisionOptions, *, seed: int) -> None:
+    def __init__(self, options: VisionOptions, *, seed: int | None) -> None:
         super().__init__()
         self.first = nn.Conv2d(1, options.width, 3, padding=1)
         self.second = nn.Conv2d(options.width, 2 * options.width, 3, padding=1)
         self.drop = nn.Dropout(options.dropout)
         self.head = nn.Linear(2 * options.width * 4, CLASSES)
+        if seed is not None:
+            self._draw(seed)
+
+    def _draw(self, seed: int) -> None:
         noise = torch.Generator().manual_seed(key(seed, "init"))
         with torch.no_grad():
             for layer in (self.first, self.second):
@@ -90,13 +98,19 @@ class VisionTrainer:
         self._run = TorchRun(device=self._options.device, dtype=self._options.dtype)
         self._data = digits()
         images, labels = self._data.validation_images, self._data.validation_labels
-        self._validation = [(torch.from_numpy(images), torch.from_numpy(labels))]
+        self._validation = {"": [(torch.from_numpy(images), torch.from_numpy(labels))]}
 
     @staticmethod
     def check_options(options: Mapping[str, Any]) -> None:
         """Raise UsageError for options that will not do."""
         checked = read_options(VisionOptions, options, trainer="vision")
         check_averages(checked.averages, checked.optimizer, trainer="vision")
+        check_initial(lambda: Convnet(checked, seed=None), checked.init_from, trainer="vision")
+
+    @staticmethod
+    def check_space(space: Space) -> None:
+        """Raise UsageError for an objective: there is one loss."""
+        check_objective(space, ())
 
     @property
     def step(self) -> int:
@@ -104,13 +118,17 @@ class VisionTrainer:
         return self._run.step
 
     def start(self) -> None:
-        """Make a fresh model."""
+        """Make a fresh model, or the one to start from."""
         self._run.begin(
-            lambda: Convnet(self._options, seed=self._seed),
+            self._fresh_model,
             self._updates,
             clip=self._options.clip,
             averages=Wanted(self._options.averages, self._options.average_windows),
         )
+
+    def _fresh_model(self) -> nn.Module:
+        path = self._options.init_from
+        return started_from(Convnet(self._options, seed=self._seed if path is None else None), path, trainer="vision")
 
     def _updates(self, model: nn.Module) -> Updates:
         usual = Usual(weight_decay=self._options.weight_decay, momentum=self._options.momentum)
@@ -122,11 +140,11 @@ class VisionTrainer:
 
     def evaluate(self) -> float:
         """Mean loss on the held-out digits, nats per image."""
-        return self._run.mean_loss(self._loss, self._validation)
+        return self._run.mean_losses(self._loss, self._validation)[""]
 
     def evaluate_merged(self) -> Mapping[int, float]:
         """Losses as by `evaluate` of the mean of the weights over each window, by its length in updates."""
-        return self._run.merged_losses(self._loss, self._validation)
+        return {window: losses[""] for window, losses in self._run.merged_losses(self._loss, self._validation).items()}
 
     def save(self, file: BinaryIO) -> None:
         """Write model, optimizer, step, divergence watch and averages; batches and dropout follow from (seed, step)."""
@@ -140,8 +158,9 @@ class VisionTrainer:
 
     def _configuration(self) -> dict[str, Any]:
         options = {**asdict(self._options), "optimizer": self._options.optimizer.configuration()}
-        for name in ("device", "averages", "average_windows"):
+        for name in ("device", "averages", "average_windows", "init_from"):
             del options[name]
+        options |= initial_identity(self._options.init_from)
         return {"trainer": "vision", "seed": self._seed, **options, **self._run.average_configuration}
 
     def _training_loss(self, step: int) -> Tensor:

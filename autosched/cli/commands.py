@@ -50,7 +50,11 @@ COMMANDS: dict[str, Place] = {
         "List the schedule families, or explain one: formula, source, parameters with defaults and search bounds.",
     ),
     "plot": Place("plot_command", "plot", "Draw schedules, families, or what a space would try."),
-    "export": Place("schedule_commands", "export", "Take a schedule away in the form another program reads."),
+    "export": Place(
+        "schedule_commands",
+        "export",
+        "Take a schedule away in the form another program reads, or the winner's trained model.",
+    ),
     "range-test": Place(
         "range_command",
         "range_test",

@@ -83,7 +83,8 @@ def trial_document(trial: TrialState) -> dict[str, Any]:
 
 def _point(point: Point) -> dict[str, Any]:
     merged = {"merged": {str(window): loss for window, loss in point.merged.items()}} if point.merged else {}
-    return {"step": point.step, "loss": point.loss, **point.metrics, **merged}
+    losses = {"losses": dict(point.losses)} if point.losses else {}
+    return {"step": point.step, "loss": point.loss, **losses, **point.metrics, **merged}
 
 
 def _decision(step: int, decision: Decision) -> dict[str, Any]:

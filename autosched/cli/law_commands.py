@@ -26,12 +26,14 @@ from autosched.cli.law_input import (
     FilterOption,
     LawArgument,
     LoggedScheduleOption,
+    LossOption,
     PathsArgument,
     TrackingOption,
     log_options,
 )
 from autosched.cli.options import JsonOption, show, write_file
 from autosched.cli.schedule_commands import load_schedule
+from autosched.curves.continued import continued
 from autosched.curves.csv_files import read_begun_run
 from autosched.curves.curve import Curve
 from autosched.errors import UsageError, WorkError
@@ -64,6 +66,15 @@ def fit(
     columns: ColumnsOption = None,
     updates_per_epoch: EpochOption = None,
     schedule: LoggedScheduleOption = None,
+    loss: LossOption = None,
+    after: Annotated[
+        Path | None,
+        typer.Option(
+            "--after",
+            help="With --law continual, of runs that began from a trained model: the schedule that trained it (JSON).",
+            metavar="FILE",
+        ),
+    ] = None,
     effect: Annotated[
         str, typer.Option("--effect", help="With --law continual: forgetting (old data's loss) or adaptation (new).")
     ] = "forgetting",
@@ -76,9 +87,14 @@ def fit(
     if law not in (AUTO, CONTINUAL, *family_names()):
         allowed = ", ".join((AUTO, *family_names(), CONTINUAL))
         raise UsageError(f"--law must be one of {allowed}, but got {law!r}.")
-    logged = log_options(columns, updates_per_epoch, schedule)
+    logged = log_options(columns, updates_per_epoch, schedule, loss)
     named = named_curves(paths, text=filter_text, uri=tracking_uri, options=logged)
     curves = [item.curve for item in named]
+    if after is not None:
+        if law != CONTINUAL or pretraining_steps is not None:
+            raise UsageError("--after belongs to --law continual, and says --pretraining-steps, too.")
+        before = load_schedule(after)
+        curves, pretraining_steps = [continued(curve, before) for curve in curves], before.steps
     begun = time.perf_counter()
     fitted = fit_forecaster(curves, FULL if law == AUTO else alone(_law_family(law, curves, pretraining_steps, effect)))
     seconds = time.perf_counter() - begun
@@ -188,7 +204,9 @@ def _law_family(law: str, curves: list[Curve], pretraining_steps: int | None, ef
     if effect not in ("forgetting", "adaptation"):
         raise UsageError(f"--effect must be forgetting or adaptation, but got {effect!r}.")
     if pretraining_steps is None or pretraining_steps < 0:
-        raise UsageError("--law continual needs --pretraining-steps >= 0, the updates before the data changed.")
+        raise UsageError(
+            "--law continual needs --pretraining-steps >= 0, the updates before the data changed, or --after FILE."
+        )
     return ContinualFamily(
         effect="forgetting" if effect == "forgetting" else "adaptation", pretraining_steps=pretraining_steps
     )

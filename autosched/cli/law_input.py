@@ -9,6 +9,8 @@ import typer
 
 from autosched.cli.schedule_commands import load_schedule
 from autosched.curves.log_columns import LogOptions, parse_columns
+from autosched.errors import UsageError
+from autosched.tracking.translation import NAMED_LOSS
 
 PathsArgument = Annotated[
     list[str],
@@ -39,16 +41,29 @@ LoggedScheduleOption = Annotated[
     Path | None,
     typer.Option("--schedule", help="For logs without LRs: the schedule they were made with (JSON).", metavar="FILE"),
 ]
+LossOption = Annotated[
+    str | None,
+    typer.Option("--loss", help="Of several validation losses of a study, logged as loss_NAME, one.", metavar="NAME"),
+]
 
 
-def log_options(columns: list[str] | None, updates_per_epoch: int | None, schedule: Path | None) -> LogOptions:
+def log_options(
+    columns: list[str] | None, updates_per_epoch: int | None, schedule: Path | None, loss: str | None = None
+) -> LogOptions:
     """What the options say of the logs.
 
     Raises:
-        UsageError: columns that are none, or a schedule file with a fault (ScheduleError).
+        UsageError: columns that are none, a schedule file with a fault (ScheduleError), or two losses.
     """
+    told = parse_columns(columns) if columns else {}
+    if loss is not None and "loss" in told:
+        raise UsageError(
+            f"--loss {loss} and --columns loss={told['loss']} both say which loss is meant: give one of them."
+        )
+    if loss is not None:
+        told["loss"] = f"{NAMED_LOSS}{loss}"
     return LogOptions(
-        columns=parse_columns(columns) if columns else None,
+        columns=told or None,
         updates_per_epoch=updates_per_epoch,
         schedule=None if schedule is None else load_schedule(schedule),
     )

@@ -14,6 +14,9 @@ from autosched.schedules.schedule import Schedule
 from autosched.study.results import Study
 from autosched.text_files import read_document
 
+CHECKPOINT = "checkpoint"
+"""The target that is no text: a study's trained model."""
+
 
 def load_schedule(path: Path) -> Schedule:
     """Read a schedule file.
@@ -31,21 +34,31 @@ def load_schedule(path: Path) -> Schedule:
 def export(
     source: Annotated[str, typer.Argument(help="A study's name, or a schedule file.", metavar="STUDY|FILE")],
     to: Annotated[
-        str, typer.Option("--to", help=f"One of {', '.join(TARGETS)}; see docs/how-to/export.md.", metavar="TARGET")
+        str,
+        typer.Option(
+            "--to",
+            help=f"One of {', '.join(TARGETS)}, or {CHECKPOINT}; see docs/how-to/export.md.",
+            metavar="TARGET",
+        ),
     ] = "json",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write to a file instead of stdout.")] = None,
     ledger: LedgerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a schedule away in the form another program reads.
+    """Take a schedule away in the form another program reads, or the winner's trained model.
 
-    Python sources and arguments run without autosched.
+    Python sources and arguments run without autosched. A checkpoint is what `init_from` of the torch trainers takes.
 
     Example: autosched export wsd-demo --to torch --out schedule.py
     """
-    if to not in TARGETS:
-        raise UsageError(f"--to must be one of {', '.join(TARGETS)}, but got {to!r}.")
+    if to not in (*TARGETS, CHECKPOINT):
+        raise UsageError(f"--to must be one of {', '.join((*TARGETS, CHECKPOINT))}, but got {to!r}.")
     path = Path(source)
+    if to == CHECKPOINT:
+        if out is None or path.suffix == ".json":
+            raise UsageError(f"--to {CHECKPOINT} needs a study, and --out FILE to write its winner's model to.")
+        _export_checkpoint(Study(source, ledger=ledger), out, as_json)
+        return
     whole = path.suffix == ".json" or path.is_file()
     schedule = load_schedule(path) if whole else Study(source, ledger=ledger).schedule()
     text = export_text(schedule, to)
@@ -59,3 +72,11 @@ def export(
         "text": text if out is None else None,
     }
     show(as_json, document, [text.rstrip("\n") if out is None else f"wrote {out}"])
+
+
+def _export_checkpoint(study: Study, out: Path, as_json: bool) -> None:
+    best = study.trial()
+    content = study.checkpoint()
+    write_file(out, content)
+    document = {"target": CHECKPOINT, "trial": best.number, "step": best.step, "bytes": len(content), "out": str(out)}
+    show(as_json, document, [f"wrote {out}, trial {best.number} of {study.name} after {best.step} updates"])

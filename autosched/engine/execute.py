@@ -9,8 +9,8 @@ import gc
 import math
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from autosched.engine.backend import Outcome
 from autosched.engine.checkpoint_store import CheckpointStore
@@ -18,7 +18,7 @@ from autosched.errors import AutoschedError, CheckpointError
 from autosched.ledger.records import Divergence, Failure, FailureKind, Observation, Point, Segment
 from autosched.trainer import Diverged, MergingTrainer, OutOfMemoryError, Trainer, TrainerFactory
 from autosched.trainer.protocol import SegmentTrainer
-from autosched.trainer.values import as_loss, as_means, own_place
+from autosched.trainer.values import as_loss, as_losses, as_means, objective_of, own_place
 
 _REASON_LENGTH = 500
 
@@ -157,24 +157,28 @@ def _train(trainer: Trainer | SegmentTrainer, segment: Segment) -> tuple[list[Po
     """Train to the segment's end or its divergence: the points, the divergence, the updates done."""
     points: list[Point] = []
     done = segment.start
+    weights = segment.trainer.objective if segment.validate else {}
     try:
         if isinstance(trainer, SegmentTrainer):
             for point in trainer.train_segment(segment):
                 done = point.step
-                points += [point] if point.step > segment.report_from else []
+                points += [_judged(point, weights)] if point.step > segment.report_from else []
             return points, None, segment.steps
         for stop in _stops(segment):
             means = as_means(trainer.train(segment.lrs[done - segment.start : stop - segment.start]))
             done = stop
             if stop <= segment.report_from or not segment.is_evaluated(stop):
                 continue
-            loss = as_loss(trainer.evaluate()) if segment.validate else means["train_loss"]
-            if not math.isfinite(loss):
+            losses = as_losses(trainer.evaluate()) if segment.validate else {"": means["train_loss"]}
+            lost = next((loss for loss in losses.values() if not math.isfinite(loss)), None)
+            if lost is not None:
                 what = "validation" if segment.validate else "training"
-                divergence = Divergence(step=stop, loss=loss, reason=f"the {what} loss is {loss}.")
+                divergence = Divergence(step=stop, loss=lost, reason=f"the {what} loss is {lost}.")
                 return points, divergence, done - segment.start
-            merged = _merged_losses(trainer) if segment.is_merged(stop) else {}
-            points.append(Point(step=stop, loss=loss, metrics=means, merged=merged))
+            merged = _merged_losses(trainer, weights) if segment.is_merged(stop) else {}
+            named = {} if "" in losses else losses
+            first = next(iter(losses.values()))
+            points.append(_judged(Point(step=stop, loss=first, metrics=means, merged=merged, losses=named), weights))
     except Diverged as error:
         done = min(max(error.step, done), segment.stop)
         reason = _one_line(error.reason)
@@ -182,11 +186,16 @@ def _train(trainer: Trainer | SegmentTrainer, segment: Segment) -> tuple[list[Po
     return points, None, done - segment.start
 
 
-def _merged_losses(trainer: Trainer) -> dict[int, float]:
+def _judged(point: Point, weights: Mapping[str, float]) -> Point:
+    """The point with the loss that schedules are judged by."""
+    return replace(point, loss=objective_of(point.losses or {"": point.loss}, weights)) if weights else point
+
+
+def _merged_losses(trainer: Trainer, weights: Mapping[str, float]) -> dict[int, float]:
     """The finite ones: a mean of sound weights may lie where the model overflows, which says nothing about the run."""
     if not isinstance(trainer, MergingTrainer):
         return {}
-    losses = {int(window): float(loss) for window, loss in trainer.evaluate_merged().items()}
+    losses = {int(window): as_loss(loss, weights) for window, loss in trainer.evaluate_merged().items()}
     return {window: loss for window, loss in losses.items() if math.isfinite(loss)}
 
 

@@ -174,12 +174,14 @@ class Point:
         metrics: further numbers, e.g. ``train_loss`` and ``grad_norm`` (means since the last point).
         merged: validation losses of means of the last weights, by how many updates' weights are averaged; empty where
             they were not measured.
+        losses: all validation losses by name, where the trainer names several; `loss` is one of them or a weighted sum.
     """
 
     step: int
     loss: float
     metrics: Mapping[str, float] = field(default_factory=dict)
     merged: Mapping[int, float] = field(default_factory=dict, metadata={"absent_when_empty": True})
+    losses: Mapping[str, float] = field(default_factory=dict, metadata={"absent_when_empty": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,13 @@ def points_of(trial: TrialState) -> tuple[FloatArray, FloatArray]:
     return table[:, 0], table[:, 1]
 
 
+def named_losses_of(trial: TrialState, name: str) -> tuple[FloatArray, FloatArray]:
+    """Updates done and one of several validation losses, where it was measured."""
+    table = [(point.step, point.losses[name]) for point in trial.points if name in point.losses]
+    found = np.array(table, dtype=np.float64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
+
+
 def merged_of(trial: TrialState) -> tuple[FloatArray, FloatArray]:
     """Updates done and the lowest merged loss, where merged losses were measured: the run as if it had cooled down."""
     table = [(point.step, min(point.merged.values())) for point in trial.points if point.merged]

@@ -24,6 +24,7 @@ from autosched.report.html_sections import (
 )
 from autosched.report.lr_section import lr_section
 from autosched.report.markup import join, page, tag
+from autosched.report.named_losses_plot import named_losses
 from autosched.report.range_test_plot import study_range_test
 from autosched.space import space_to_json
 from autosched.space.json_form import without_secrets_in
@@ -33,6 +34,7 @@ from autosched.whole_files import write_whole
 FIGURES = {
     "lr_curves": plots.lr_curves,
     "loss_curves": plots.loss_curves,
+    "named_losses": named_losses,
     "winner_and_default": plots.winner_and_default,
     "forecasts": plots.forecasts,
     "parameters": plots.parameter_plot,

@@ -78,6 +78,8 @@ def search_section(figures: Mapping[str, bytes]) -> Html | None:
         "loss_curves": "Validation loss of the same trials. A schedule that keeps its LR high looks bad until its "
         "cooldown, which is why losses at the same update do not rank schedules. Dotted, where the trainer offers it: "
         "the loss of the mean of the last weights, near what a short cooldown would give there.",
+        "named_losses": "Each of the trainer's validation losses. Schedules are judged by the space's objective, "
+        "which is made of them.",
         "parameters": "Final loss against each searched parameter; dotted lines are the bounds of the search. A winner "
         "at a bound asks for a wider search. Triangles stand at forecasts; those on the upper edge lie above it.",
     }

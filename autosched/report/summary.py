@@ -63,7 +63,8 @@ def summarise(
             What ended the study, one sentence; None before.
         ``best``, ``default``
             The winner (see :func:`winner`) and the user's own schedule: ``trial``, ``value`` (final loss on the
-            study's seed), ``schedule`` (``family``, ``params``, ``steps``, ``fingerprint``); the winner also has
+            study's seed), ``losses`` (the trainer's last validation losses by name; empty when it has but one),
+            ``schedule`` (``family``, ``params``, ``steps``, ``fingerprint``); the winner also has
             ``predicted``: ``mean``, ``low``, ``high`` (90% interval) of the last forecast made while it ran, at update
             ``step``. None without such a trial.
         ``trials``
@@ -149,6 +150,7 @@ def _trial(trial: TrialState, space: Space) -> dict[str, Any]:
     return {
         "trial": trial.number,
         "value": trial.value,
+        "losses": dict(trial.points[-1].losses) if trial.points else {},
         "schedule": {
             "family": trial.family,
             "params": trial.params,

@@ -106,8 +106,13 @@ def outcome_line(trial: TrialState) -> str:
     kind = "" if trial.role == "search" else f" ({role_text(trial.role)})"
     if trial.reason.startswith(f"{trial.status} at update"):
         return f"trial {trial.number}{kind} {trial.reason}"
-    what = f"loss {trial.value:.4f}" if trial.value is not None else trial.reason
+    what = f"loss {trial.value:.4f}{_named(trial.points[-1].losses)}" if trial.value is not None else trial.reason
     return f"trial {trial.number}{kind} {trial.status} at update {trial.step}" + (f": {what}" if what else "")
+
+
+def _named(losses: Mapping[str, float]) -> str:
+    """Several validation losses, to follow what is made of them."""
+    return f" ({', '.join(f'{name} {loss:.4f}' for name, loss in losses.items())})" if losses else ""
 
 
 def describe(schedule: Mapping[str, Any]) -> str:

@@ -26,6 +26,7 @@ def space_to_json(space: Space) -> dict[str, Any]:
         "study": space.study,
         "seed": space.seed,
         "trainer": {"use": space.trainer.use, "with": _plain(space.trainer.options)},
+        **({"objective": dict(space.objective)} if space.objective else {}),
         "horizon_steps": space.horizon_steps,
         "eval_every": space.eval_every,
         "checkpoint_every": space.checkpoint_every,

@@ -178,6 +178,8 @@ class Space:
         study: its name in the ledger and the tracker.
         seed: of the search, and of the training runs it compares.
         trainer: what trains, a mapping of `use` and `with`.
+        objective: of a trainer with several validation losses the one that schedules are judged by: its name, or
+            weights by name, as ``{new: 0.7, old: 0.3}``, whose weighted sum it is; the first one without it.
         horizon_steps: updates of a full run.
         eval_every: updates between evaluations.
         checkpoint_every: updates between checkpoints (pruning decisions and branch points), a multiple of `eval_every`.
@@ -213,6 +215,11 @@ class Space:
     candidates: tuple[ScheduleSpec, ...] = ()
     range_test: Sweep = field(default_factory=Sweep)
     warm_start: tuple[WarmStart, ...] = ()
+
+    @property
+    def objective(self) -> Mapping[str, float]:
+        """Weights of the trainer's validation losses, by name; empty for its only or first one."""
+        return self.trainer.objective
 
     @property
     def search_steps(self) -> int | None:

@@ -17,11 +17,14 @@ class TrainerSpec:
         options: keyword arguments of the trainer; JSON values only.
         fingerprints: of the code and data behind the name, see :mod:`autosched.trainer.fingerprints`. Found when a
             study begins, and no part of a space file.
+        objective: weights by the name of a validation loss, of the sum that schedules are judged by; empty for the
+            trainer's only or first loss.
     """
 
     use: str
     options: Mapping[str, Any] = field(default_factory=dict)
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    objective: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def resumes(self) -> bool:
@@ -35,4 +38,6 @@ class TrainerSpec:
         parts = {"use": self.use, "with": dict(self.options)}
         if self.fingerprints:  # without, the text is that of earlier versions, and so are the identities made of it
             parts["fingerprints"] = dict(self.fingerprints)
+        if self.objective:
+            parts["objective"] = dict(self.objective)
         return json.dumps(parts, sort_keys=True, separators=(",", ":"))

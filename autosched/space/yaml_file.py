@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from autosched.space import names
 from autosched.space.auto_bounds import check_use, has_auto_bounds, read_sweep
 from autosched.space.candidates import families_of, read_candidates
 from autosched.space.document import Document, KeyPath, read_document, shown
+from autosched.space.objective import read_objective
 from autosched.space.records import (
     Budget,
     Component,
@@ -105,6 +107,7 @@ def read_space(document: Document) -> Space:
     faults = Faults(document)
     top = Section(dict(document.data), (), faults)
     study, seed, trainer = _study(top), read_seed(top), read_trainer(top)
+    objective = read_objective(top)
     horizon = _horizon(top)
     eval_every, checkpoint_every = _cadence(top, horizon)
     candidates = read_candidates(top, horizon)
@@ -122,7 +125,7 @@ def read_space(document: Document) -> Space:
     space = Space(
         study=study,
         seed=seed,
-        trainer=trainer,
+        trainer=replace(trainer, objective=objective),
         horizon_steps=horizon,
         eval_every=eval_every,
         checkpoint_every=checkpoint_every,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autosched.curves.csv_files import SUFFIXES, column_names, curve_files, read_curve
@@ -45,7 +45,9 @@ def named_curves(
     given: dict[Path, str] = {}
     for path in paths:
         if path.startswith(MLFLOW):
-            found += _mlflow_curves(path, mlflow_source(path, text=text, uri=uri))
+            source = mlflow_source(path, text=text, uri=uri)
+            metrics = {role: name for role, name in (options.columns or {}).items() if role in ("loss", "lr")}
+            found += _mlflow_curves(path, replace(source, **metrics))
         elif Path(path).exists():
             found += _file_curves(path, given, options)
         else:

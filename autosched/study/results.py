@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from autosched.curves.curve import Curve
-from autosched.errors import StudyError, UsageError
+from autosched.engine.checkpoint_store import CheckpointStore
+from autosched.errors import CheckpointError, StudyError, UsageError
 from autosched.ledger.records import Forecast
 from autosched.ledger.state import StudyState, TrialState
 from autosched.ledger.store import Ledger
 from autosched.report.canvas import png
 from autosched.report.confirmation import default_trial
-from autosched.report.curves import points_of
+from autosched.report.curves import named_losses_of, points_of
 from autosched.report.html import FIGURES
 from autosched.report.summary import summarise, winner
 from autosched.report.text import final_lines
@@ -139,6 +140,42 @@ class Study:
             for trial in self.state.trials
         }
         return MappingProxyType({number: forecasts for number, forecasts in made.items() if forecasts})
+
+    def curves_of(self, loss: str) -> Mapping[int, Curve]:
+        """As :attr:`curves`, of one of the trainer's validation losses by its name.
+
+        Raises:
+            UsageError: no trial has such a loss.
+        """
+        found = {}
+        for trial in self.state.trials:
+            steps, losses = named_losses_of(trial, loss)
+            if steps.size:
+                name = f"{self.name}/{trial.number}"
+                found[trial.number] = Curve(schedule=trial.schedule, steps=steps, losses=losses, name=name)
+        if not found:
+            points = (point for trial in self.state.trials for point in trial.points)
+            names = ", ".join(dict.fromkeys(name for point in points for name in point.losses))
+            there = f"one of {names}" if names else "left out, as there is but one without a name"
+            raise UsageError(f"loss must be {there}, but got {loss!r}.")
+        return MappingProxyType(found)
+
+    def checkpoint(self, trial: int | None = None) -> bytes:
+        """What the trainer saved at the winner's end, or of a trial where it stands: the model and its optimizer.
+
+        The winner's is kept until other studies need the room (``storage.checkpoints_gib``), other trials' as long as
+        something may be forked from them.
+
+        Raises:
+            UsageError, StudyError: as :meth:`trial`.
+            CheckpointError: it is not there any more, or damaged; or the trainer keeps none.
+        """
+        chosen = self.trial(trial)
+        uri = self.state.observations[chosen.segments[-1]].checkpoint if chosen.segments else None
+        if uri is None:
+            raise CheckpointError(f"trial {chosen.number} of study {self.name!r} has no checkpoint.")
+        with CheckpointStore.open(uri) as file:
+            return file.read()
 
     def schedule(self, trial: int | None = None) -> Schedule:
         """The winner's schedule, or a trial's; raises as :meth:`trial`."""

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 
 from autosched.testing.trainer_contract import TrainerCase, losses_of, random_streams, saved
 from autosched.trainer import MergingTrainer, Trainer
+from autosched.trainer.values import as_loss
 
 
 def merged_losses(trainer: Trainer) -> dict[int, float]:
     """The merged losses of a trainer that must have them."""
     assert isinstance(trainer, MergingTrainer)
-    return dict(trainer.evaluate_merged())
+    return {window: as_loss(loss) for window, loss in trainer.evaluate_merged().items()}
 
 
 class MergingContract:
@@ -40,7 +41,7 @@ class MergingContract:
             trainer.train(case.lrs[start : start + 1])
             merged = merged_losses(trainer)
             seen += 1 in merged
-            assert merged.get(1, trainer.evaluate()) == trainer.evaluate()
+            assert merged.get(1, as_loss(trainer.evaluate())) == as_loss(trainer.evaluate())
         assert seen > 0
 
     def test_how_a_run_is_cut_changes_no_merged_loss(self, case: TrainerCase) -> None:
@@ -69,4 +70,4 @@ class MergingContract:
             assert merged_losses(trainer) == first
             assert (random_streams(), saved(trainer)) == (streams, file)
             seen += losses_of(trainer, case.lrs[start : start + 1])[:1]
-        assert [*seen, trainer.evaluate()] == expected
+        assert [*seen, as_loss(trainer.evaluate())] == expected

@@ -35,6 +35,7 @@ import pytest
 from autosched.errors import CheckpointError, UsageError
 from autosched.schedules.schedule import FloatArray
 from autosched.trainer import Diverged, Trainer, TrainerFactory
+from autosched.trainer.values import as_loss
 
 STEPS = 12
 FLIPS = 40
@@ -82,7 +83,7 @@ class TrainerCase:
 def losses_of(trainer: Trainer, lrs: FloatArray) -> list[float]:
     """The training loss of every update, then the validation loss: all that a run shows."""
     losses = [float(trainer.train(lrs[index : index + 1])["train_loss"]) for index in range(len(lrs))]
-    return [*losses, float(trainer.evaluate())]
+    return [*losses, as_loss(trainer.evaluate())]
 
 
 def saved(trainer: Trainer) -> bytes:
@@ -185,7 +186,7 @@ class TrainerContract:
         for lr in case.lrs:
             disturb_random_streams()
             disturbed.append(float(trainer.train(np.array([lr]))["train_loss"]))
-        assert [*disturbed, float(trainer.evaluate())] == expected
+        assert [*disturbed, as_loss(trainer.evaluate())] == expected
 
     @pytest.mark.parametrize("cuts", [[], [1], [5], [1, 2, 3], [2, 2, 4]])
     def test_how_a_run_is_cut_changes_no_bit(self, case: TrainerCase, cuts: list[int]) -> None:
@@ -248,20 +249,20 @@ class TrainerContract:
             assert trainer.evaluate() == trainer.evaluate()
             assert random_streams() == streams
             seen += losses_of(trainer, np.array([lr]))[:1]
-        assert [*seen, trainer.evaluate()] == expected
+        assert [*seen, as_loss(trainer.evaluate())] == expected
 
     def test_an_lr_of_zero_leaves_the_validation_loss_as_it_is(self, case: TrainerCase) -> None:
         trainer = case.started()
-        before = trainer.evaluate()
+        before = as_loss(trainer.evaluate())
         trainer.train(np.zeros(3))
-        assert trainer.evaluate() == before
+        assert as_loss(trainer.evaluate()) == before
 
     def test_the_lr_matters_from_the_first_update_on(self, case: TrainerCase) -> None:
         finals = []
         for factor in (1.0, 0.5):
             trainer = case.started()
             trainer.train(case.lrs[:1] * factor)
-            finals.append(trainer.evaluate())
+            finals.append(as_loss(trainer.evaluate()))
         assert finals[0] != finals[1]
 
     def test_another_seed_gives_other_losses(self, case: TrainerCase) -> None:

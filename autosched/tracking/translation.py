@@ -4,7 +4,8 @@
     StudyCreated     the parent run (:func:`study_run`) and ``space.json``
     RangeTested      ``range_test_low``, ``range_test_high`` and ``range_test_divergence`` on the parent
     TrialProposed    the trial's run, and the whole planned LR curve as ``lr_plan`` (at most 200 points)
-    TrialAdvanced    ``loss``, ``lr`` (of the last update done) and the trainer's metrics at every new evaluation
+    TrialAdvanced    ``loss``, ``lr`` (of the last update done), of several validation losses each as ``loss_NAME``, and
+                     the trainer's metrics, at every new evaluation
     TrialJudged      ``forecast``, ``forecast_low``, ``forecast_high``; ``holdout`` when a condemned trial is kept
     TrialEnded       ``value``, ``steps_shared``, ``schedule.json``, ``curve.csv``, the status;
                      ``best_value`` on the parent
@@ -48,6 +49,8 @@ ScheduleOf = Callable[[TrialProposed], Schedule]
 """Makes the schedule of a proposal."""
 
 PLAN_POINTS = 200
+NAMED_LOSS = "loss_"
+"""Before the name of one of several validation losses."""
 STATUS: Mapping[str, RunStatus] = {
     "complete": "FINISHED",
     "reached": "FINISHED",
@@ -237,7 +240,8 @@ class Translator:
         lrs = self._schedule(event.trial).lrs
         metrics: list[Metric] = []
         for point in self.state.observations[event.segment].points:
-            values = {**point.metrics, "loss": point.loss}
+            named = {f"{NAMED_LOSS}{name}": loss for name, loss in point.losses.items()}
+            values = {**point.metrics, **named, "loss": point.loss}
             if point.merged:
                 values["merged_loss"] = min(point.merged.values())
             if point.step > 0:
@@ -285,7 +289,14 @@ class Translator:
 
 
 def curve_csv(trial: TrialState, schedule: Schedule) -> bytes:
-    """A trial's evaluations as ``step,lr,loss``; numbers read back to the same bits. The LR is the last update's."""
-    rows = ["step,lr,loss"]
-    rows += [f"{p.step},{float(schedule.lrs[p.step - 1])!r},{p.loss!r}" for p in trial.points if p.step > 0]
+    """A trial's evaluations as ``step,lr,loss``; numbers read back to the same bits. The LR is the last update's.
+
+    Of several validation losses each has a column ``loss_NAME``.
+    """
+    points = [point for point in trial.points if point.step > 0]
+    names = list(dict.fromkeys(name for point in points for name in point.losses))
+    rows = [",".join(["step", "lr", "loss", *(f"{NAMED_LOSS}{name}" for name in names)])]
+    for point in points:
+        losses = [point.loss, *(point.losses[name] for name in names)]
+        rows.append(",".join([str(point.step), *map(repr, [float(schedule.lrs[point.step - 1]), *losses])]))
     return ("\n".join(rows) + "\n").encode()

@@ -12,12 +12,18 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from autosched.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 FORMAT = "autosched.checkpoint"
 VERSION = 1
+WEIGHTS = ("model", "state_dict")
+"""Under which names training programs keep the model's weights."""
 _MISSING = object()
 
 
@@ -65,6 +71,35 @@ def read_checkpoint(file: BinaryIO, *, configuration: Mapping[str, Any]) -> dict
     if text != _canonical(configuration):
         raise CheckpointError(f"the checkpoint is of another configuration: {_difference(text, configuration)}.")
     return state
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The model's weights in a file of any training program: tensors by name, in main memory.
+
+    The file is a checkpoint of autosched (its other state is not read), or what ``torch.save`` made of a state dict, or
+    of a mapping that has one under ``model`` or ``state_dict``. Safe on a file from a stranger, see
+    :func:`read_checkpoint`.
+
+    Raises:
+        CheckpointError: it cannot be read, is damaged, or has no weights.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            found = _read_archive(file)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}.") from None
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    if isinstance(found, Mapping) and found.get("format") == FORMAT:
+        found = found.get("state")
+    for name in WEIGHTS:
+        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
+            found = found[name]
+    if isinstance(found, Mapping) and found and all(hasattr(value, "shape") for value in found.values()):
+        return {str(name): value for name, value in found.items()}
+    raise CheckpointError(
+        f"{path} has no weights: no mapping of names to tensors, nor one under {' or '.join(WEIGHTS)}."
+    )
 
 
 def _read_archive(file: BinaryIO) -> object:

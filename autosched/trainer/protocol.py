@@ -41,8 +41,12 @@ class Trainer(Protocol):
             OutOfMemoryError: the device is full.
         """
 
-    def evaluate(self) -> float:
-        """Mean validation loss of the current weights, nats per token or example."""
+    def evaluate(self) -> float | Mapping[str, float]:
+        """Mean validation loss of the current weights, nats per token or example; or several such losses by name.
+
+        Of several, the space's ``objective`` says which one, or which weighted sum, schedules are judged by: the first
+        where it says nothing. All of them are kept.
+        """
 
     def save(self, file: BinaryIO) -> None:
         """Write everything the next update depends on; `file` takes bytes in order and cannot seek."""
@@ -63,8 +67,8 @@ class MergingTrainer(Trainer, Protocol):
     (``autosched.testing.merging_contract``).
     """
 
-    def evaluate_merged(self) -> Mapping[int, float]:
-        """Validation loss, as by `evaluate`, of the mean of the weights after each of the last w updates, by w.
+    def evaluate_merged(self) -> Mapping[int, float | Mapping[str, float]]:
+        """What `evaluate` gives, of the mean of the weights after each of the last w updates, by w.
 
         Changes nothing. Which windows there are is a function of `step` alone; empty where there are no averages. The
         loss is like that of :func:`autosched.schedules.merged.merged_schedule`.

@@ -337,7 +337,7 @@ def _loses(case: Case, usual: UsualRun) -> Finding:
         for lrs in (huge, huge[:1]):
             if not math.isfinite(float(trainer.train(lrs)["train_loss"])):
                 return _kept(_loses)
-            seen.append(float(trainer.evaluate()))
+            seen.append(as_loss(trainer.evaluate()))
     except Diverged:
         return _kept(_loses)
     if not all(map(math.isfinite, seen)) or (seen[0] > start and seen[0] != seen[1]):

@@ -2,26 +2,61 @@
 
 from __future__ import annotations
 
+import re
 import sysconfig
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from autosched.errors import UsageError
 
 LIBRARIES = tuple({sysconfig.get_paths()[name] for name in ("stdlib", "purelib", "platlib")})
 """Folders of code that is nobody's own."""
+LOSS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a tracker takes as a part of a metric's name."""
 TOOL = str(Path(__file__).resolve().parents[1])
 
 
-def as_loss(value: Any) -> float:
-    """What `evaluate` gave, as a float; NaN and infinity are losses too.
+def as_losses(value: Any) -> dict[str, float]:
+    """What `evaluate` gave, as floats by name, in its order; a single number's name is empty.
 
     Raises:
-        UsageError: it is no single number.
+        UsageError: it is neither a number nor a mapping of names to numbers.
     """
-    return _number(value, "evaluate() must give one number, the validation loss")
+    if not isinstance(value, Mapping):
+        what = "evaluate() must give one number, the validation loss, or a mapping of names to such numbers"
+        return {"": _number(value, what)}
+    wrong = [name for name in value if not isinstance(name, str) or not LOSS_NAME.fullmatch(name)]
+    if wrong or not value:
+        what = f"but got {wrong[0]!r:.40}" if wrong else "but gave none"
+        raise UsageError(f"evaluate() must name its losses with letters, digits, dots, dashes or underscores, {what}.")
+    return {name: _number(item, f"evaluate() must give numbers, {name} among them") for name, item in value.items()}
+
+
+def objective_of(losses: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """The number that schedules are judged by: ``sum(weight * loss)``, or without weights the first loss.
+
+    Raises:
+        UsageError: a weight for a loss that there is not.
+    """
+    if not weights:
+        return next(iter(losses.values()))
+    absent = [name for name in weights if name not in losses]
+    if absent:
+        there = ", ".join(name for name in losses if name) or "one loss without a name"
+        raise UsageError(f"objective names the loss {absent[0]!r}, but evaluate() gives {there}.")
+    return sum(weight * losses[name] for name, weight in weights.items())
+
+
+def as_loss(value: Any, weights: Mapping[str, float] = MappingProxyType({})) -> float:
+    """What `evaluate` gave, as the number that schedules are judged by; NaN and infinity are losses too.
+
+    Raises:
+        UsageError: see :func:`as_losses` and :func:`objective_of`.
+    """
+    return objective_of(as_losses(value), weights)
 
 
 def as_means(value: Any) -> dict[str, float]:

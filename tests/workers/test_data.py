@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from autosched.errors import UsageError
-from workers.data import BYTES, GPT2_VOCABULARY, STDLIB_BYTES, digits, open_corpus, standard_library
+from workers.data import BYTES, GPT2_VOCABULARY, TEXT_BYTES, digits, open_corpus, standard_library
 
 LENGTH = 17
 
@@ -21,8 +21,8 @@ def bin_file(path, count, start=0):
 
 def test_the_standard_library_is_four_megabytes_of_bytes():
     corpus = open_corpus("stdlib", vocabulary=None, length=LENGTH)
-    assert corpus.train.size + corpus.validation.size == len(standard_library()) == STDLIB_BYTES
-    assert corpus.validation.size == STDLIB_BYTES // 10
+    assert corpus.train.size + corpus.validation.size == len(standard_library()) == TEXT_BYTES
+    assert corpus.validation.size == TEXT_BYTES // 10
     assert corpus.vocabulary == BYTES
     assert b"import " in standard_library()
 
@@ -125,7 +125,7 @@ def test_too_few_tokens_are_refused_with_the_split_and_the_number(tmp_path):
 
 
 def test_data_that_is_not_there_is_refused_with_what_is_allowed(tmp_path):
-    with pytest.raises(UsageError, match=r'data must be "stdlib", a text file.*nowhere cannot be read: No such file'):
+    with pytest.raises(UsageError, match=r'data must be "stdlib", "headers", a text file.*nowhere cannot be read: No such file'):
         open_corpus(str(tmp_path / "nowhere"), vocabulary=None, length=LENGTH)
 
 

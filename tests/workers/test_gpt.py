@@ -193,7 +193,7 @@ def test_a_token_above_the_vocabulary_is_refused_before_training(tmp_path):
         ({"device": "tpu"}, "device must be one of auto, cpu, cuda, but got 'tpu'"),
         ({"compile": "yes"}, "compile must be true or false, but got 'yes'"),
         ({"data": ""}, "data must be a text, but got ''"),
-        ({"context": 1_000_000}, "the standard library: needs at least 1000001 validation tokens"),
+        ({"context": 1_000_000}, "stdlib: needs at least 1000001 validation tokens"),
         ({"widht": 64}, "unknown option 'widht'; allowed are layers, width"),
     ],
 )

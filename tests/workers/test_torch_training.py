@@ -124,7 +124,7 @@ def test_a_full_device_is_reported_with_advice(error, message):
 
     for work in (
         lambda: run.train(np.zeros(2), loss_of=loss_of, seed=0),
-        lambda: run.mean_loss(lambda x, y: loss_of(0), [(torch.ones(1, 1), torch.ones(1))]),
+        lambda: run.mean_losses(lambda x, y: loss_of(0), {"": [(torch.ones(1, 1), torch.ones(1))]}),
         lambda: run.begin(lambda: loss_of(0), lambda model: None, clip=0.0),
     ):
         with pytest.raises(OutOfMemoryError, match=f"^{message}.*make batch, context or width smaller") as info:
