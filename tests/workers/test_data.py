@@ -27,6 +27,13 @@ def test_the_standard_library_is_four_megabytes_of_bytes():
     assert b"import " in standard_library()
 
 
+def test_the_headers_are_four_megabytes_of_another_language():
+    corpus = open_corpus("headers", vocabulary=None, length=LENGTH)
+    assert corpus.train.size + corpus.validation.size == TEXT_BYTES
+    assert b"#pragma once" in corpus.train.tobytes()
+    assert corpus.fingerprint != open_corpus("stdlib", vocabulary=None, length=LENGTH).fingerprint
+
+
 def test_the_last_tenth_of_a_text_file_is_for_validation(text_file):
     corpus = open_corpus(str(text_file), vocabulary=None, length=LENGTH)
     content = np.frombuffer(text_file.read_bytes(), dtype=np.uint8)
@@ -125,7 +132,8 @@ def test_too_few_tokens_are_refused_with_the_split_and_the_number(tmp_path):
 
 
 def test_data_that_is_not_there_is_refused_with_what_is_allowed(tmp_path):
-    with pytest.raises(UsageError, match=r'data must be "stdlib", "headers", a text file.*nowhere cannot be read: No such file'):
+    allowed = r'data must be "stdlib", "headers", a text file.*nowhere cannot be read: No such file'
+    with pytest.raises(UsageError, match=allowed):
         open_corpus(str(tmp_path / "nowhere"), vocabulary=None, length=LENGTH)
 
 
