@@ -70,7 +70,7 @@ def numbers() -> dict[str, list[Number]]:
 
 def _constants(module: str, tree: ast.expr) -> Iterator[Number]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and node.value not in {0, True}:
+        if isinstance(node, ast.Constant) and type(node.value) in {int, float} and node.value:
             columns = node.col_offset, node.end_col_offset or 0
             yield Number(module=module, line=node.lineno - 1, columns=columns, value=node.value)
 

@@ -12,7 +12,6 @@ from autosched.laws.forecast import Forecast, Interval
 from autosched.laws.forecaster import Forecaster
 from autosched.laws.law import LossLaw
 from autosched.laws.optimum import Optimum
-from autosched.laws.priors import ALIKE_PEAKS
 from autosched.laws.scores import Score
 from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
 
@@ -70,8 +69,7 @@ def optimum_warnings(law: LossLaw, peak_lr: tuple[float, float]) -> list[str]:
     seen = law.peaks if isinstance(law, Forecaster) else None
     if seen is None:
         return []
-    far = math.exp(ALIKE_PEAKS)
-    if peak_lr[0] * far >= seen[0] and peak_lr[1] <= seen[1] * far:
+    if peak_lr[0] * math.e >= seen[0] and peak_lr[1] <= seen[1] * math.e:
         return []
     told = f"{seen[0]:.3g}" if seen[1] <= seen[0] * (1 + 1e-9) else f"{seen[0]:.3g} to {seen[1]:.3g}"
     return [

@@ -21,7 +21,7 @@ import numpy as np
 from autosched.curves.curve import Curve
 from autosched.laws.drops import DropTable, drop_table, drop_tables
 from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
-from autosched.laws.priors import ANNEALING_MEMORY, ANNEALING_MEMORY_SD, DROP_GAIN, LOOSE_SD
+from autosched.laws.priors import ANNEALING_MEMORY, DROP_GAIN, FIRM_SD, LOOSE_SD
 from autosched.laws.robust import Prior
 from autosched.schedules.schedule import FloatArray, Schedule
 
@@ -107,4 +107,4 @@ class AnnealingFamily(LawFamily[DropTable]):
         """Weak priors scaled to the curves' least loss, peak LR and area."""
         scales = Scales.of(curves)
         gain = DROP_GAIN * scales.least / scales.peak_lr
-        return scales.power_prior(scales.area, [gain, ANNEALING_MEMORY], [LOOSE_SD, ANNEALING_MEMORY_SD])
+        return scales.power_prior(scales.area, [gain, ANNEALING_MEMORY], [LOOSE_SD, FIRM_SD])

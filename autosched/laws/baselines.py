@@ -18,7 +18,7 @@ import numpy as np
 
 from autosched.curves.curve import Curve
 from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
-from autosched.laws.priors import EXPONENTIAL_CENTRE, EXPONENTIAL_SD, EXPONENTIAL_STARTS
+from autosched.laws.priors import EXPONENTIAL_MEMORY, FLOOR_SHARE, LOOSE_SD, TIGHT_SD
 from autosched.laws.robust import Prior
 from autosched.schedules.schedule import FloatArray, Schedule
 
@@ -121,14 +121,12 @@ class ExponentialFamily(LawFamily[FloatArray]):
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Weak priors scaled to the curves' least loss and last logged step."""
         scales = Scales.of(curves)
-        units = np.array([scales.least, scales.least, scales.last])
-        return Prior(mean=np.log(EXPONENTIAL_CENTRE * units), sd=np.array(EXPONENTIAL_SD))
+        centre = [FLOOR_SHARE * scales.least, (1 - FLOOR_SHARE) * scales.least, EXPONENTIAL_MEMORY * scales.last]
+        return Prior(mean=np.log(centre), sd=np.array([TIGHT_SD, LOOSE_SD, LOOSE_SD]))
 
     def starts(self, prior: Prior) -> list[FloatArray]:
         """Three memories: a few updates, as the prior has it, and longer than the curves."""
-        starts = np.repeat(prior.mean[None, :], len(EXPONENTIAL_STARTS), axis=0)
-        starts[:, 2] += np.log(EXPONENTIAL_STARTS)
-        return list(starts)
+        return [prior.mean + off * prior.sd * (0, 0, 1) for off in (-1, 0, 1)]
 
 
 def _done(schedule: Schedule, steps: FloatArray) -> FloatArray:

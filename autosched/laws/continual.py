@@ -33,12 +33,11 @@ from autosched.laws.drops import DropTable, concatenated, drop_table
 from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
 from autosched.laws.priors import (
     CONTINUAL_MEMORY,
-    CONTINUAL_SD,
-    CONTINUAL_SHIFT,
     CONTINUAL_SPEED,
     CONTINUAL_STARTS,
     DROP_GAIN,
-    EXPONENT_STARTS,
+    FIRM_SD,
+    FLOOR_SHARE,
     LOOSE_SD,
 )
 from autosched.laws.robust import Prior
@@ -192,17 +191,14 @@ class ContinualFamily(LawFamily[ContinualPath]):
         scales = Scales.of(curves)
         gain = DROP_GAIN * scales.least / scales.peak_lr
         speed, saturation = CONTINUAL_SPEED[0] / scales.area, CONTINUAL_SPEED[1]
-        more = [gain, gain, CONTINUAL_SHIFT * scales.least, speed, saturation, self.memory]
-        return scales.power_prior(scales.area, more, [LOOSE_SD, LOOSE_SD, LOOSE_SD, *CONTINUAL_SD])
+        more = [gain, gain, (1 - FLOOR_SHARE) * scales.least, speed, saturation, self.memory]
+        return scales.power_prior(scales.area, more, [*5 * [LOOSE_SD], FIRM_SD])
 
     def starts(self, prior: Prior) -> list[FloatArray]:
         """Each exponent with each speed of the shift."""
-        starts = []
-        for faster in CONTINUAL_STARTS:
-            for exponent in EXPONENT_STARTS:
-                start = prior.mean.copy()
-                start[2], start[6] = np.log(exponent), start[6] + np.log(faster)
-                starts.append(start)
+        starts = [start.copy() for start in LawFamily.starts(self, prior) for _ in CONTINUAL_STARTS]
+        for number, start in enumerate(starts):
+            start[6] += np.log(CONTINUAL_STARTS[number % len(CONTINUAL_STARTS)])
         return starts
 
     def law(self, x: FloatArray) -> ContinualLaw:

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from autosched.curves.curve import Curve
 from autosched.laws.convex_bound import optimal_base_lr
 from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
-from autosched.laws.priors import CONVEX_NOISE, FLOOR_SD, FLOOR_SHARE, LOOSE_SD, STILL_TO_GO_SHARE
+from autosched.laws.priors import DROP_GAIN, FLOOR_SHARE, LOOSE_SD, TIGHT_SD
 from autosched.laws.robust import Prior
 from autosched.schedules.schedule import FloatArray, Schedule
 
@@ -182,8 +182,8 @@ class ConvexFamily(LawFamily[FloatArray]):
         """Weak priors scaled to the curves' least loss, peak LR and area."""
         scales = Scales.of(curves)
         least = scales.least
-        centre = [FLOOR_SHARE * least, STILL_TO_GO_SHARE * least * scales.area, CONVEX_NOISE * least / scales.peak_lr]
-        return Prior(mean=np.log(centre), sd=np.array([FLOOR_SD, LOOSE_SD, LOOSE_SD]))
+        centre = [FLOOR_SHARE * least, (1 - FLOOR_SHARE) * least * scales.area, DROP_GAIN * least / scales.peak_lr]
+        return Prior(mean=np.log(centre), sd=np.array([TIGHT_SD, LOOSE_SD, LOOSE_SD]))
 
     def starts(self, prior: Prior) -> list[FloatArray]:
         """One: the law is linear."""

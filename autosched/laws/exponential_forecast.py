@@ -36,16 +36,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import UnivariateSpline
 from scipy.ndimage import median_filter
 
+from autosched.curves.thinning import NORMAL
 from autosched.errors import UsageError
 from autosched.laws.fit import FitFailure
 from autosched.laws.priors import (
     FEWEST_POINTS,
-    PROBE_END_SHARE,
     PROBE_HUBER,
     PROBE_MEMORIES,
-    PROBE_MEMORY_SD,
     PROBE_OUTLIER,
-    PROBE_SIGNIFICANT,
+    RECENT_SHARE,
 )
 from autosched.randomness import generator
 from autosched.schedules.schedule import FloatArray
@@ -55,7 +54,6 @@ _REWEIGHTINGS = 4
 _MEMORIES = 160
 _REFINEMENTS = 8
 _AROUND = np.linspace(-1.0, 1.0, 7)
-_GAUSSIAN = 0.6745  # median absolute deviation of a standard normal
 
 Trend = Literal["falling", "level", "rising"]
 
@@ -138,9 +136,7 @@ def forecast_probe(
     residuals = (y - fitted) * math.sqrt(y.size / (y.size - 3))
     rng = generator(seed, "bootstrap")
     drawn = fitted + rng.choice(residuals, size=(draws, y.size))
-    centres = probe.centre + PROBE_MEMORY_SD * rng.standard_normal(
-        draws
-    )  # where the data say nothing, the prior's own width
+    centres = probe.centre + rng.standard_normal(draws)  # where the data say nothing, the prior's own width
     asked, level = np.array([horizon]), float(clean.smooth[-1])
     return ProbeForecast(
         mean=min(float(fit.at(asked)[0, 0]), level + clean.noise),
@@ -163,7 +159,7 @@ def smoothed(steps: FloatArray, losses: FloatArray) -> SmoothedLosses:
         losses: finite, shape (n,).
     """
     noise = _neighbour_noise(losses)
-    protected = np.arange(losses.size) >= losses.size - max(1, round(PROBE_END_SHARE * losses.size))
+    protected = np.arange(losses.size) >= losses.size - max(1, round(RECENT_SHARE * losses.size))
     spikes = np.abs(losses - median_filter(losses, 5, mode="nearest"))
     kept = (spikes <= 2 * PROBE_OUTLIER * noise) | protected
     smooth = _spline(steps, losses, kept, noise)
@@ -190,7 +186,7 @@ def _checked(steps: ArrayLike, losses: ArrayLike, horizon: float) -> tuple[Float
 def _neighbour_noise(losses: FloatArray) -> float:
     """Robust standard deviation of single losses, from second differences, which a smooth curve hardly has."""
     differences = np.abs(np.diff(losses, 2))
-    usual = differences[differences <= PROBE_OUTLIER * float(np.median(differences)) / _GAUSSIAN]
+    usual = differences[differences <= PROBE_OUTLIER * NORMAL * float(np.median(differences))]
     rounding = 1e-9 * float(np.median(np.abs(losses)))
     return max(float(np.sqrt(np.mean(usual**2) / 6)), rounding, 1e-12)
 
@@ -208,9 +204,9 @@ def _trend(steps: FloatArray, losses: FloatArray, clean: SmoothedLosses) -> Tren
     """Rising if the straight line through the probe, or through its last third, rises beyond the noise."""
     x, y = steps[clean.kept], losses[clean.kept]
     whole, end = _slope_score(x, y, clean.noise), _slope_score(x[-(x.size // 3) :], y[-(x.size // 3) :], clean.noise)
-    if max(whole, end) > PROBE_SIGNIFICANT:
+    if max(whole, end) > PROBE_OUTLIER:
         return "rising"
-    return "falling" if whole < -PROBE_SIGNIFICANT else "level"
+    return "falling" if whole < -PROBE_OUTLIER else "level"
 
 
 def _slope_score(x: FloatArray, y: FloatArray, noise: float) -> float:
@@ -295,7 +291,7 @@ class _Probe:
 
     def _objective(self, losses: FloatArray, logs: FloatArray, centres: FloatArray) -> FloatArray:
         """Mean square plus what the prior adds to it, shape (b, k), for log memories of shape (b or 1, k)."""
-        unlikely = ((logs - centres[:, None]) / PROBE_MEMORY_SD) ** 2
+        unlikely = (logs - centres[:, None]) ** 2
         return np.asarray(self._linear(losses, logs)[2] + unlikely * self.noise**2 / self.weights.sum())
 
     def _linear(self, losses: FloatArray, logs: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from autosched.curves.curve import Curve
+from autosched.curves.thinning import NORMAL
 from autosched.laws.drops import warmup_steps
 from autosched.laws.law import LawFamily, LossLaw, Prepared
 from autosched.laws.priors import (
@@ -26,7 +27,7 @@ from autosched.laws.priors import (
     FIRST_SHARE,
     LATE_POWER_ENOUGH,
     LATE_POWER_ROUNDS,
-    LEAST_MISFIT,
+    LEAST_RESIDUAL,
     MOST_OUTLYING,
     OUTLYING,
     TINY,
@@ -35,8 +36,6 @@ from autosched.laws.priors import (
 from autosched.laws.robust import Minimum, Prior, Residuals, Robustness, minimise
 from autosched.schedules.schedule import FloatArray
 
-NORMAL = 1.4826
-"""Standard deviation of a normal over its median absolute value."""
 LEAST_LOSS = 1e-150
 """And the inverse of the largest: their squares are numbers of double precision."""
 
@@ -333,4 +332,4 @@ def misfit_slope(family: LawFamily[Prepared], fit: LawFit, curves: Sequence[Curv
     before = np.log(np.concatenate([curve.steps[-1] / curve.steps for curve in used]))
     before = before - before.mean()
     spread = float(before @ before)
-    return float(before @ np.log(misfit + LEAST_MISFIT)) / spread if spread > 0 else 0.0
+    return float(before @ np.log(misfit + LEAST_RESIDUAL)) / spread if spread > 0 else 0.0

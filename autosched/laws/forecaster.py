@@ -31,7 +31,7 @@ from autosched.laws.extrapolation import efolds_past_all, end_distances, peak_di
 from autosched.laws.fit import LawFit, OutlyingRow, common_outliers
 from autosched.laws.forecast import Forecast, Query, points_of
 from autosched.laws.law import LawFamily, LossLaw, interpolated, telling_steps
-from autosched.laws.priors import ALIKE_PEAKS, LEAST_WEIGHT, TRANSIENT_POWER, UNLIKE_RUNS, UNTESTED_LATER
+from autosched.laws.priors import LEAST_WEIGHT, TRANSIENT_POWER, UNLIKE_RUNS, UNTESTED_LATER
 from autosched.laws.residual import ResidualProcess, run_points
 from autosched.laws.stack import Stack, one_peak, stacked, stacked_mean
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -197,7 +197,7 @@ class Forecaster:
             later = UNTESTED_LATER * peak_error * efolds_past_all(points.features[:, 4], log_steps)
         else:
             later = self.later_rate * end_distances(points.features[:, 0], points.features[:, 4], peaks, log_steps)
-        alike = np.exp(-np.abs(peaks[:, None] - peaks[None, :]) / ALIKE_PEAKS)
+        alike = np.exp(-np.abs(peaks[:, None] - peaks[None, :]))
         covariance: FloatArray = peak_error**2 * ways.T @ ways + np.outer(later, later) * alike
         return covariance
 

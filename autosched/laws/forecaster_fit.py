@@ -38,7 +38,6 @@ from autosched.laws.leave_out import LeftOut, leave_out, seen_share, within_reac
 from autosched.laws.multi_power import MultiPowerFamily
 from autosched.laws.priors import (
     CALIBRATION_RUNS,
-    FAST_DEGREES,
     FIRST_SHARE,
     FOLDS,
     INFLATION_RUNS,
@@ -222,7 +221,7 @@ def forecast_run(
     whole = [i for i, curve in enumerate(others, 1) if curve.steps[-1] == curve.schedule.steps][:CALIBRATION_RUNS]
     errors = np.array([_past_error(law, curves[i], i, share) for i in whole])
     inflation = math.sqrt((INFLATION_RUNS + float(np.sum(errors**2))) / (INFLATION_RUNS + len(whole)))
-    law = replace(law, inflation=inflation, degrees=FAST_DEGREES + len(whole))
+    law = replace(law, inflation=inflation, degrees=INFLATION_RUNS + len(whole))
     return law.forecast(Query.ends([run.schedule]), [0])
 
 

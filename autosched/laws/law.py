@@ -22,12 +22,10 @@ from autosched.curves.curve import Curve
 from autosched.laws.drops import straight_knots
 from autosched.laws.priors import (
     EXPONENT,
-    EXPONENT_SD,
-    EXPONENT_STARTS,
-    FLOOR_SD,
+    FIRM_SD,
     FLOOR_SHARE,
     LOOSE_SD,
-    STILL_TO_GO_SHARE,
+    TIGHT_SD,
 )
 from autosched.laws.robust import Prior
 from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
@@ -113,7 +111,10 @@ class LawFamily(ABC, Generic[Prepared]):
     __slots__ = ()
     law_type: ClassVar[type[ParametricLaw]]
     linear: ClassVar[tuple[int, ...]]
-    starts_at: ClassVar[tuple[int, tuple[float, ...]]] = (2, EXPONENT_STARTS)
+    starts_at: ClassVar[tuple[int, tuple[float, ...]]] = (
+        2,
+        tuple(EXPONENT * math.exp(off * FIRM_SD) for off in (-1, 0, 1)),
+    )
 
     @property
     def name(self) -> str:
@@ -194,8 +195,8 @@ class Scales:
             amount: what the power is of, over the whole run.
             more, more_sd: centres (not their logs) of the law's other parameters, and standard deviations of the logs.
         """
-        centre = [FLOOR_SHARE * self.least, STILL_TO_GO_SHARE * self.least * np.sqrt(amount), EXPONENT, *more]
-        return Prior(mean=np.log(centre), sd=np.array([FLOOR_SD, LOOSE_SD, EXPONENT_SD, *more_sd]))
+        centre = [FLOOR_SHARE * self.least, (1 - FLOOR_SHARE) * self.least * np.sqrt(amount), EXPONENT, *more]
+        return Prior(mean=np.log(centre), sd=np.array([TIGHT_SD, LOOSE_SD, FIRM_SD, *more_sd]))
 
 
 def _geometric(logs: Iterable[float]) -> float:

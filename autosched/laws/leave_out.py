@@ -13,14 +13,7 @@ from autosched.curves.curve import Curve
 from autosched.laws.extrapolation import end_distances
 from autosched.laws.fit import FitOptions, LawFit, fit_law, spread
 from autosched.laws.law import LawFamily
-from autosched.laws.priors import (
-    FEWEST_LEFT_OUT,
-    FEWEST_SHORTER,
-    LEAST_END_DISTANCE,
-    LEFT_OUT_POINTS,
-    LEFT_OUT_REACH,
-    LONG_SHARE,
-)
+from autosched.laws.priors import LEAST_END_DISTANCE, LONG_SHARE, POINTS_PER_CURVE, SEEN_SHARE
 from autosched.schedules.schedule import FloatArray
 
 
@@ -60,7 +53,7 @@ def leave_out(
     kept: Sequence[tuple[LawFamily[Any], LawFit]], curves: Sequence[Curve], options: FitOptions, most_folds: int
 ) -> LeftOut:
     """Refit each law without each curve (group of curves where there are more than `most_folds`; with 0 none), warm."""
-    if len(curves) < FEWEST_LEFT_OUT or not most_folds:
+    if len(curves) < 3 or not most_folds:  # one left to fit tells nothing of the others
         none = tuple(np.zeros(0) for _ in kept)
         untested = np.full(len(kept), np.nan)
         return LeftOut(folds=(), fits=(), residuals=none, at_new_peaks=none, later_rates=untested)
@@ -75,7 +68,7 @@ def leave_out(
     for fold in folds:
         rest = [curve for i, curve in enumerate(curves) if i not in fold]
         peaks = {curve.schedule.peak_lr for curve in rest}
-        held = [within_reach(spread(curves[i], LEFT_OUT_POINTS, options.first_share), rest) for i in fold]
+        held = [within_reach(spread(curves[i], POINTS_PER_CURVE, options.first_share), rest) for i in fold]
         telling = [_tells(curve, rest, long) for curve in held]
         distances += [distance for distance in telling if distance > 0]
         row: list[LawFit | None] = []
@@ -108,8 +101,8 @@ def _told_by_shorter(
     """
     longest = max(_reach(curve) for curve in curves)
     shorter = [curve for curve in curves if 0 < _reach(curve) <= LONG_SHARE * longest]
-    ends = [_end(curve) for curve in curves if _reach(curve) * LEFT_OUT_REACH >= longest]
-    if len(shorter) < FEWEST_SHORTER:
+    ends = [_end(curve) for curve in curves if _reach(curve) >= SEEN_SHARE * longest]
+    if len(shorter) < 2:
         return np.full(len(kept), np.nan)
     seen = max(_reach(curve) for curve in shorter)
     found = []
@@ -148,7 +141,7 @@ def within_reach(curve: Curve, others: Sequence[Curve]) -> Curve:
     which nobody will ask for while the whole one is there.
     """
     longest = max((float(other.steps[-1]) for other in others if other.steps.size), default=0.0)
-    rows = np.flatnonzero(curve.steps <= LEFT_OUT_REACH * longest)
+    rows = np.flatnonzero(SEEN_SHARE * curve.steps <= longest)
     return curve.at(rows)
 
 

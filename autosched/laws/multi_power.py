@@ -21,7 +21,7 @@ import numpy as np
 from autosched.curves.curve import Curve
 from autosched.laws.drops import DropTable, drop_table, drop_tables
 from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
-from autosched.laws.priors import DROP_GAIN, LOOSE_SD, MULTI_POWER_SHAPE, MULTI_POWER_SHAPE_SD
+from autosched.laws.priors import DROP_GAIN, LOOSE_SD, MULTI_POWER_SHAPE, TIGHT_SD
 from autosched.laws.robust import Prior
 from autosched.schedules.schedule import FloatArray, Schedule
 
@@ -111,7 +111,7 @@ class MultiPowerFamily(LawFamily[DropTable]):
     law_type: ClassVar[type[ParametricLaw]] = MultiPowerLaw
     linear: ClassVar[tuple[int, ...]] = (0, 1, 3)
 
-    tightness: float = MULTI_POWER_SHAPE_SD
+    tightness: float = TIGHT_SD
 
     @property
     def sees(self) -> str:

@@ -20,8 +20,6 @@ from numpy.typing import NDArray
 from autosched.laws.forecast import Forecast
 from autosched.schedules.schedule import FloatArray
 
-_JITTER = 1e-10
-
 
 def joint_draws(
     ends: Forecast, survival: FloatArray, weights: FloatArray, *, count: int, random: np.random.Generator
@@ -69,6 +67,6 @@ def gains(draws: FloatArray, best: float, pending: NDArray[np.bool_]) -> FloatAr
 
 def _correlated(covariance: FloatArray, normal: FloatArray) -> FloatArray:
     """Draws of a joint normal from independent ones, shape (draws, n)."""
-    values, vectors = np.linalg.eigh(covariance + _JITTER * np.eye(len(covariance)))
+    values, vectors = np.linalg.eigh(covariance)
     roots: FloatArray = vectors * np.sqrt(np.maximum(values, 0.0))
     return normal @ roots.T

@@ -20,11 +20,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from autosched.errors import SpaceError, UsageError
+from autosched.laws.priors import FEWEST_POINTS
 from autosched.ledger.records import cut_points
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import ParameterValue
 from autosched.search.autolrs import Settings, State, Work, stages
-from autosched.search.autolrs.priors import FEWEST_LOSSES
 from autosched.search.policy import Proposal
 from autosched.space.records import Fixed, Range, Space
 
@@ -264,7 +264,7 @@ def _check_stage(named: Mapping[str, Any]) -> None:
     if not 0 < share <= 0.5:
         return  # Settings says so
     between = steps - named["warmup_steps"] - round(named["cooldown_fraction"] * steps)
-    fewest = math.ceil(FEWEST_LOSSES * every / share - 1e-9)
+    fewest = math.ceil(FEWEST_POINTS * every / share - 1e-9)
     fewest += -fewest % every
     suggested = max(between // (2**STAGES - 1) // every * every, fewest)
     if first > between:
@@ -276,7 +276,7 @@ def _check_stage(named: Mapping[str, Any]) -> None:
     if first < fewest:
         raise SpaceError(
             f"controller autolrs: first_stage must be at least {fewest}, so that a probe ({share:g} of it) has "
-            f"{FEWEST_LOSSES} losses at eval_every {every}, but is {first}."
+            f"{FEWEST_POINTS} losses at eval_every {every}, but is {first}."
         )
 
 

@@ -39,12 +39,12 @@ from autosched.search.budget import fits, to_go, trials_left
 from autosched.search.divergence import boundary
 from autosched.search.law_candidates import CANDIDATE_ROLES, Candidate, Candidates
 from autosched.search.law_options import LawOptions
-from autosched.search.law_rule import recorded
+from autosched.search.law_rule import LawRule, recorded
 from autosched.search.law_start import Start
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.peak_posterior import with_interior_best
 from autosched.search.policy import Proposal, Resume
-from autosched.search.priors import HOPELESS, MOST_SEEN, MOST_STOPPED, ORIGINS, SAFE_SHARE, SHAPE_PEAK_SD
+from autosched.search.priors import MOST_CURVES, ORIGINS, REMEMBERED, SAFE_SHARE, SHAPE_PEAK_SD
 from autosched.search.surrogate import Fitted, Surrogate
 from autosched.space.records import Component, ScheduleSpec, Space
 
@@ -108,7 +108,7 @@ class LawController:
         if scores is None:
             return self._rest(state) if spent else self._blind(state)
         number = scores.best()
-        if number is None or (spent and scores.chance[number] < HOPELESS):
+        if number is None or (spent and scores.chance[number] < LawRule().threshold):
             return None
         chosen = scores.candidates[number]
         if chosen.trial is None:
@@ -210,7 +210,7 @@ class LawController:
         pool = self._pool()
         whole = [trial for trial in state.searched if trial.role != "pilot"]
         going = [trial for trial in whole if trial.status == "running"]
-        known = [*map(pool.of, going), *pool.stopped(state, MOST_STOPPED)]
+        known = [*map(pool.of, going), *pool.stopped(state, MOST_CURVES)]
         known = sorted(known, key=lambda candidate: candidate.trial or 0)
         tried = {trial.fingerprint for trial in state.trials}
         seen, _ = self._surrogate.place(state)
@@ -280,7 +280,7 @@ class LawController:
         searched = state.searched
         diverged = [trial.schedule for trial in searched if trial.status == "diverged"]
         safe = [trial for trial in searched if trial.status != "diverged" and trial.step >= SAFE_SHARE * horizon]
-        found = boundary([trial.schedule for trial in safe[-MOST_SEEN:]], diverged[-MOST_SEEN:])
+        found = boundary([trial.schedule for trial in safe[-REMEMBERED:]], diverged[-REMEMBERED:])
         return np.ones(len(candidates)) if found is None else found.survival([c.schedule for c in candidates])
 
     def _tolerance(self, fitted: Fitted) -> float:

@@ -22,7 +22,7 @@ from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import uniform
 from autosched.search.law_rule import LawRule, OtherRun, recorded
 from autosched.search.policy import Resume
-from autosched.search.priors import FAIR_CHANCE, MOST_RECONSIDERED, RECENT_TRIALS
+from autosched.search.priors import FAIR_CHANCE, MOST_CURVES, REMEMBERED
 from autosched.space.records import Space
 
 
@@ -98,7 +98,7 @@ class LawPruner:
         """A stopped trial that has a fair chance after all: trials that ended since have changed the law's mind."""
         stopped = [trial for trial in state.trials if trial.status == "pruned" and trial.forecast is not None]
         stopped.sort(key=lambda trial: (trial.forecast.mean if trial.forecast else math.inf, trial.number))
-        for trial in stopped[:MOST_RECONSIDERED]:
+        for trial in stopped[:MOST_CURVES]:
             reason = self._reconsidered(state, trial)
             if reason is not None:
                 return Resume(trial=trial.number, until=self._horizon, reason=reason)
@@ -106,7 +106,7 @@ class LawPruner:
 
     def _reconsidered(self, state: StudyState, trial: TrialState) -> str | None:
         """Why a stopped trial should go on; looked at once per complete trial, as only these change much."""
-        complete = sum(other.status == "complete" for other in state.trials[-RECENT_TRIALS:])
+        complete = sum(other.status == "complete" for other in state.trials[-REMEMBERED:])
         look = (trial.number, trial.step, complete, state.best)
         if look not in self._looks:
             best = state.best_trial()
@@ -119,7 +119,7 @@ class LawPruner:
 
     def _others(self, state: StudyState, judged: TrialState) -> Iterator[OtherRun]:
         """The trials to learn from; confirming runs have other seeds, and of a lost model there is nothing to learn."""
-        recent = state.trials[-RECENT_TRIALS:]
+        recent = state.trials[-REMEMBERED:]
         best = state.best_trial()
         if best is not None and best.number < recent[0].number:
             recent = [best, *recent]

@@ -15,8 +15,9 @@ import numpy as np
 from autosched.curves.curve import Curve
 from autosched.errors import SpaceError, UsageError
 from autosched.laws.fit import thinned
+from autosched.laws.priors import POINTS_PER_CURVE
 from autosched.schedules.schedule import Schedule
-from autosched.search.priors import LEAST_PEAK_SD, MOST_OLD_RUNS, OTHER_MODEL_SD, POINTS_PER_OLD_RUN
+from autosched.search.priors import LEAST_PEAK_SD, MOST_CURVES, OTHER_MODEL_SD
 from autosched.space.records import Space
 from autosched.space.warm_start import OldRun, WarmStart
 from autosched.transfer import (
@@ -44,8 +45,8 @@ def comparable(space: Space) -> list[Curve]:
     return [run.curve() for warm in space.warm_start if warm.model == "same" for run in warm.runs]
 
 
-def chosen(curves: Sequence[tuple[str, Curve]], model: str, most: int = MOST_OLD_RUNS) -> tuple[OldRun, ...]:
-    """The runs that tell most, at most `most` of them, each thinned to at most 32 points after its start-up.
+def chosen(curves: Sequence[tuple[str, Curve]], model: str, most: int = MOST_CURVES) -> tuple[OldRun, ...]:
+    """The runs that tell most, at most `most` of them, each thinned to at most 24 points after its start-up.
 
     Of the same model one after another from every octave of the peak LR, first those that got furthest, then those
     that ended lowest, so that a long list of the best does not hide what the law learns from the others. Of another
@@ -59,7 +60,7 @@ def chosen(curves: Sequence[tuple[str, Curve]], model: str, most: int = MOST_OLD
     for name, curve in curves:
         sound = curve.losses > 0
         positive = Curve(schedule=curve.schedule, steps=curve.steps[sound], losses=curve.losses[sound], name=name)
-        thin = thinned(positive, most=POINTS_PER_OLD_RUN)
+        thin = thinned(positive, most=POINTS_PER_CURVE)
         if thin.steps.size and curve.schedule.peak_lr > 0:
             usable.append(OldRun.of(thin, name))
     if not usable:

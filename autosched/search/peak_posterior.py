@@ -23,10 +23,10 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
 from autosched.laws.forecast import Forecast
+from autosched.laws.priors import WHOLE_RUNS
 from autosched.schedules.schedule import FloatArray
 from autosched.search.priors import (
     BEST_PEAK_SHARE,
-    EFFECT_LENGTHS,
     LEVEL_SD,
     OWN_EFFECT_SD,
     PEAK_BEND,
@@ -34,8 +34,6 @@ from autosched.search.priors import (
     SHAPE_AND_PEAK_SD,
     SHAPE_EFFECT_SD,
 )
-
-_JITTER = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ def with_interior_best(ends: Forecast, features: FloatArray, place: PeakPosterio
     level = float(ends.log_mean[rows].mean())  # the level is free: near 0 the numbers keep their digits
     noise = ends.covariance[np.ix_(rows, rows)]
     try:
-        factor = cho_factor(covariance + noise + _JITTER * np.eye(rows.size), lower=True)
+        factor = cho_factor(covariance + noise, lower=True)
     except LinAlgError:
         return ends
     gain = cho_solve(factor, covariance).T
@@ -81,10 +79,10 @@ def with_interior_best(ends: Forecast, features: FloatArray, place: PeakPosterio
 
 def prior(features: FloatArray, place: PeakPosterior) -> tuple[FloatArray, FloatArray]:
     """Mean (n,) and covariance (n, n) of log final losses before any run, up to their level."""
-    x, shapes = features[:, 0] - place.mean, features[:, 1:3] / EFFECT_LENGTHS[1:]
+    x, shapes = features[:, 0] - place.mean, features[:, 1:3] / WHOLE_RUNS.lengths[1:3]
     slope_sd = 2 * np.hypot(PEAK_BEND, PEAK_BEND_SD) * place.sd
     shape_gaps = cdist(shapes, shapes, "sqeuclidean")
-    peak_gaps = ((x[:, None] - x[None, :]) / EFFECT_LENGTHS[0]) ** 2
+    peak_gaps = ((x[:, None] - x[None, :]) / WHOLE_RUNS.lengths[0]) ** 2
     covariance = (
         LEVEL_SD**2
         + slope_sd**2 * np.outer(x, x)

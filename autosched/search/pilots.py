@@ -23,8 +23,6 @@ from autosched.schedules.registry import build
 from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
 from autosched.search.peak_posterior import PeakPosterior
 from autosched.search.priors import (
-    BEYOND_PILOTS,
-    FEWEST_PILOTS,
     HORIZON_EXPONENT,
     HORIZON_EXPONENT_SD,
     PEAK_BEND,
@@ -97,9 +95,10 @@ def peak_posterior(
         before: of the horizon's best peak, before the pilots.
         carried: see :func:`to_horizon`.
     """
-    if log_peaks.size < FEWEST_PILOTS:
+    if log_peaks.size < 3:  # a parabola has three unknowns
         return None
-    places = np.linspace(float(log_peaks.min()) - BEYOND_PILOTS, float(log_peaks.max()) + BEYOND_PILOTS, 241)
+    likely = np.linspace(-4.0, 4.0, 241)  # in standard deviations of what is known before
+    places = before.mean - carried.mean + math.hypot(before.sd, carried.sd) * likely
     bends = PEAK_BEND * np.exp(PILOT_BEND_LOG_SD * np.linspace(-3.0, 3.0, 25))
     losses = log_losses - log_losses.mean()
     noise = math.hypot(PILOT_NOISE, PILOT_MISFIT * float(np.ptp(losses)) ** 2)
@@ -107,7 +106,7 @@ def peak_posterior(
     shapes = shapes - shapes.mean(axis=1, keepdims=True)  # the level is free, so only differences tell
     apart = losses - bends[None, :, None] * shapes[:, None, :]
     logs = -0.5 * np.sum(apart**2, axis=2) / noise**2 - 0.5 * np.linspace(-3.0, 3.0, bends.size)[None, :] ** 2
-    logs -= 0.5 * (places[:, None] + carried.mean - before.mean) ** 2 / (before.sd**2 + carried.sd**2)
+    logs -= 0.5 * likely[:, None] ** 2
     weights = np.exp(logs - logs.max()).sum(axis=1)
     weights /= weights.sum()
     mean = float(weights @ places)

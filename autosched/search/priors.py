@@ -23,10 +23,6 @@ PILOT_MISFIT = 0.2
 """[1 / log loss] Distance of pilots' ends from a parabola, over their squared range. Judgement."""
 PILOT_BEND_LOG_SD = 0.5
 """[ln] Width of the prior of that parabola's bend. Judgement: pilots bend by 0.01 to 0.2."""
-BEYOND_PILOTS = 3.0
-"""[ln(peak LR)] How far beyond the pilots the best peak LR is looked for. Judgement."""
-FEWEST_PILOTS = 3
-"""[runs] That tell a parabola. Source: its three unknowns."""
 HORIZON_EXPONENT = 0.4
 """[1] Best peak LR ~ updates**-exponent. Source: 0.32 for long runs (Bjorck et al. 2024), 0.5 by the convex bound."""
 HORIZON_EXPONENT_SD = 0.2
@@ -44,8 +40,8 @@ parameters and 35,000 updates, 0.023 on a byte GPT and 1,200."""
 PEAK_BEND_SD = 0.008
 """[log loss per ln(peak LR)**2] Its uncertainty. Source: as above."""
 BEST_PEAK_SHARE = 0.25
-"""[share of the range] Standard deviation of the best ln(peak LR) about the middle. Judgement: a range is
-chosen so that the best lies well inside."""
+"""[share of the range] Standard deviation of the best ln(peak LR) about the middle. Judgement: a range is chosen so
+that the best lies well inside."""
 LEVEL_SD = 10.0
 """[log loss] Of the level of all losses. Source: none is known, so it is wide."""
 SHAPE_EFFECT_SD = 0.1
@@ -53,10 +49,8 @@ SHAPE_EFFECT_SD = 0.1
 SHAPE_AND_PEAK_SD = 0.03
 """[log loss] What shape and peak LR do to it together. Judgement."""
 OWN_EFFECT_SD = 0.01
-"""[log loss] What is each schedule's own. Judgement: without it, differences that a law is sure of
-would move all ends."""
-EFFECT_LENGTHS = (1.0, 0.35, 0.35)
-"""[units of the features] Over which these effects change. Source: WHOLE_RUNS of the laws."""
+"""[log loss] What is each schedule's own. Judgement: without it, differences that a law is sure of would move all
+ends."""
 SHAPE_PEAK_SD = 0.3
 """[ln(peak LR)] By how much the best peak LRs of shapes lie apart, a short cooldown's below a long one's. Judgement."""
 LEAST_PEAK_SD = 0.2
@@ -75,42 +69,27 @@ NEAR = 0.08
 """[share of a range] How far a near point lies from its origin. Judgement."""
 ORIGINS = 6
 """[trials] Best and latest ones around which near points are drawn. Judgement."""
-MOST_STOPPED = 24
-"""[trials] Stopped ones that are weighed again. Judgement: their cost."""
 
 # -- choosing ---------------------------------------------------------------------------------------------------------
 
 LEVERAGE = 5.0
 """[1] Error of an end forecast from the first fifth of a run, over the scatter of one evaluation. Judgement."""
-HOPELESS = 0.05
-"""[probability] Chance of being nearly the best under which a trial is stopped. Source: the threshold of the rule."""
 SAFE_SHARE = 0.2
 """[share of the horizon] A run that got so far did not diverge at its peak. Judgement."""
-MOST_SEEN = 200
-"""[trials] That tell where runs diverge. Judgement: their cost."""
 BOUNDARY_STRENGTH = 10.0
 """[1] Inverse of the penalty of the boundary of divergence. Judgement: features are in units of their spread."""
 FAIR_CHANCE = 3.0
 """[multiples of the threshold] Chance at which a stopped trial is resumed. Judgement: so that none goes to and fro."""
-MOST_RECONSIDERED = 8
-"""[trials] Stopped ones that are judged again after each end. Judgement: their cost."""
-RECENT_TRIALS = 512
-"""[trials] Latest ones that the pruner learns from. Judgement: their cost."""
 
 # -- what the law is fitted to ----------------------------------------------------------------------------------------
 
 REFIT_GROWTH = 1.3
 """[1] Growth of what was seen between cold fits. Judgement: their cost."""
 MOST_CURVES = 24
-"""[curves] Trials that a law is fitted to. Judgement: their cost."""
-POINTS_PER_CURVE = 24
-"""[points] Of each. Judgement: their cost."""
-MOST_OLD_RUNS = 24
-"""[runs] Of a warm start. Judgement: their cost."""
-POINTS_PER_OLD_RUN = 32
-"""[points] Of each. Judgement: their cost."""
+"""[curves] Trials, and as many old runs, that a law is fitted to; and stopped trials that are weighed again. Judgement:
+their cost."""
 
-# -- distinct proposals -----------------------------------------------------------------------------------------------
+# -- proposals --------------------------------------------------------------------------------------------------------
 
 SAMPLER_DRAWS = 8
 """[draws] Of the sampler for one trial before the space itself is drawn from. Judgement."""
@@ -118,4 +97,5 @@ SPACE_DRAWS = 256
 """[draws] From the space for one trial before it is taken to be exhausted. Source: a space of N curves with one left is
 given up too early with a chance of ``(1 - 1/N)**256``, 8% for N = 100."""
 REMEMBERED = 128
-"""[trials] That a sampler of Optuna sees at least. Judgement: the cost of an ask."""
+"""[trials] Latest ones that tell a sampler, the pruner, and where runs diverge, at least. Judgement: the cost of an
+ask."""

@@ -1,17 +1,16 @@
 """What the loss law says of a study: fitted to its curves again and again, cheaply, and the same after a resume.
 
 A cold fit (several starts, leave-one-curve-out weights, a learned kernel) costs tenths of a second, a warm one tens of
-milliseconds. So the law is fitted cold when the study's trials have made 1, 2, 3, 4, 5, 7, 9, … segments, a third more
-each time, and warm from the last cold fit in between. Both depend on the log up to a place in it and on nothing else:
-a surrogate that is made anew finds what the old one had found.
+milliseconds. So the law is fitted cold when the study's trials have made 1, 2, 3, 4, 5, 6, 8, 10, … segments, a third
+more each time, and warm from the last cold fit in between. Both depend on the log up to a place in it and on nothing
+else: a surrogate that is made anew finds what the old one had found.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -19,13 +18,11 @@ from autosched.curves.curve import Curve
 from autosched.laws.fit import FitFailure, thinned
 from autosched.laws.forecaster import Forecaster
 from autosched.laws.forecaster_fit import FULL, fit_forecaster
-from autosched.laws.priors import WORST_FORECAST_MISFIT
+from autosched.laws.priors import POINTS_PER_CURVE, WORST_FORECAST_MISFIT
 from autosched.ledger.state import StudyState, TrialState
 from autosched.search.old_runs import comparable
-from autosched.search.priors import MOST_CURVES, POINTS_PER_CURVE, REFIT_GROWTH
+from autosched.search.priors import MOST_CURVES, REFIT_GROWTH
 from autosched.space.records import Space
-
-_MOST_SEGMENTS = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,14 +166,9 @@ def _end(reach: _Reach) -> tuple[float, int]:
     return reach.trial.points[-1].loss, reach.trial.number
 
 
-@lru_cache(maxsize=4096)
 def _milestone(segments: int) -> int:
-    """The largest milestone that is not above `segments`; 0 before the first."""
-    return max(itertools.chain([0], itertools.takewhile(lambda m: m <= segments, _milestones())))
-
-
-def _milestones() -> Iterator[int]:
-    milestone = 1
-    while milestone < _MOST_SEGMENTS:
-        yield milestone
-        milestone = max(milestone + 1, round(REFIT_GROWTH * milestone))
+    """The last count of segments, up to this one, at which the law is fitted cold; 0 before the first."""
+    milestone = 0
+    while (after := max(milestone + 1, round(REFIT_GROWTH * milestone))) <= segments:
+        milestone = after
+    return milestone

@@ -9,7 +9,7 @@ from autosched.curves.curve import Curve
 from autosched.errors import CurveError, UsageError
 from autosched.ledger.store import Ledger
 from autosched.search.old_runs import chosen
-from autosched.search.priors import MOST_OLD_RUNS
+from autosched.search.priors import MOST_CURVES
 from autosched.search.surrogate import Surrogate
 from autosched.space.records import Space
 from autosched.space.warm_start import WarmStart
@@ -30,7 +30,7 @@ def with_old_runs(space: Space, ledger: Ledger) -> tuple[Space, list[str]]:
         if warm.runs:  # written into the file itself
             found.append(warm)
             continue
-        share = max(MOST_OLD_RUNS // len(space.warm_start), 2)
+        share = max(MOST_CURVES // len(space.warm_start), 2)
         curves, note = _curves(warm.source, space, ledger)
         try:
             runs = chosen(curves, warm.model, share)

@@ -24,7 +24,7 @@ from autosched.schedules import build
 from autosched.schedules.schedule import Schedule
 from autosched.search.law_controller import LawController
 from autosched.search.old_runs import chosen, peak_prior
-from autosched.search.priors import MOST_OLD_RUNS
+from autosched.search.priors import MOST_CURVES
 from autosched.search.surrogate import Surrogate
 from autosched.space import Space, space_digest, space_from_json, space_to_json
 from autosched.space.records import Budget, Component, Confirm
@@ -155,7 +155,7 @@ def test_a_schedule_that_no_family_made_is_kept_as_few_corners():
 def test_of_many_runs_those_are_kept_that_spread_over_the_peaks():
     many = old_curves(np.geomspace(0.02, 0.04, 40), SimulatedOptions()) + old_curves([0.001], SimulatedOptions())
     kept = chosen(many, "same")
-    assert len(kept) == MOST_OLD_RUNS
+    assert len(kept) == MOST_CURVES
     assert min(run.schedule().peak_lr for run in kept) == 0.001
     assert max(len(run.steps) for run in kept) <= 32
 

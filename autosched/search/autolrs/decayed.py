@@ -22,11 +22,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from autosched.curves.thinning import NORMAL
 from autosched.schedules.schedule import FloatArray
 from autosched.search.autolrs.priors import DECAY_CLIP, DECAY_SCATTER_LOSSES, DECAY_SCORED
 from autosched.search.autolrs.records import Expectation, Numbers, State, Tried
-
-_MAD_TO_SD = 1.4826  # of a normal distribution
 
 
 def decayed_worths(tried: Sequence[Tried]) -> dict[int, Expectation]:
@@ -69,7 +68,7 @@ def _clipped(off: FloatArray) -> FloatArray:
     if off.shape[1] <= 2:
         return off
     middle = np.median(off, axis=1, keepdims=True)
-    sd = _MAD_TO_SD * np.median(np.abs(off - middle), axis=1, keepdims=True)
+    sd = NORMAL * np.median(np.abs(off - middle), axis=1, keepdims=True)
     clipped: FloatArray = np.clip(off, middle - DECAY_CLIP * sd, middle + DECAY_CLIP * sd)
     return clipped
 

@@ -10,17 +10,15 @@ import numpy as np
 
 from autosched.laws.exponential_forecast import forecast_probe
 from autosched.laws.fit import FitFailure
+from autosched.laws.priors import RECENT_SHARE
 from autosched.laws.published_probe import published_forecast
 from autosched.randomness import key
 from autosched.search.autolrs.blend import blended
 from autosched.search.autolrs.decayed import decayed_worths
 from autosched.search.autolrs.law_forecast import LawEnds, law_ends
-from autosched.search.autolrs.priors import STAGE_END_SHARE
 from autosched.search.autolrs.records import Expectation, Numbers, Seen, State, Tried, Worth
 from autosched.search.autolrs.settings import Settings
 from autosched.search.autolrs.stages import Stage
-
-_DRAWS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +68,7 @@ def end_of_stage(settings: Settings, state: State, stage: Stage, seen: Seen) -> 
         return _published(state, stage, seen)
     steps = np.asarray(seen.steps) - stage.checkpoint
     seed = key(settings.seed, "probe", stage.index, len(state.tried))
-    found = forecast_probe(steps, seen.losses, stage.horizon, draws=_DRAWS, seed=seed)
+    found = forecast_probe(steps, seen.losses, stage.horizon, seed=seed)
     if isinstance(found, FitFailure):
         return None, found.reason
     return Expectation(name="exponential", mean=found.mean, sd=found.sd), ""
@@ -93,5 +91,5 @@ def _published(state: State, stage: Stage, seen: Seen) -> tuple[Expectation | No
 
 def level(losses: Numbers) -> float | None:
     """Smooth loss at the end of a stage: the mean of its last twentieth, nats."""
-    last = losses[-max(1, math.ceil(STAGE_END_SHARE * len(losses))) :]
+    last = losses[-max(1, math.ceil(RECENT_SHARE * len(losses))) :]
     return float(np.mean(last)) if last else None

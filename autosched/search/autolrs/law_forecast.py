@@ -1,6 +1,6 @@
 """What a loss law, fitted to the run so far and to its probes, says of each probe's LR: at the stage's and run's end.
 
-The law sees the committed run, the probes of the present stage and of the two before it, each with its own LRs. What is
+The law sees the committed run, the probes of the present stage and of some before it, each with its own LRs. What is
 forecast for a probe is the run that goes on with its LR: to the end of the stage, and, because an LR that is best for
 a stage need not be best for the run, to the end of the run, the cooldown included.
 """
@@ -17,7 +17,7 @@ from autosched.laws.fit import FitFailure
 from autosched.laws.forecast import Forecast, Query
 from autosched.laws.forecaster_fit import STAGES, fit_forecaster
 from autosched.schedules.schedule import FloatArray, Schedule
-from autosched.search.autolrs.priors import FIRST_PROBE_START, LAW_PROBE_POINTS, LAW_STAGES
+from autosched.search.autolrs.priors import FIRST_PROBE_START, PROBE_POINTS, STAGES_REMEMBERED
 from autosched.search.autolrs.records import Expectation, Numbers, State, Tried, Work, thinned
 from autosched.search.autolrs.settings import Settings
 from autosched.search.autolrs.stages import Stage, stages
@@ -97,7 +97,7 @@ def _past(settings: Settings, state: State, stage: Stage) -> list[Curve]:
     run = _seen(settings, _plan(settings, state, state.position, state.lr), steps, losses)
     losers = [
         _curve(settings, state, one.checkpoint, tried)
-        for one in passed[-LAW_STAGES:]
+        for one in passed[-STAGES_REMEMBERED:]
         for tried in one.tried
         if tried.end is not None and tried.lr != one.lr
     ]
@@ -106,7 +106,7 @@ def _past(settings: Settings, state: State, stage: Stage) -> list[Curve]:
 
 def _curve(settings: Settings, state: State, checkpoint: int, tried: Tried) -> Curve:
     """A probe, as the beginning of the run that goes on with its LR."""
-    steps, losses = thinned(tried.steps, tried.losses, LAW_PROBE_POINTS)
+    steps, losses = thinned(tried.steps, tried.losses, PROBE_POINTS)
     return _seen(settings, _plan(settings, state, checkpoint, tried.lr), steps, losses)
 
 

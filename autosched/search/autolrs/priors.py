@@ -8,23 +8,19 @@ from __future__ import annotations
 
 # -- what a stage and its probes are remembered by --------------------------------------------------------------------
 
-FEWEST_LOSSES = 8
-"""[losses] Logged ones that a forecast of a probe needs. Judgement: an exponential has three parameters, and noise."""
 STAGE_POINTS = 24
 """[losses] That are kept of a committed stage. Judgement: their cost."""
 PROBE_POINTS = 8
-"""[losses] That are kept of each probe of a stage that is over. Judgement: their cost."""
+"""[losses] That are kept of each probe of a stage that is over, and that a law is fitted to of the present ones.
+Judgement: their cost."""
 
 # -- the process over log LR ------------------------------------------------------------------------------------------
 
 LENGTH = 0.35
-"""[share of the range] Usual length over which the worth of an LR changes. Judgement."""
-LENGTH_LOG_SD = 0.7
-"""[ln] Width of its prior. Judgement: a factor of two."""
+"""[share of the range] Usual length over which the worth of an LR changes, up to a factor of two. Judgement."""
 AMPLITUDE = 0.8
-"""[compressed worth] Usual size of these changes. Judgement: compressed worths are of the order of 1."""
-AMPLITUDE_LOG_SD = 0.7
-"""[ln] Width of its prior. Judgement: a factor of two."""
+"""[compressed worth] Usual size of these changes, up to a factor of two. Judgement: compressed worths are of the order
+of 1."""
 STAGE_OFFSET = 3.0
 """[compressed worth] By how much the levels of two stages may differ. Judgement: more than any two worths of one."""
 STAGE_DRIFT = 1.5
@@ -34,21 +30,15 @@ UNSAID_SD = 0.02
 DIVERGED_WORSE = 1.0
 """[compressed worth] How much worse than the worst an LR is that diverged. Judgement: a typical distance."""
 STAGES_REMEMBERED = 3
-"""[stages] Earlier ones that the process keeps. Judgement: twice the drift."""
+"""[stages] Earlier ones whose probes the process and the law see. Judgement: twice the drift."""
 PROBES_APART = 0.35
 """[share of the range times probes] Least distance of two probes. Judgement: probes see the same batches, so a near
 neighbour shows the same noise."""
 
 # -- forecasts --------------------------------------------------------------------------------------------------------
 
-LAW_PROBE_POINTS = 10
-"""[losses] Of each present probe that the law is fitted to. Judgement: their cost."""
-LAW_STAGES = 2
-"""[stages] Earlier ones whose probes the law sees. Judgement: their cost."""
 FIRST_PROBE_START = 0.3
 """[share of a probe] Beginning of the very first one that no law describes. Judgement: it is the start-up of a run."""
-STAGE_END_SHARE = 0.05
-"""[share of a stage] Last losses whose mean tells where it ended. Judgement."""
 DECAY_SCORED = 0.5
 """[share of a decay] Last losses that a decayed probe is judged by. Judgement."""
 DECAY_SCATTER_LOSSES = 4.0
@@ -56,11 +46,10 @@ DECAY_SCATTER_LOSSES = 4.0
 DECAY_CLIP = 3.0
 """[standard deviations] From the median at which a difference of losses is clipped. Source: the usual three."""
 UNCHECKED_EXPONENTIAL = 0.06
-"""[log loss] What an exponential forecast that was never checked is taken to miss by. Judgement."""
+"""[log loss] What an exponential forecast is taken to have missed by in one stage before it was ever checked.
+Judgement."""
 UNCHECKED_LAW = 0.03
-"""[log loss] What a law's forecast that was never checked is taken to miss by. Judgement."""
-UNCHECKED_STAGES = 1.0
-"""[stages] That this counts for beside stages that are over. Judgement."""
+"""[log loss] The same of a law's forecast. Judgement."""
 STAGE_FADES = 0.5
 """[1] What a stage that is over counts beside the next one. Judgement."""
 

@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 from autosched.errors import UsageError
-from autosched.search.autolrs.priors import FEWEST_LOSSES
+from autosched.laws.priors import FEWEST_POINTS
 
 WHOLE = ("first_stage", "longest_stage", "log_every", "probes", "validations", "warmup_steps", "seed")
 NUMBERS = ("low", "high", "probe_share", "decay_share", "kappa", "warmup_lr", "cooldown_fraction")
@@ -101,7 +101,7 @@ class Settings:
             ("log_every", "at least 1", self.log_every >= 1),
             (
                 "first_stage",
-                f"at least {fewest}, so that a probe has {FEWEST_LOSSES} losses",
+                f"at least {fewest}, so that a probe has {FEWEST_POINTS} losses",
                 self.first_stage >= fewest,
             ),
             ("longest_stage", f"at least first_stage, {self.first_stage}", self.longest_stage >= self.first_stage),
@@ -112,7 +112,7 @@ class Settings:
             ("first_probe", "last or random", self.first_probe in ("last", "random")),
             ("winner", "posterior or forecast", self.winner in ("posterior", "forecast")),
             ("validation_from", "a stage >= 0, or None", self.validation_from is None or self.validation_from >= 0),
-            ("validations", f"at least {FEWEST_LOSSES}", self.validations >= FEWEST_LOSSES),
+            ("validations", f"at least {FEWEST_POINTS}", self.validations >= FEWEST_POINTS),
             ("warmup_steps", "at least 0", self.warmup_steps >= 0),
             ("warmup_lr", "above 0 and finite with warmup_steps, else 0", _warmup_fits(self)),
             ("cooldown_fraction", "in [0, 1), and 0 in a run without an end", _cooldown_fits(self)),
@@ -123,7 +123,7 @@ class Settings:
     @property
     def shortest_stage(self) -> int:
         """Updates of the shortest stage whose probes have the losses that a forecast needs."""
-        return math.ceil(FEWEST_LOSSES * self.log_every / self.probe_share - 1e-9)
+        return math.ceil(FEWEST_POINTS * self.log_every / self.probe_share - 1e-9)
 
     @property
     def needs_law(self) -> bool:

@@ -16,7 +16,6 @@ nearly flat, and gradient ascent ends at a bound more often than not.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,10 +25,8 @@ import numpy as np
 from autosched.schedules.schedule import FloatArray
 from autosched.search.autolrs.priors import (
     AMPLITUDE,
-    AMPLITUDE_LOG_SD,
     DIVERGED_WORSE,
     LENGTH,
-    LENGTH_LOG_SD,
     STAGE_DRIFT,
     STAGE_OFFSET,
     UNSAID_SD,
@@ -37,8 +34,6 @@ from autosched.search.autolrs.priors import (
 
 GRID = 241
 """LRs that can be proposed, even in log LR."""
-_LENGTHS = np.geomspace(0.08, 1.6, 9)
-_AMPLITUDES = (0.4, 0.8, 1.6)
 _FAR, _APART = 1e5, 1e-3  # lengths at which a coordinate does not matter, and at which only equals count
 
 
@@ -140,17 +135,14 @@ def _most_likely(inputs: FloatArray, y: FloatArray, variance: FloatArray) -> tup
     """Length and amplitude of the grid with the highest likelihood times prior."""
     rest = _offset()(inputs) + np.diag(variance)
     scored = []
-    for length in _LENGTHS:
+    for doubled in np.linspace(-2.0, 2.0, 9):
+        length = LENGTH * 2**doubled
         shape = _shape(length)(inputs)
-        for amplitude in _AMPLITUDES:
+        for louder in (-1, 0, 1):
+            amplitude = AMPLITUDE * 2.0**louder
             factor = np.linalg.cholesky(amplitude**2 * shape + rest)
             whitened = np.linalg.solve(factor, y)
             log_likelihood = -0.5 * float(whitened @ whitened) - float(np.log(np.diag(factor)).sum())
-            scored.append((log_likelihood + _log_prior(length, amplitude), float(length), amplitude))
+            log_prior = -0.5 * (doubled**2 + louder**2)
+            scored.append((log_likelihood + log_prior, float(length), amplitude))
     return max(scored)[1:]
-
-
-def _log_prior(length: float, amplitude: float) -> float:
-    by_length = math.log(length / LENGTH) / LENGTH_LOG_SD
-    by_amplitude = math.log(amplitude / AMPLITUDE) / AMPLITUDE_LOG_SD
-    return -0.5 * (by_length**2 + by_amplitude**2)
