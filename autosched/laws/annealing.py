@@ -48,35 +48,7 @@ class AnnealingLaw(ParametricLaw):
 
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
-        return annealing_means(drop_table(schedule, steps), self.logs())
-
-
-def annealing_means(table: DropTable, logs: FloatArray) -> FloatArray:
-    """Losses at the asked steps alone, shape (q,)."""
-    floor, scale, exponent, gain, memory = np.exp(logs)
-    reached = -np.expm1(-table.updates / (memory * table.horizon))
-    losses: FloatArray = floor + scale * table.area**-exponent - gain * table.sum_rows(table.size * reached)
-    return losses
-
-
-def annealing_losses(table: DropTable, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Losses at the asked steps, shape (q,), and their derivatives by the five log-parameters, shape (q, 5)."""
-    floor, scale, exponent, gain, memory = np.exp(logs)
-    log_area = np.log(table.area)
-    power = scale * np.exp(-exponent * log_area)
-    age = table.updates / (memory * table.horizon)
-    rest = np.exp(-age)
-    gained = gain * table.sum_rows(table.size * (1 - rest))
-    jacobian = np.column_stack(
-        [
-            np.full(power.shape, floor),
-            power,
-            -exponent * log_area * power,
-            -gained,
-            gain * table.sum_rows(table.size * rest * age),
-        ]
-    )
-    return floor + power - gained, jacobian
+        return AnnealingFamily().losses(drop_table(schedule, steps), self.logs())[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +69,22 @@ class AnnealingFamily(LawFamily[DropTable]):
 
     def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the five logs, (n, 5)."""
-        return annealing_losses(prepared, x)
-
-    def means(self, prepared: DropTable, x: FloatArray) -> FloatArray:
-        """Losses (n,) alone."""
-        return annealing_means(prepared, x)
+        floor, scale, exponent, gain, memory = np.exp(x)
+        log_area = np.log(prepared.area)
+        power = scale * np.exp(-exponent * log_area)
+        age = prepared.updates / (memory * prepared.horizon)
+        rest = np.exp(-age)
+        gained = gain * prepared.sum_rows(prepared.size * (1 - rest))
+        jacobian = np.column_stack(
+            [
+                np.full(power.shape, floor),
+                power,
+                -exponent * log_area * power,
+                -gained,
+                gain * prepared.sum_rows(prepared.size * rest * age),
+            ]
+        )
+        return floor + power - gained, jacobian
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Weak priors scaled to the curves' least loss, peak LR and area."""

@@ -94,10 +94,8 @@ class ContinualLaw(ParametricLaw):
 
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
-        return continual_losses(self._path(schedule, steps), self.logs(), self.effect)[0]
-
-    def _path(self, schedule: Schedule, steps: FloatArray) -> ContinualPath:
-        return continual_path([(schedule, steps)], self.pretraining_steps)
+        family = ContinualFamily(effect=self.effect, pretraining_steps=self.pretraining_steps)
+        return family.losses(family.prepare([(schedule, steps)]), self.logs())[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,36 +126,6 @@ def continual_path(asked: Asked, pretraining_steps: int) -> ContinualPath:
     return ContinualPath(table=concatenated(tables), late=np.concatenate(late), continual_area=np.concatenate(areas))
 
 
-def continual_losses(path: ContinualPath, logs: FloatArray, effect: Effect) -> tuple[FloatArray, FloatArray]:
-    """Losses at the asked steps, shape (q,), and their derivatives by the nine log-parameters, shape (q, 9)."""
-    floor, scale, exponent, early_gain, late_gain, shift, speed, saturation, memory = np.exp(logs)
-    table = path.table
-    log_area = np.log(table.area)
-    power = scale * np.exp(-exponent * log_area)
-    age = table.updates / memory
-    rest = np.exp(-age)
-    gain = np.where(path.late, late_gain, early_gain)
-    paid = gain * table.size * (1 - rest)
-    early, late = table.sum_rows(np.where(path.late, 0.0, paid)), table.sum_rows(np.where(path.late, paid, 0.0))
-    x = speed * path.continual_area
-    left = np.exp(-saturation * np.log1p(x))
-    signed = _sign(effect) * shift
-    jacobian = np.column_stack(
-        [
-            np.full(power.shape, floor),
-            power,
-            -exponent * log_area * power,
-            -early,
-            -late,
-            signed * (1 - left),
-            signed * saturation * left * x / (1 + x),
-            signed * saturation * left * np.log1p(x),
-            table.sum_rows(gain * table.size * rest * age),
-        ]
-    )
-    return floor + power - early - late + signed * (1 - left), jacobian
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContinualFamily(LawFamily[ContinualPath]):
     """How the continual-pretraining law is fitted to runs that all change their data after the same update.
@@ -184,7 +152,32 @@ class ContinualFamily(LawFamily[ContinualPath]):
 
     def losses(self, prepared: ContinualPath, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the nine logs, (n, 9)."""
-        return continual_losses(prepared, x, self.effect)
+        floor, scale, exponent, early_gain, late_gain, shift, speed, saturation, memory = np.exp(x)
+        table = prepared.table
+        log_area = np.log(table.area)
+        power = scale * np.exp(-exponent * log_area)
+        age = table.updates / memory
+        rest = np.exp(-age)
+        gain = np.where(prepared.late, late_gain, early_gain)
+        paid = gain * table.size * (1 - rest)
+        early, late = table.sum_rows(paid * ~prepared.late), table.sum_rows(paid * prepared.late)
+        passed = speed * prepared.continual_area
+        left = np.exp(-saturation * np.log1p(passed))
+        signed = shift if self.effect == "forgetting" else -shift
+        jacobian = np.column_stack(
+            [
+                np.full(power.shape, floor),
+                power,
+                -exponent * log_area * power,
+                -early,
+                -late,
+                signed * (1 - left),
+                signed * saturation * left * passed / (1 + passed),
+                signed * saturation * left * np.log1p(passed),
+                table.sum_rows(gain * table.size * rest * age),
+            ]
+        )
+        return floor + power - early - late + signed * (1 - left), jacobian
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Weak priors scaled to the curves' least loss, peak LR and areas; the memory near its centre."""
@@ -204,10 +197,6 @@ class ContinualFamily(LawFamily[ContinualPath]):
     def law(self, x: FloatArray) -> ContinualLaw:
         """The law behind its logs."""
         return ContinualLaw.from_logs(x, effect=self.effect, pretraining_steps=self.pretraining_steps)
-
-
-def _sign(effect: Effect) -> float:
-    return 1.0 if effect == "forgetting" else -1.0
 
 
 def _checked(effect: str, pretraining_steps: int) -> None:

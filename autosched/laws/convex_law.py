@@ -10,14 +10,9 @@ Its use is the ratio of best LRs between shapes and horizons. Losses it predicts
 curves it misses six others by 1.0% to 1.2%, where the plain power law misses them by 0.5% to 0.7%, because T1 falls
 with the area itself and real losses fall with its square root.
 
-Two things make the bound a law that behaves everywhere:
-
-* A last update with an LR near 0 has a bound near infinity, though it hardly moves. By the Lipschitz assumption every
-  earlier iterate s bounds the last one too, ``bound(s) + G**2 * (area from s to t)``; the law takes the least over t
-  and the last few places where the LR fell by more than half. An LR of exactly 0 then changes nothing.
-* The sum behind T2 + T3 is exact over the last 16 updates; before them it is taken over blocks that grow by a sixth
-  each and end where the LR jumps or bends, the LR being linear in the tail area inside a block. The error is below
-  2e-4 of the sum, on all published schedules below 1e-4 (tested on the literal one).
+A last update with an LR near 0 has a bound near infinity, though it hardly moves. By the Lipschitz assumption every
+earlier iterate s bounds the last one too, ``bound(s) + G**2 * (area from s to t)``; the law takes the least over t and
+the last few places where the LR fell by more than half. An LR of exactly 0 then changes nothing.
 """
 
 from __future__ import annotations
@@ -25,10 +20,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autosched.curves.curve import Curve
 from autosched.laws.convex_bound import optimal_base_lr
@@ -37,10 +32,6 @@ from autosched.laws.priors import DROP_GAIN, FLOOR_SHARE, LOOSE_SD, TIGHT_SD
 from autosched.laws.robust import Prior
 from autosched.schedules.schedule import FloatArray, Schedule
 
-_EXACT = 16  # last updates, whose terms are summed one by one
-_GROWTH = 7 / 6  # of the blocks before them
-_BEND = 0.25  # change of the LR's slope, as a share of peak / horizon, at which a block must end
-_MOST_BENDS = 64
 _MOST_RETREATS = 8
 _LEAST_AREA = 1e-3  # of one update at the peak LR: before the first update that moves, losses are large, not infinite
 
@@ -99,66 +90,23 @@ def bound_terms(schedule: Schedule, steps: FloatArray) -> tuple[FloatArray, Floa
     At a retreat (see the module) both terms are those of the earlier iterate, the step from it counted as noise.
     """
     lrs = schedule.lrs
-    counts = np.round(np.asarray(steps, dtype=np.float64)).astype(np.intp)
     area = np.concatenate(([0.0], np.cumsum(lrs)))
     retreats = np.flatnonzero(lrs[1:] < 0.5 * lrs[:-1]) + 1
-    places = np.unique(np.concatenate([counts, retreats]))
-    noise = _noise(lrs, area, places)
-    here = np.searchsorted(places, counts)
-    known = np.searchsorted(places, retreats)
-    recent = np.searchsorted(retreats, counts)[:, None] - 1 - np.arange(_MOST_RETREATS)
-    choices = np.column_stack([here, np.append(known, 0)[np.where(recent < 0, -1, recent)]])
-    bounds = noise[choices] + area[counts][:, None] - area[places[choices]]
-    bounds[:, 1:][recent < 0] = np.inf
-    chosen = np.argmin(bounds, axis=1)
-    rows = np.arange(counts.size)
+    noise = cache(partial(_noise, lrs))
     least = max(_LEAST_AREA * schedule.peak_lr, 1e-300)
-    return 0.5 / np.maximum(area[places[choices[rows, chosen]]], least), bounds[rows, chosen]
+    terms = []
+    for count in np.round(np.asarray(steps, dtype=np.float64)).astype(np.intp).tolist():
+        recent = retreats[: np.searchsorted(retreats, count)][-_MOST_RETREATS:].tolist()
+        bound, place = min((noise(at) + area[count] - area[at], at) for at in [count, *recent])
+        terms.append((0.5 / max(area[place], least), bound))
+    return tuple(np.array(terms).reshape(-1, 2).T)  # type: ignore[return-value]
 
 
-def _noise(lrs: FloatArray, area: FloatArray, places: NDArray[np.intp]) -> FloatArray:
-    """T2 + T3 of the first t LRs for each t >= 1 in `places`, shape as `places`."""
-    last = _last_moves(lrs)[places - 1]  # index of the last update that moved
-    back = last[:, None] - 1 - np.arange(_EXACT)
-    tail = area[last + 1][:, None] - area[np.maximum(back + 1, 0)]
-    near = np.where(back >= 0, _ratio(lrs[np.maximum(back, 0)] ** 2, tail), 0.0)
-    edges = _edges(lrs, last)
-    square = np.concatenate(([0.0], np.cumsum(lrs**2)))
-    s = area[last + 1][:, None] - area[edges]
-    s_b, s_a = s[:, :-1], s[:, 1:]  # edges go back in time, tail areas grow
-    begin, stop = edges[:, 1:], edges[:, :-1]
-    width = s_a - s_b
-    mean = _ratio(square[stop] - square[begin], width)
-    slope = _ratio(lrs[begin] - lrs[np.maximum(stop - 1, 0)], width)
-    half = 0.5 * _ratio(width, (stop - begin).astype(np.float64))  # a term's own tail is half an update shorter
-    level = mean - 0.5 * slope * (s_a + s_b - 2 * half)
-    logs = np.log1p(_ratio(width, s_b - half))
-    far = np.where(width > 0, level * logs + slope * width, 0.0)
-    return np.asarray(0.5 * (near.sum(axis=1) + far.sum(axis=1) + lrs[last]))
-
-
-def _last_moves(lrs: FloatArray) -> NDArray[np.intp]:
-    """Index of the last update with an LR above 0 at or before each update (0 before the first), shape (steps,)."""
-    moves = np.where(lrs > 0, np.arange(lrs.size), 0)
-    return np.maximum.accumulate(moves).astype(np.intp)
-
-
-def _edges(lrs: FloatArray, last: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Edges of the blocks before each row's exact part, from late to early, ending at 0; shape (q, edges)."""
-    ages = _EXACT * _GROWTH ** np.arange(math.ceil(math.log(max(lrs.size / _EXACT, 1.0)) / math.log(_GROWTH)) + 1)
-    change = np.abs(np.diff(lrs, 2))
-    bends = np.flatnonzero(change > _BEND * lrs.max() / lrs.size)
-    bends = bends[np.argsort(-change[bends], kind="stable")[:_MOST_BENDS]] + 1
-    newest = np.maximum(last - _EXACT, 0)[:, None]
-    even = last[:, None] - np.round(ages).astype(np.intp)[None, :]
-    edges = np.concatenate([np.clip(even, 0, newest), np.minimum(bends[None, :], newest), 0 * newest], axis=1)
-    return np.asarray(np.sort(edges, axis=1)[:, ::-1])
-
-
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """Quotients, 0 where the denominator is not above 0: blocks of no width, and updates that do not move."""
-    sound = denominator > 0
-    return np.asarray(np.where(sound, numerator / np.where(sound, denominator, 1.0), 0.0))
+def _noise(lrs: FloatArray, updates: int) -> float:
+    """T2 + T3 after so many updates; from the back, so that small tails keep their digits."""
+    moved = lrs[:updates][::-1]
+    moved = moved[int(np.argmax(moved > 0)) :]  # what does not move at the end changes nothing
+    return 0.5 * float(moved[0] + np.sum(moved[1:] ** 2 / np.cumsum(moved[:-1]))) if moved[0] > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

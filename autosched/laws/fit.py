@@ -318,12 +318,6 @@ def late_power(family: LawFamily[Prepared], curves: Sequence[Curve], options: Fi
     return power
 
 
-def transient_options(options: FitOptions, power: float) -> FitOptions:
-    """The fit's options with this late power, and the prior as much weaker as a transient asks for."""
-    noise = options.robustness.noise * options.late_power / power
-    return replace(options, late_power=power, robustness=replace(options.robustness, noise=noise))
-
-
 def misfit_slope(family: LawFamily[Prepared], fit: LawFit, curves: Sequence[Curve], first_share: float) -> float:
     """How steeply the misfit grows towards the start of the runs: slope of its log against ln(last step / step)."""
     used = [curve for curve in (fitted_part(curve, first_share) for curve in curves) if curve.steps.size]

@@ -30,14 +30,13 @@ from numpy.typing import NDArray
 from autosched.laws.extrapolation import efolds_past_all, end_distances, peak_distances
 from autosched.laws.fit import LawFit, OutlyingRow, common_outliers
 from autosched.laws.forecast import Forecast, Query, points_of
-from autosched.laws.law import LawFamily, LossLaw, interpolated, telling_steps
+from autosched.laws.law import DENSE_STEPS, LawFamily, LossLaw, interpolated, telling_steps
 from autosched.laws.priors import LEAST_WEIGHT, TRANSIENT_POWER, UNLIKE_RUNS, UNTESTED_LATER
 from autosched.laws.residual import ResidualProcess, run_points
 from autosched.laws.stack import Stack, one_peak, stacked, stacked_mean
 from autosched.schedules.schedule import FloatArray, Schedule
 
 AUTO = "auto"
-_ALONG = 256  # steps of a curve that are forecast together
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -170,7 +169,7 @@ class Forecaster:
             run: number of the fitted curve that this schedule belongs to; None for a run that was not fitted.
         """
         steps = np.asarray(steps, dtype=np.float64)
-        parts = [steps[first : first + _ALONG] for first in range(0, steps.size, _ALONG)]
+        parts = [steps[first : first + DENSE_STEPS] for first in range(0, steps.size, DENSE_STEPS)]
         found = [self.forecast(Query.of([(schedule, part)]), [run]) for part in parts]
         return Forecast(
             log_mean=np.concatenate([part.log_mean for part in found]),

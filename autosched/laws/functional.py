@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosched.curves.curve import Curve
-from autosched.laws.drops import between, straight_knots, sum_by_row
+from autosched.laws.drops import DEFAULT_INTERVALS, between, straight_knots, sum_by_row
 from autosched.laws.law import Asked, LawFamily, ParametricLaw
 from autosched.laws.priors import FUNCTIONAL_CENTRE, FUNCTIONAL_SD, UNITS_PER_HORIZON
 from autosched.laws.robust import Prior
@@ -99,7 +99,9 @@ class IntrinsicPath:
     pair_piece: NDArray[np.intp]
 
 
-def intrinsic_path(schedules: Sequence[tuple[Schedule, FloatArray]], *, intervals: int = 64) -> IntrinsicPath:
+def intrinsic_path(
+    schedules: Sequence[tuple[Schedule, FloatArray]], *, intervals: int = DEFAULT_INTERVALS
+) -> IntrinsicPath:
     """Cut schedules into pieces and couple them with the steps (updates done) asked of each."""
     parts = [_one_path(schedule, np.asarray(steps, dtype=np.float64), intervals) for schedule, steps in schedules]
     if len(parts) == 1:
@@ -188,7 +190,7 @@ class FunctionalLaw(ParametricLaw):
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
         path = intrinsic_path([(schedule, steps)])
-        return functional_means(path, self.logs(), self.units)
+        return functional_losses(path, self.logs(), self.units)[0]
 
     @property
     def units(self) -> Units:
@@ -238,27 +240,6 @@ def functional_losses(path: IntrinsicPath, logs: FloatArray, units: Units) -> tu
         ]
     )
     return floor + power + added, jacobian
-
-
-def functional_means(path: IntrinsicPath, logs: FloatArray, units: Units) -> FloatArray:
-    """Losses at the asked steps alone, shape (q,): two thirds of the time of :func:`functional_losses`."""
-    floor, scale, exponent, noise, noise_power, noise_peak_power, time_power, time_peak_power, speed, saturation = (
-        np.exp(logs)
-    )
-    log_u = path.log_peak - np.log(units.lr)
-    pace = np.exp(time_peak_power * log_u) / units.steps
-    begin, _, done, _ = _intrinsic_time(path, time_power)
-    now = begin[path.part_piece] + done
-    size, _ = _jumps(path, noise_power)
-    since = np.concatenate([now[path.pair_row] - begin[path.pair_piece], done])
-    rate = speed * np.concatenate([pace[path.pair_row], pace])
-    forgotten = size * -np.expm1(-saturation * np.log1p(rate * since))
-    paired = path.pair_row.size
-    felt = sum_by_row(path.pair_row, forgotten[:paired], log_u.size) + forgotten[paired:]
-    losses: FloatArray = (
-        floor + scale * np.exp(-exponent * np.log(now * pace)) + noise * np.exp(noise_peak_power * log_u) * felt
-    )
-    return losses
 
 
 def _intrinsic_time(path: IntrinsicPath, power: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -311,7 +292,7 @@ class FunctionalFamily(LawFamily[IntrinsicPath]):
     linear: ClassVar[tuple[int, ...]] = (0, 1, 3)
 
     units: Units
-    intervals: int = 64
+    intervals: int = DEFAULT_INTERVALS
     tied: bool = False
 
     @property
@@ -332,10 +313,6 @@ class FunctionalFamily(LawFamily[IntrinsicPath]):
         """Losses (n,) and derivatives by the ten logs (n, 10), or the eight of the tied law (n, 8)."""
         losses, jacobian = functional_losses(prepared, self._ten(x), self.units)
         return losses, jacobian @ _SPREAD if self.tied else jacobian
-
-    def means(self, prepared: IntrinsicPath, x: FloatArray) -> FloatArray:
-        """Losses (n,) alone."""
-        return functional_means(prepared, self._ten(x), self.units)
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Centred where byte models and 124M-parameter models agree; amounts of loss scale with the least loss seen."""

@@ -35,6 +35,7 @@ Asked = Sequence[tuple[Schedule, FloatArray]]
 """Steps (updates done, each shape (q_i,)) asked of schedules; losses come back in one vector, in this order."""
 
 DENSE_STEPS = 256
+"""Steps of a curve that are exact, and that are forecast together."""
 
 
 class LossLaw(Protocol):
@@ -140,7 +141,7 @@ class LawFamily(ABC, Generic[Prepared]):
         """Losses (n,) and their derivatives by `x`, (n, p)."""
 
     def means(self, prepared: Prepared, x: FloatArray) -> FloatArray:
-        """Losses alone, (n,): what predicting asks for, without paying for derivatives where these cost."""
+        """Losses alone, (n,)."""
         return self.losses(prepared, x)[0]
 
     @abstractmethod

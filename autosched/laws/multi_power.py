@@ -62,39 +62,7 @@ class MultiPowerLaw(ParametricLaw):
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
         table = drop_table(schedule, steps, warmup_drops=self.warmup_drops)
-        return multi_power_means(table, self.logs())
-
-
-def multi_power_means(table: DropTable, logs: FloatArray) -> FloatArray:
-    """Losses at the asked steps alone, shape (q,)."""
-    floor, scale, exponent, drop, speed, saturation, lr_power = np.exp(logs)
-    forgotten = -np.expm1(-saturation * np.log1p(speed * np.exp(-lr_power * table.log_lr) * table.since))
-    losses: FloatArray = floor + scale * table.area**-exponent - drop * table.sum_rows(table.size * forgotten)
-    return losses
-
-
-def multi_power_losses(table: DropTable, logs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Losses at the asked steps, shape (q,), and their derivatives by the seven log-parameters, shape (q, 7)."""
-    floor, scale, exponent, drop, speed, saturation, lr_power = np.exp(logs)
-    log_area = np.log(table.area)
-    power = scale * np.exp(-exponent * log_area)
-    x = speed * np.exp(-lr_power * table.log_lr) * table.since
-    log_rest = np.log1p(x)
-    rest = np.exp(-saturation * log_rest)
-    gained = drop * table.sum_rows(table.size * (1 - rest))
-    by_log_speed = drop * saturation * table.size * rest * x / (1 + x)
-    jacobian = np.column_stack(
-        [
-            np.full(power.shape, floor),
-            power,
-            -exponent * log_area * power,
-            -gained,
-            -table.sum_rows(by_log_speed),
-            -drop * saturation * table.sum_rows(table.size * rest * log_rest),
-            lr_power * table.sum_rows(by_log_speed * table.log_lr),
-        ]
-    )
-    return floor + power - gained, jacobian
+        return MultiPowerFamily().losses(table, self.logs())[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +92,26 @@ class MultiPowerFamily(LawFamily[DropTable]):
 
     def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the seven logs, (n, 7)."""
-        return multi_power_losses(prepared, x)
-
-    def means(self, prepared: DropTable, x: FloatArray) -> FloatArray:
-        """Losses (n,) alone."""
-        return multi_power_means(prepared, x)
+        floor, scale, exponent, drop, speed, saturation, lr_power = np.exp(x)
+        log_area = np.log(prepared.area)
+        power = scale * np.exp(-exponent * log_area)
+        passed = speed * np.exp(-lr_power * prepared.log_lr) * prepared.since
+        log_rest = np.log1p(passed)
+        rest = np.exp(-saturation * log_rest)
+        gained = drop * prepared.sum_rows(prepared.size * (1 - rest))
+        by_log_speed = drop * saturation * prepared.size * rest * passed / (1 + passed)
+        jacobian = np.column_stack(
+            [
+                np.full(power.shape, floor),
+                power,
+                -exponent * log_area * power,
+                -gained,
+                -prepared.sum_rows(by_log_speed),
+                -drop * saturation * prepared.sum_rows(prepared.size * rest * log_rest),
+                lr_power * prepared.sum_rows(by_log_speed * prepared.log_lr),
+            ]
+        )
+        return floor + power - gained, jacobian
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Weak priors scaled to the curves' least loss, peak LR and area, and the three held ones."""

@@ -35,7 +35,6 @@ from autosched.schedules.registry import build
 from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule, check_updates
 
 LEVELS = (12, 24, 48, 96, 192)
-COARSE_LEVELS = (12, 24)
 ITERATIONS = 80
 START_COOLDOWN = 0.2
 LEAST_RATIO = 1e-6  # of the peak: what "down to zero" means here, so that derivatives by the log of the LR stay finite
@@ -134,7 +133,7 @@ def optimal_schedule(law: LossLaw, task: OptimumTask) -> Optimum | NoOptimum:
         return end
 
     def coarse(peak_lr: float) -> Schedule:
-        return _descend(end, task, peak_lr, COARSE_LEVELS)
+        return _descend(end, task, peak_lr, LEVELS[:2])
 
     peak_lr = _best_peak(law, task, coarse).peak_lr
     free = _descend(end, task, peak_lr, LEVELS)

@@ -17,8 +17,7 @@ from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.randomness import key
 from autosched.schedules.schedule import ParameterValue, Schedule
 from autosched.search import budget
-from autosched.search.distinct import Distinct
-from autosched.search.listed import Listed
+from autosched.search.distinct import Listed, drawn_anew, tried_before
 from autosched.search.optuna_options import SAMPLER_OPTIONS, check_options
 from autosched.search.policy import Proposal
 from autosched.search.priors import REMEMBERED, SAMPLER_DRAWS
@@ -91,7 +90,7 @@ class OptunaController:
 
     def __init__(self, space: Space, component: Component, *, remembered: int = REMEMBERED) -> None:
         self._space, self._component, self._remembered = space, component, remembered
-        self._listed, self._distinct = Listed(space), Distinct(space)
+        self._listed = Listed(space)
         self._stateful = component.name in _STATEFUL
         self._exhausted_at: int | None = None
         self._sampler(0)  # options are checked before anything is trained
@@ -145,8 +144,8 @@ class OptunaController:
 
         Whether there is anything new is settled first, apart from the sampler and from what it has learned.
         """
-        tried = self._distinct.tried(state, number)
-        otherwise = self._distinct.from_the_space(number, tried)
+        tried = tried_before(state, number)
+        otherwise = drawn_anew(self._space, number, tried)
         if otherwise is None:
             return None
         for attempt in range(SAMPLER_DRAWS):
@@ -232,7 +231,7 @@ class OptunaController:
                 return
         if self._stateful and trial.role != "default":
             # ledgers older than the rule of one trial per curve may hold a curve twice
-            if self._listed or trial.fingerprint in self._distinct.tried(state, trial.number):
+            if self._listed or trial.fingerprint in tried_before(state, trial.number):
                 self._sample(trial.number)
             else:
                 self._new_curve(state, trial.number)

@@ -5,7 +5,7 @@ import pytest
 from made_curves import made_curve
 
 from autosched.laws.drops import DEFAULT_INTERVALS, drop_table, warmup_steps
-from autosched.laws.multi_power import PUBLISHED, MultiPowerFamily, MultiPowerLaw, multi_power_losses
+from autosched.laws.multi_power import PUBLISHED, MultiPowerFamily, MultiPowerLaw
 from autosched.schedules.schedule import Schedule
 from autosched.testing.law_contract import LawContract
 from autosched.testing.published_curves import published_curve
@@ -66,7 +66,7 @@ def test_finer_intervals_bring_the_compressed_sum_closer():
     errors = []
     for intervals in (DEFAULT_INTERVALS, 8 * DEFAULT_INTERVALS):
         table = drop_table(curve.schedule, steps, intervals=intervals, warmup_drops=True)
-        errors.append(abs(float(multi_power_losses(table, law.logs())[0][0] - exact[0])))
+        errors.append(abs(float(MultiPowerFamily().losses(table, law.logs())[0][0] - exact[0])))
     assert errors[1] < 0.5 * errors[0]
 
 

@@ -8,7 +8,7 @@ import pytest
 from scripted_study import HORIZON, NUMERIC, Script, fate_of, loss_of, space_of
 
 from autosched.randomness import generator
-from autosched.search.distinct import Distinct
+from autosched.search.distinct import drawn_anew
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.policy import Proposal
 from autosched.search.priors import SPACE_DRAWS
@@ -130,9 +130,8 @@ def test_the_default_s_curve_is_not_searched_again() -> None:
 
 def test_the_number_of_draws_is_bounded() -> None:
     space = space_with("random", {"constant": {"peak_lr": 0.01, "warmup_steps": 5}})
-    distinct = Distinct(space)
     only = build_schedule(space, ScheduleSpec(family="constant", params={"peak_lr": 0.01, "warmup_steps": 5}))
     assert only.steps == HORIZON
     assert SPACE_DRAWS == 256
-    assert distinct.from_the_space(0, frozenset()) is not None
-    assert distinct.from_the_space(0, frozenset({only.fingerprint})) is None
+    assert drawn_anew(space, 0, frozenset()) is not None
+    assert drawn_anew(space, 0, frozenset({only.fingerprint})) is None

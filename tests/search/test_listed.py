@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from scripted_study import WSD, Script, search, space_of
 
-from autosched.search.listed import Listed
+from autosched.search.distinct import Listed
 from autosched.search.optuna_controller import OptunaController
 from autosched.space import Component, ScheduleSpec, Space, space_from_json
 

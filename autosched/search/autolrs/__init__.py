@@ -3,7 +3,7 @@
 The core is a pure state machine (:mod:`autosched.search.autolrs.machine`); who trains is somebody else's matter.
 """
 
-from autosched.search.autolrs.ending import above_its_probes
+from autosched.search.autolrs.forecasts import above_its_probes
 from autosched.search.autolrs.machine import ask, schedule, standing, tell
 from autosched.search.autolrs.records import Failed, Finished, Seen, State, Wait, Work
 from autosched.search.autolrs.settings import Settings
