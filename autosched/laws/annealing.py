@@ -19,8 +19,8 @@ from typing import ClassVar
 import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.laws.drops import DropTable, drop_table, drop_tables
-from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
+from autosched.laws.drops import DropTable, drop_table
+from autosched.laws.law import DropFamily, ParametricLaw, Scales
 from autosched.laws.priors import ANNEALING_MEMORY, DROP_GAIN, FIRM_SD, LOOSE_SD
 from autosched.laws.robust import Prior
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -52,20 +52,11 @@ class AnnealingLaw(ParametricLaw):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnnealingFamily(LawFamily[DropTable]):
+class AnnealingFamily(DropFamily):
     """How the annealing law is fitted: weak priors scaled to the data, the memory near the paper's 1,000 of 24,000."""
 
     law_type: ClassVar[type[ParametricLaw]] = AnnealingLaw
     linear: ClassVar[tuple[int, ...]] = (0, 1, 3)
-
-    @property
-    def sees(self) -> str:
-        """Drops."""
-        return "drops"
-
-    def prepare(self, asked: Asked) -> DropTable:
-        """Areas and drops before the asked steps."""
-        return drop_tables(asked)
 
     def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the five logs, (n, 5)."""

@@ -129,11 +129,6 @@ def between(values: FloatArray, at: FloatArray) -> FloatArray:
     return read
 
 
-def drop_tables(asked: Sequence[tuple[Schedule, FloatArray]]) -> DropTable:
-    """The drops before steps of several schedules in one table; rows go on counting."""
-    return concatenated([drop_table(schedule, steps) for schedule, steps in asked])
-
-
 def concatenated(tables: Sequence[DropTable]) -> DropTable:
     """Tables of several schedules as one; rows go on counting."""
     if len(tables) == 1:

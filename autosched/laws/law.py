@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.laws.drops import straight_knots
+from autosched.laws.drops import DropTable, concatenated, drop_table, straight_knots
 from autosched.laws.priors import (
     EXPONENT,
     FIRM_SD,
@@ -158,6 +158,21 @@ class LawFamily(ABC, Generic[Prepared]):
     def law(self, x: FloatArray) -> LossLaw:
         """The law behind `x`."""
         return self.law_type.from_logs(x)
+
+
+class DropFamily(LawFamily[DropTable]):
+    """A family of laws of LR drops: they share one table, which is dear to make."""
+
+    __slots__ = ()
+
+    @property
+    def sees(self) -> str:
+        """Drops."""
+        return "drops"
+
+    def prepare(self, asked: Asked) -> DropTable:
+        """Areas and drops before the asked steps."""
+        return concatenated([drop_table(schedule, steps) for schedule, steps in asked])
 
 
 # -- what priors are scaled to ----------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from typing import ClassVar
 import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.laws.drops import DropTable, drop_table, drop_tables
-from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
+from autosched.laws.drops import DropTable, drop_table
+from autosched.laws.law import DropFamily, ParametricLaw, Scales
 from autosched.laws.priors import DROP_GAIN, LOOSE_SD, MULTI_POWER_SHAPE, TIGHT_SD
 from autosched.laws.robust import Prior
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -66,7 +66,7 @@ class MultiPowerLaw(ParametricLaw):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MultiPowerFamily(LawFamily[DropTable]):
+class MultiPowerFamily(DropFamily):
     """How the Multi-Power Law is fitted.
 
     ln speed, ln saturation and ln lr_power are hardly identified by a few curves; they are held near the published
@@ -80,15 +80,6 @@ class MultiPowerFamily(LawFamily[DropTable]):
     linear: ClassVar[tuple[int, ...]] = (0, 1, 3)
 
     tightness: float = TIGHT_SD
-
-    @property
-    def sees(self) -> str:
-        """Drops."""
-        return "drops"
-
-    def prepare(self, asked: Asked) -> DropTable:
-        """Areas and drops before the asked steps."""
-        return drop_tables(asked)
 
     def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the seven logs, (n, 7)."""

@@ -124,26 +124,20 @@ class ResidualKernel:
         return cls(shared=shared, near=near, own=own, scatter=scatter, lengths=np.array(lengths))
 
 
-def _parts(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """The shared, near and own covariance (n, m), and the squared scaled gaps (5, n, m)."""
-    gaps = ((a.features.T[:, :, None] - b.features.T[:, None, :]) / kernel.lengths[:, None, None]) ** 2
-    time = np.abs(a.features[:, None, 4] - b.features[None, :, 4]) / LASTING_EFOLDS
-    lasting = np.exp(-time)
-    near = np.exp(-0.5 * gaps[0] * (kernel.lengths[0] / NEAR_PEAK) ** 2) * lasting
-    own = lasting * (a.run[:, None] == b.run[None, :])
-    return kernel.shared**2 * np.exp(-0.5 * gaps.sum(axis=0)), kernel.near**2 * near, kernel.own**2 * own, gaps
+def _parts(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The shared, near and own covariance, each shape (n, m)."""
+    gaps = cdist(a.features / kernel.lengths, b.features / kernel.lengths, "sqeuclidean")
+    lasting = np.exp(-np.abs(a.features[:, None, 4] - b.features[None, :, 4]) / LASTING_EFOLDS)
+    apart = (a.features[:, None, 0] - b.features[None, :, 0]) / NEAR_PEAK
+    same = a.run[:, None] == b.run[None, :]
+    near = kernel.near**2 * np.exp(-0.5 * apart**2) * lasting
+    return kernel.shared**2 * np.exp(-0.5 * gaps), near, kernel.own**2 * lasting * same
 
 
 def covariance(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> FloatArray:
     """Covariance of the process without scatter between two sets of points, shape (n, m)."""
-    shared = kernel.shared**2 * np.exp(
-        -0.5 * cdist(a.features / kernel.lengths, b.features / kernel.lengths, "sqeuclidean")
-    )
-    lasting = np.exp(-np.abs(a.features[:, None, 4] - b.features[None, :, 4]) / LASTING_EFOLDS)
-    apart = (a.features[:, None, 0] - b.features[None, :, 0]) / NEAR_PEAK
-    same = kernel.own**2 * (a.run[:, None] == b.run[None, :])
-    whole: FloatArray = shared + lasting * (kernel.near**2 * np.exp(-0.5 * apart**2) + same)
-    return whole
+    shared, near, own = _parts(kernel, a, b)
+    return shared + near + own
 
 
 def learned(
@@ -167,7 +161,7 @@ def learned(
 
 def evidence(kernel: ResidualKernel, points: RunPoints, residuals: FloatArray) -> tuple[float, FloatArray]:
     """Negative log marginal likelihood and its derivatives by the nine logs."""
-    shared, near, own, gaps = _parts(kernel, points, points)
+    shared, near, own = _parts(kernel, points, points)
     matrix = shared + near + own
     matrix[np.diag_indices_from(matrix)] += kernel.scatter**2
     try:
@@ -178,6 +172,8 @@ def evidence(kernel: ResidualKernel, points: RunPoints, residuals: FloatArray) -
     pull = cho_solve(factor, np.eye(residuals.size)) - np.outer(solved, solved)
     value = 0.5 * float(residuals @ solved) + float(np.log(np.diag(factor[0])).sum())
     amplitudes = [float((pull * part).sum()) for part in (shared, near, own)]
+    scaled = points.features.T / kernel.lengths[:, None]
+    gaps = (scaled[:, :, None] - scaled[:, None, :]) ** 2
     lengths = 0.5 * np.einsum("ij,kij->k", pull * shared, gaps)
     return value, np.array([*amplitudes, float(np.trace(pull)) * kernel.scatter**2, *lengths])
 

@@ -60,7 +60,7 @@ class Stack:
         )
 
     def prepared(self, asked: Asked, known: dict[str, Any] | None = None) -> list[Any]:
-        """What each law needs to know of the schedules; laws of LR drops share one table, which is dear to make.
+        """What each law needs to know of the schedules.
 
         Args:
             known: what was prepared of the same schedules before, by :attr:`LawFamily.sees`; gets what is prepared now.

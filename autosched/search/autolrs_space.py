@@ -36,8 +36,6 @@ _PRESETS: Mapping[str, Callable[..., Settings]] = {
     "published": Settings.published,
     "far_sighted": Settings.far_sighted,
 }
-STAGES = 3
-"""Stages that a first stage is suggested for: 1, 2 and 4 times its length."""
 _ELSEWHERE: Mapping[str, str] = {
     "low": "is the lower bound of schedule's peak_lr",
     "high": "is the upper bound of schedule's peak_lr",
@@ -266,7 +264,7 @@ def _check_stage(named: Mapping[str, Any]) -> None:
     between = steps - named["warmup_steps"] - round(named["cooldown_fraction"] * steps)
     fewest = math.ceil(FEWEST_POINTS * every / share - 1e-9)
     fewest += -fewest % every
-    suggested = max(between // (2**STAGES - 1) // every * every, fewest)
+    suggested = max(between // (1 + 2 + 4) // every * every, fewest)  # three stages, each twice the one before
     if first > between:
         advice = f"write first_stage: {suggested}" if suggested <= between else "lower eval_every"
         raise SpaceError(

@@ -76,8 +76,6 @@ LEVERAGE = 5.0
 """[1] Error of an end forecast from the first fifth of a run, over the scatter of one evaluation. Judgement."""
 SAFE_SHARE = 0.2
 """[share of the horizon] A run that got so far did not diverge at its peak. Judgement."""
-BOUNDARY_STRENGTH = 10.0
-"""[1] Inverse of the penalty of the boundary of divergence. Judgement: features are in units of their spread."""
 FAIR_CHANCE = 3.0
 """[multiples of the threshold] Chance at which a stopped trial is resumed. Judgement: so that none goes to and fro."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from autosched.errors import UsageError
 from autosched.schedules.schedule import FloatArray
@@ -208,45 +209,16 @@ class State:
             UsageError: it is not such data.
         """
         try:
-            return cls(
-                **{
-                    **plain,
-                    "tried": tuple(_tried(data) for data in plain["tried"]),
-                    "refused": tuple(plain["refused"]),
-                    "passed": tuple(_passed(data) for data in plain["passed"]),
-                    "done": tuple(work_of(data) for data in plain["done"]),
-                }
-            )
-        except (TypeError, KeyError, AttributeError) as error:
+            if lacking := [field.name for field in dataclasses.fields(cls) if field.name not in plain]:
+                raise ValueError(f"it lacks {', '.join(lacking)}")
+            return TypeAdapter(cls).validate_python(plain)
+        except (TypeError, ValueError) as error:
             raise UsageError(f"this is no state of an AutoLRS run: {error}.") from None
 
 
 def work_of(plain: Mapping[str, Any]) -> Work:
     """Read what ``dataclasses.asdict(work)`` wrote."""
-    expected = tuple(Expectation(**data) for data in plain["expected"])
-    return Work(**{**plain, "expected": expected, "worths": tuple(Worth(**data) for data in plain["worths"])})
-
-
-def _tried(plain: Mapping[str, Any]) -> Tried:
-    end = plain["end"]
-    changed = {
-        "steps": tuple(plain["steps"]),
-        "losses": tuple(plain["losses"]),
-        "end": None if end is None else Expectation(**end),
-        "decay_losses": tuple(plain.get("decay_losses", ())),
-    }
-    return Tried(**{**plain, **changed})
-
-
-def _passed(plain: Mapping[str, Any]) -> Passed:
-    changed = {
-        "tried": tuple(_tried(data) for data in plain["tried"]),
-        "worths": tuple(Worth(**data) for data in plain["worths"]),
-        "steps": tuple(plain["steps"]),
-        "losses": tuple(plain["losses"]),
-        "expected": tuple(Expectation(**data) for data in plain["expected"]),
-    }
-    return Passed(**{**plain, **changed})
+    return TypeAdapter(Work).validate_python(plain)
 
 
 def thinned(steps: Numbers, losses: Numbers, most: int) -> tuple[Numbers, Numbers]:
