@@ -14,7 +14,7 @@ from autosched.printed import tell
 from autosched.space import load_space
 from autosched.study.start import CHECKS
 from autosched.study.trainer_check import trainer_findings
-from autosched.trainer.soundness import Finding
+from autosched.trainer.findings import Finding
 
 MARKS = {"kept": "ok", "unsure": "unsure", "broken": "WRONG"}
 

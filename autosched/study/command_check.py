@@ -18,8 +18,8 @@ from autosched.schedules import Schedule, build
 from autosched.space.draw import draw
 from autosched.space.records import ScheduleSpec, Space
 from autosched.trainer import Diverged
+from autosched.trainer.findings import NOISE, Finding
 from autosched.trainer.protocol import SegmentTrainer
-from autosched.trainer.soundness import NOISE, Finding
 from workers.command.options import read_command_options
 from workers.command.space_check import names_parameters
 

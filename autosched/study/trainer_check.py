@@ -14,8 +14,9 @@ from autosched.space.records import Choice, FamilySpace, Fixed, Range, Space
 from autosched.study.command_check import CommandCase, check_command
 from autosched.study.identity import earlier_fingerprints
 from autosched.trainer import Trainer
+from autosched.trainer.findings import Case, Finding
 from autosched.trainer.protocol import SegmentTrainer
-from autosched.trainer.soundness import Case, Finding, check_soundness
+from autosched.trainer.soundness import check_soundness
 from workers.registry import BUILT_IN, make_trainer
 from workers.threads import with_threads
 

@@ -313,19 +313,9 @@ def test_a_log_of_another_schedule_is_no_begun_run(here: Path, capsys: Capture) 
 
 
 def test_peak_lrs_far_from_the_only_one_that_was_seen_are_warned_of(here: Path, capsys: Capture) -> None:
-    bounds = (
-        "optimize",
-        "law.json",
-        "--steps",
-        "2400",
-        "--warmup-steps",
-        "216",
-        "--peak-lr-low",
-        "2e-4",
-        "--peak-lr-high",
-    )
-    assert document(capsys, *bounds, "5e-4")["warnings"] == []
-    (warning,) = document(capsys, *bounds, "0.1")["warnings"]
+    bounds = ("optimize", "law.json", "--steps", "2400", "--warmup-steps", "216", "--peak-lr-low", "2e-4")
+    assert document(capsys, *bounds, "--peak-lr-high", "5e-4")["warnings"] == []
+    (warning,) = document(capsys, *bounds, "--peak-lr-high", "0.1")["warnings"]
     assert warning.startswith("peak LRs of 0.0002 to 0.1 were asked for, the law has seen 0.0003 alone:")
 
 
@@ -393,8 +383,9 @@ def test_the_annealing_law_alone_has_no_optimum(here: Path, capsys: Capture) -> 
     assert told["schedule"]["family"] == "wsd"
 
 
-def test_a_law_file_that_was_edited_is_refused(here: Path, capsys: Capture) -> None:
+def test_a_law_file_names_its_fields_and_is_refused_when_it_was_edited(here: Path, capsys: Capture) -> None:
     text = Path("multi_power.json").read_text()
+    assert set(MultiPowerFamily().fields) < set(json.loads(text)["law"])
     Path("multi_power.json").write_text(text.replace("2.37474", "2.3"))
     refuse(capsys, ("evaluate", "multi_power.json", "unseen/gpt25m"), "multi_power.json: the law does not match")
 
@@ -402,8 +393,3 @@ def test_a_law_file_that_was_edited_is_refused(here: Path, capsys: Capture) -> N
 def test_a_fault_in_a_curve_is_told_with_its_line(here: Path, capsys: Capture) -> None:
     Path("bad.csv").write_text("step,lr,loss\n1,0.1,4\n2,0.1,much\n")
     refuse(capsys, ("fit", "bad.csv"), "bad.csv:3: loss must be a number, but got 'much'.")
-
-
-def test_the_fields_of_a_saved_law_are_named(here: Path) -> None:
-    stored = json.loads(Path("multi_power.json").read_text())["law"]
-    assert set(MultiPowerFamily().fields) < set(stored)

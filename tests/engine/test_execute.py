@@ -209,29 +209,18 @@ def test_a_validation_loss_that_is_no_number_is_a_divergence(store):
     assert (seen.trained, seen.checkpoint) == (10, None)
 
 
-class Wild(SimulatedTrainer):
-    def train(self, lrs):
-        raise Diverged(10**9, 5.0, "two\nlines")
-
-
 def test_a_divergence_beyond_the_segment_counts_only_its_updates(store):
-    seen = SegmentRunner(Workshop(Wild)).run(cut(store, LRS, 0, 10))
+    seen = SegmentRunner(Workshop(failing("train", Diverged, 10**9, 5.0, "two\nlines"))).run(cut(store, LRS, 0, 10))
     assert (seen.trained, seen.divergence.reason) == (10, "two lines")
 
 
-class Full(SimulatedTrainer):
-    def train(self, lrs):
-        raise OutOfMemoryError("the GPU is full: halve the batch.")
+def failing(method: str, error: type[Exception], *arguments: Any) -> type[SimulatedTrainer]:
+    """The simulated trainer, one of whose methods raises such an error."""
 
+    def fail(self, _):
+        raise error(*arguments)
 
-class MemoryFull(SimulatedTrainer):
-    def load(self, file) -> None:
-        raise MemoryError
-
-
-class Brittle(SimulatedTrainer):
-    def load(self, file) -> None:
-        raise KeyError("model.weight")
+    return type(f"{error.__name__}In{method.title()}", (SimulatedTrainer,), {method: fail})
 
 
 class Ahead(SimulatedTrainer):
@@ -264,9 +253,9 @@ def run_from_ten(store: CheckpointStore, trainer: type[SimulatedTrainer]) -> tup
 @pytest.mark.parametrize(
     ("trainer", "kind", "reason"),
     [
-        (Full, "out_of_memory", "the GPU is full: halve the batch."),
-        (MemoryFull, "out_of_memory", "the worker's main memory is full"),
-        (Brittle, "checkpoint_lost", "KeyError: 'model.weight' (test_execute.py:"),
+        (failing("train", OutOfMemoryError, "halve the batch."), "out_of_memory", "halve the batch."),
+        (failing("load", MemoryError), "out_of_memory", "the worker's main memory is full"),
+        (failing("load", KeyError, "model.weight"), "checkpoint_lost", "KeyError: 'model.weight' (test_execute.py:"),
         (Forgetful, "checkpoint_lost", "it holds update 0, not 10."),
         (Ahead, "checkpoint_lost", "it holds update 12, not 10."),
         (Broken, "error", "ZeroDivisionError: in the trainer (test_execute.py:"),
@@ -313,11 +302,8 @@ def test_a_factory_that_refuses_leaves_the_runner_usable(store):
 
 
 def test_an_endless_message_is_cut(store):
-    class Talkative(SimulatedTrainer):
-        def train(self, lrs):
-            raise OutOfMemoryError("x" * 10_000)
-
-    failure = SegmentRunner(Workshop(Talkative)).run(cut(store, LRS, 0, 10))
+    talkative = failing("train", OutOfMemoryError, "x" * 10_000)
+    failure = SegmentRunner(Workshop(talkative)).run(cut(store, LRS, 0, 10))
     assert len(failure.reason) == 500
 
 

@@ -8,7 +8,8 @@ import pytest
 from command_line import refuse, run
 
 from autosched.trainer import skeleton
-from autosched.trainer.soundness import Case, check_soundness
+from autosched.trainer.findings import Case
+from autosched.trainer.soundness import check_soundness
 
 
 def test_the_skeleton_is_short_and_keeps_every_promise() -> None:

@@ -15,7 +15,8 @@ from torch import nn
 
 from autosched.errors import CheckpointError, UsageError
 from autosched.trainer import Diverged, generator, read_checkpoint, write_checkpoint
-from autosched.trainer.soundness import Case, check_soundness
+from autosched.trainer.findings import Case
+from autosched.trainer.soundness import check_soundness
 from autosched.trainer.values import as_loss, as_means, own_place
 
 CURVATURE = torch.logspace(0, -2, 16)
