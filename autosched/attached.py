@@ -8,7 +8,9 @@
         ...
         lr.report(step + 1, loss)       # the loss after so many updates
 
-In a script that autosched has not started, neither does anything. This module imports the standard library only.
+With checkpoints, ``lr.load(model, optimizer)`` before the loop and ``lr.save(model, optimizer)`` after it, which goes
+from ``lr.start or 0`` up to ``lr.stop or steps``. In a script that autosched has not started, none does anything. This
+module imports the standard library only; torch is imported where there is a checkpoint to load or save.
 """
 
 from __future__ import annotations
@@ -84,6 +86,48 @@ class Attachment:
     def report(self, step: int, loss: Any) -> None:
         """Tell the loss after `step` updates; of several processes the first does, the others' calls do nothing."""
         self._write({"step": int(step), "loss": float(loss)})
+
+    def load(self, *parts: Any) -> None:
+        """Put the model, the optimizer and whatever else has a ``load_state_dict`` where :meth:`save` found them.
+
+        The global random generators of Python, numpy and torch go there, too. At update 0 and outside of a study
+        nothing happens.
+
+        Raises:
+            ValueError: there were other parts.
+        """
+        if self.checkpoint_in is None:
+            return
+        import torch
+
+        file = self._own_file(self.checkpoint_in)
+        saved = torch.load(file, map_location="cpu", weights_only=True)
+        if len(saved["parts"]) != len(parts):
+            raise ValueError(f"load must have the {len(saved['parts'])} parts that save had, but got {len(parts)}.")
+        for part, state in zip(parts, saved["parts"], strict=True):
+            part.load_state_dict(state)
+        self._generators(parts).load(saved["random"])
+
+    def save(self, *parts: Any) -> None:
+        """Save what :meth:`load` takes, at the end of the loop; of several processes each saves its own."""
+        if self.checkpoint_out is None:
+            return
+        import torch
+
+        file = self._own_file(self.checkpoint_out)
+        file.parent.mkdir(exist_ok=True)
+        states = [part.state_dict() for part in parts]
+        torch.save({"parts": states, "random": self._generators(parts).state()}, file)
+
+    @staticmethod
+    def _own_file(folder: str) -> Path:
+        return Path(folder, f"rank-{os.environ.get('RANK', '0')}.pt")
+
+    @staticmethod
+    def _generators(parts: tuple[Any, ...]) -> Any:
+        from autosched.random_states import Generators
+
+        return Generators(*(part for part in parts if hasattr(part, "parameters")))
 
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._reports is not None and os.environ.get("RANK", "0") == "0":

@@ -69,3 +69,36 @@ def test_of_several_processes_the_first_reports(study, monkeypatch):
 def test_attaching_loads_nothing_but_the_standard_library():
     code = "import autosched, sys; autosched.attach(); print('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_model_and_its_optimizer_go_on_where_they_were_saved(study, tmp_path, monkeypatch):
+    import torch
+
+    def made():
+        model = torch.nn.Linear(2, 1)
+        return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    def trained(model, optimizer):
+        optimizer.zero_grad()
+        model(torch.rand(2)).sum().backward()
+        optimizer.step()
+        return model.weight.tolist()
+
+    lr = autosched.attach()
+    lr.checkpoint_out = lr.checkpoint_in = str(tmp_path / "saved")
+    parts, again = made(), made()
+    trained(*parts)
+    lr.save(*parts)
+    expected = trained(*parts)
+    lr.load(*again)
+    assert trained(*again) == expected
+    assert [path.name for path in (tmp_path / "saved").iterdir()] == ["rank-0.pt"]
+    with pytest.raises(ValueError, match="must have the 2 parts that save had, but got 1"):
+        lr.load(again[0])
+
+
+def test_without_checkpoints_nothing_is_loaded_or_saved(study):
+    lr = autosched.attach()
+    lr.load("no model")
+    lr.checkpoint_out = None
+    lr.save("no model")

@@ -16,6 +16,7 @@ LAYERS: dict[str, int] = {
     "autosched.interruption": 0,
     "autosched.json_documents": 0,
     "autosched.printed": 0,
+    "autosched.random_states": 0,
     "autosched.randomness": 0,
     "autosched.text_files": 0,
     "autosched.whole_files": 0,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from autosched.errors import UsageError
-from autosched.integrations.autolrs_rng import Generators
+from autosched.random_states import Generators
 
 _END = object()
 

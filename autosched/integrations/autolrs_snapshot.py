@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from autosched.errors import CheckpointError, UsageError
 from autosched.integrations.autolrs_data import Feed
-from autosched.integrations.autolrs_rng import Generators
+from autosched.random_states import Generators
 
 if TYPE_CHECKING:
     from torch import nn

@@ -23,7 +23,7 @@ from lightning.pytorch import Callback
 
 from autosched.attached import Attachment, attach
 from autosched.errors import UsageError
-from autosched.integrations.autolrs_rng import Generators
+from autosched.random_states import Generators
 
 NEVER = 2**62
 """Batches between validations, when none is due."""

@@ -1,4 +1,4 @@
-"""The random generators that a training loop draws from, so that a rewound run draws the same again."""
+"""The random generators that a training loop draws from, so that a run that goes on or back draws the same again."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 class Generators:
-    """Python's, numpy's and torch's global generators, the last on the CPU and on each CUDA device of a model.
+    """Python's, numpy's and torch's global generators, the last on the CPU and on each CUDA device of the models.
 
     Their state is tensors, numbers and tuples of them, so that ``torch.load(weights_only=True)`` reads it.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        self._devices = sorted({one.device.index or 0 for one in model.parameters() if one.device.type == "cuda"})
+    def __init__(self, *models: nn.Module) -> None:
+        devices = [one.device for model in models for one in model.parameters()]
+        self._devices = sorted({device.index or 0 for device in devices if device.type == "cuda"})
 
     def state(self) -> dict[str, Any]:
         """Where all of them stand."""
