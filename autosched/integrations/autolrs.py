@@ -28,9 +28,9 @@ from autosched.integrations.autolrs_loader import RewindableLoader
 from autosched.integrations.autolrs_lr import GroupLrs
 from autosched.integrations.autolrs_progress import Progress
 from autosched.integrations.autolrs_ranks import Ranks
-from autosched.random_states import Generators
 from autosched.integrations.autolrs_saved import check_saved, machine_entries, read_progress, with_snapshots
 from autosched.integrations.autolrs_snapshot import Shelf, Snapshot, Stateful, Training
+from autosched.random_states import Generators
 from autosched.schedules.schedule import Schedule
 from autosched.search.autolrs import (
     Failed,
