@@ -3,9 +3,10 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 SPACE ?= search_spaces/wsd.yaml
+EXAMPLE ?= script
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: tune test lint bench clean
+.PHONY: tune example test lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +19,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 
 tune: $(VENV)/.installed  ## install, then tune the demo
 	$(BIN)/autosched tune --space $(SPACE)
+
+example: $(VENV)/.installed-test  ## install, then tune a recipe of examples/, e.g. make example EXAMPLE=nanogpt
+	cd examples && PATH="$(CURDIR)/$(BIN):$$PATH" autosched tune --space $(EXAMPLE).yaml
 
 lint: $(VENV)/.installed-test  ## style, format and types
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """A training script as people have them, with a cosine schedule of its own, made tunable by three lines.
 
-python examples/script.py                       trains with the script's own schedule
-autosched tune --space examples/script.yaml     finds a better one, and prints the gain over it
+python script.py                       trains with the script's own schedule
+autosched tune --space script.yaml     finds a better one, and prints the gain over it
 """
 
 import argparse

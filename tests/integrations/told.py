@@ -14,8 +14,8 @@ LRS = np.geomspace(2e-2, 1e-4, HORIZON)
 class Study:
     """Tells scripts what to do, one after another, and has what they said."""
 
-    def __init__(self, folder: Path, monkeypatch, lrs=LRS):
-        self.folder, self.monkeypatch, self.lrs = folder, monkeypatch, lrs
+    def __init__(self, folder: Path, monkeypatch, lrs=LRS, every=EVERY):
+        self.folder, self.monkeypatch, self.lrs, self.every = folder, monkeypatch, lrs, every
         self.runs = 0
 
     def tell(self, start: int, stop: int, *, checkpoints: bool = True, seed: int = 3) -> None:
@@ -28,7 +28,7 @@ class Study:
             "start": start,
             "stop": stop,
             "horizon": len(self.lrs),
-            "eval_every": EVERY,
+            "eval_every": self.every,
             "seed": seed,
             "checkpoint_in": str(self.saved(start)) if start else "",
             "checkpoint_out": str(self.saved(stop)) if checkpoints else "",
