@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -49,19 +50,19 @@ def parse_object(text: str) -> Document:
     return document
 
 
-def read_json(text: str, schema: type[Model], *, form: str, version: int) -> Model:
-    """A document of the format `form` as a record.
+def read_json(text: str, schemas: Mapping[int, type[Model]], *, form: str) -> Model:
+    """A document of the format `form` as a record, by the schema of its version.
 
     Raises:
         JsonFault: what :func:`parse_object` refuses; another format or version; else the first key that does not fit,
             what is allowed, and the value.
     """
     document = parse_object(text)
-    for key, expected in (("format", form), ("version", version)):
+    for key, allowed in (("format", [form]), ("version", [*schemas])):
         given = document.pop(key, None)
-        if type(given) is not type(expected) or given != expected:
-            raise JsonFault(f'"{key}" must be {shown(expected)}, but got {shown(given)}')
-    return _checked(document, schema)
+        if (type(given), given) not in [(type(value), value) for value in allowed]:
+            raise JsonFault(f'"{key}" must be {" or ".join(map(shown, allowed))}, but got {shown(given)}')
+    return _checked(document, schemas[given])
 
 
 def read_record(text: str, schema: type[Model]) -> Model:

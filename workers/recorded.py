@@ -174,7 +174,7 @@ class RecordedTrainer:
 
     def _agrees(self, number: int, stop: int, lrs: FloatArray) -> bool:
         schedule = self._recordings.runs[number].schedule
-        return stop <= schedule.steps and np.array_equal(schedule.lrs[self._step : stop], lrs)
+        return stop <= schedule.steps and np.array_equal(schedule.part(self._step, stop), lrs)
 
     def _identity(self) -> dict[str, Any]:
         names = "\n".join(run.name for run in self._recordings.runs)

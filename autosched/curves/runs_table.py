@@ -74,7 +74,7 @@ class Described:
         """
         rows = (lrs.steps >= 1) & (lrs.steps <= self.schedule.steps)
         seen = lrs[rows]
-        expected = self.schedule.lrs[seen.steps.astype(np.intp) - 1]
+        expected = self.schedule.lr_at(seen.steps.astype(np.intp) - 1)
         differs = np.abs(seen.values - expected) > LR_TOLERANCE * self.schedule.peak_lr
         if differs.sum() <= MOST_OTHER_LRS * differs.size:
             return

@@ -181,7 +181,7 @@ class Dispatcher:
                 stop=order.stop,
                 horizon=plan.schedule.steps,
                 eval_every=self.space.eval_every,
-                lrs=plan.schedule.lrs[load : order.stop],
+                lrs=plan.schedule.part(load, order.stop),
                 report_from=order.start,
                 save_uri=self.store.uri(identity) if resumes else None,
                 load_uri=self.store.uri(load_id) if resumes and load_id is not None else None,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autosched.ledger.records import segment_ids
+from autosched.ledger.records import SegmentIds
 from autosched.ledger.state import TrialState
 from autosched.schedules.schedule import Schedule
 from autosched.space import Space
@@ -58,7 +58,7 @@ class Plans:
     def make(self, schedule: Schedule, seed: int, trial: int | None = None) -> TrialPlan:
         """The plan of a schedule trained with `seed`."""
         space = self._space
-        ids = segment_ids(space.trainer, seed=seed, eval_every=space.eval_every, lrs=schedule.lrs, cuts=self._cuts)
+        ids = SegmentIds(space.trainer, seed=seed, eval_every=space.eval_every, schedule=schedule, cuts=self._cuts)
         return TrialPlan(schedule=schedule, seed=seed, cuts=self._cuts, ids=ids, trial=trial)
 
     def of(self, trial: TrialState) -> TrialPlan:

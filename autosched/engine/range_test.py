@@ -16,7 +16,7 @@ from autosched.engine.execute import SegmentRunner
 from autosched.engine.plan import TrialPlan
 from autosched.errors import WorkError
 from autosched.ledger.events import RangeTested
-from autosched.ledger.records import Failure, Observation, Purpose, Segment, segment_ids
+from autosched.ledger.records import Failure, Observation, Purpose, Segment, SegmentIds
 from autosched.ledger.sweeps import read_sweep
 from autosched.space.auto_bounds import conflict
 from autosched.space.records import Space
@@ -34,7 +34,7 @@ def sweep_plan(trainer: TrainerSpec, *, seed: int, sweep: Sweep) -> TrialPlan:
         schedule=schedule,
         seed=seed,
         cuts=cuts,
-        ids=segment_ids(trainer, seed=seed, eval_every=NEVER, lrs=schedule.lrs, cuts=cuts),
+        ids=SegmentIds(trainer, seed=seed, eval_every=NEVER, schedule=schedule, cuts=cuts),
         validate=False,
     )
 

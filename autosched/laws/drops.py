@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autosched.schedules.outline import Outline
 from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
 
 DEFAULT_INTERVALS = 64
@@ -48,6 +49,12 @@ def warmup_steps(lrs: FloatArray) -> int:
     stops = np.flatnonzero(np.diff(lrs) <= 0)
     rising = int(stops[0]) + 1 if stops.size else lrs.size
     return rising if rising > 1 else 0
+
+
+def warmup_of(outline: Outline) -> int:
+    """Updates in the warmup of an outlined schedule."""
+    points = warmup_steps(outline.lrs)
+    return points if points == 0 else int(outline.updates[points - 1]) + 1
 
 
 def sum_by_row(row: NDArray[np.intp], values: FloatArray, rows: int) -> FloatArray:
@@ -93,13 +100,13 @@ def drop_table(
         warmup_drops: count the rises of the warmup as (negative) drops, as the published code does. Only to reproduce
             published parameters.
     """
-    lrs = schedule.lrs
+    outline = schedule.outline
     last = np.minimum(np.asarray(steps, dtype=np.float64), schedule.steps) - 1.0  # index of the last update done
-    cumulative = np.concatenate(([0.0], np.cumsum(lrs)))
-    area = between(cumulative, last + 1)
-    knots = straight_knots(lrs, 0 if warmup_drops else max(warmup_steps(lrs) - 1, 0), intervals)
-    first, stop = knots[:-1].astype(np.float64), knots[1:].astype(np.float64)
-    drops = lrs[knots[:-1]] - lrs[knots[1:]]
+    area_before = outline.area()
+    area = area_before(last + 1)
+    knots = straight_knots(outline, 0 if warmup_drops else max(warmup_of(outline) - 1, 0), intervals).astype(np.float64)
+    first, stop, known = knots[:-1], knots[1:], outline.read(knots)
+    drops = known[:-1] - known[1:]
     changed = drops != 0
     first, stop, drops = first[changed], stop[changed], drops[changed]
     row, piece = np.nonzero(last[:, None] >= first[None, :] + 1)
@@ -108,7 +115,7 @@ def drop_table(
     position = (begin + seen + 0.5)[:, None] - seen[:, None] * _BACK
     position = np.clip(position, begin[:, None] + 1, (begin + seen)[:, None])
     size = (drops[piece] * seen / whole)[:, None] * _SHARE
-    before, after = between(cumulative, position.ravel()), between(lrs, position.ravel())
+    before, after = area_before(position.ravel()), outline.read(position.ravel())
     return DropTable(
         area=area,
         row=np.repeat(row, _BACK.size),
@@ -120,13 +127,6 @@ def drop_table(
     )
 
 
-def between(values: FloatArray, at: FloatArray) -> FloatArray:
-    """`values` (n,), the i-th of which lies at i, read linearly at the positions `at`; held beyond the ends."""
-    at = np.minimum(np.maximum(at, 0.0), values.size - 1.0)
-    below = at.astype(np.intp)
-    start = values.take(below)
-    read: FloatArray = start + (at - below) * (values.take(below + 1, mode="clip") - start)
-    return read
 
 
 def concatenated(tables: Sequence[DropTable]) -> DropTable:
@@ -145,25 +145,26 @@ def concatenated(tables: Sequence[DropTable]) -> DropTable:
     )
 
 
-def straight_knots(lrs: FloatArray, start: int, intervals: int) -> NDArray[np.intp]:
+def straight_knots(outline: Outline, start: int, intervals: int) -> NDArray[np.intp]:
     """Updates between which the LR is taken as linear; jumps and corners are kept, long changes are subdivided."""
-    end = lrs.size - 1
+    end = outline.steps - 1
     if start >= end:
         return np.array([end], dtype=np.intp)
-    part = lrs[start:]
-    bends = np.flatnonzero(np.abs(np.diff(part, 2)) > _KINK * float(part.max())) + 1 + start
-    corner = np.zeros(end + 1, dtype=np.bool_)  # a mask: bends may be all of millions of updates
-    corner[[start, end]] = corner[_corners(bends)] = True
-    kept = np.flatnonzero(corner)
+    first, last = outline.point_from(start), outline.lrs.size - 1
+    part = outline.lrs[first:]
+    bends = np.flatnonzero(np.abs(np.diff(outline.slopes()[first:])) > _KINK * float(part.max())) + 1 + first
+    corner = np.zeros(last + 1, dtype=np.bool_)  # a mask: bends may be all of millions of updates
+    corner[[first, last]] = corner[_corners(bends)] = True
+    kept = outline.updates[corner]
     longest = (end - start) / intervals
     fewest = _FEWEST_PIECES if kept.size <= intervals else 1
     if kept.size > 4 * intervals:  # changes everywhere: an even grid
         kept = np.unique(np.linspace(start, end, 4 * intervals + 1).round().astype(np.intp))
     pieces = [
         np.linspace(a, b, int(min(max((b - a) / longest, fewest), b - a)) + 1).round().astype(np.intp)
-        if _changes(lrs, a, b)
+        if changes
         else [a, b]
-        for a, b in itertools.pairwise(kept.tolist())
+        for (a, b), changes in zip(itertools.pairwise(kept.tolist()), _changes(outline, kept), strict=True)
     ]
     return np.unique(np.concatenate(pieces))
 
@@ -180,5 +181,9 @@ def _corners(bends: NDArray[np.intp]) -> NDArray[np.intp]:
     return corners
 
 
-def _changes(lrs: FloatArray, a: int, b: int) -> bool:
-    return bool(lrs[a] != lrs[b] or lrs[(a + b) // 2] != lrs[a])
+def _changes(outline: Outline, knots: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether the LR changes from each knot to the next."""
+    middle = (knots[:-1] + knots[1:]) // 2
+    at, between = (outline.read(places.astype(np.float64)) for places in (knots, middle))
+    changes: NDArray[np.bool_] = (at[:-1] != at[1:]) | (between != at[:-1])
+    return changes

@@ -194,7 +194,7 @@ class LawDocument(BaseModel):
 def _document(text: str, file: str | Path | None) -> LawDocument:
     """The file's document, its format, version and fingerprint being right."""
     try:
-        document = read_json(text, LawDocument, form=FORMAT, version=FORMAT_VERSION)
+        document = read_json(text, {FORMAT_VERSION: LawDocument}, form=FORMAT)
     except JsonFault as fault:
         raise LawFileError(f"not a law file: {fault.message}.", file=file, line=fault.line) from None
     sealed = {"format": FORMAT, "version": FORMAT_VERSION, **document.model_dump(exclude={"fingerprint"})}

@@ -20,7 +20,7 @@ from scipy.optimize import nnls
 
 from autosched.curves.curve import Curve
 from autosched.curves.thinning import NORMAL
-from autosched.laws.drops import warmup_steps
+from autosched.laws.drops import warmup_of
 from autosched.laws.law import LawFamily, LossLaw, Prepared
 from autosched.laws.priors import (
     FEWEST_POINTS,
@@ -232,7 +232,7 @@ def _named(parts: Mapping[int, Curve], residuals: FloatArray, out: NDArray[np.bo
 
 def fitted_part(curve: Curve, first_share: float) -> Curve:
     """The curve without its warmup and without the first share of its horizon."""
-    first = max(warmup_steps(curve.schedule.lrs), first_share * curve.schedule.steps, 1.0)
+    first = max(warmup_of(curve.schedule.outline), first_share * curve.schedule.steps, 1.0)
     rows = curve.steps >= first
     return curve.at(rows)
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autosched.curves.curve import Curve
-from autosched.laws.drops import DEFAULT_INTERVALS, between, straight_knots, sum_by_row
+from autosched.laws.drops import DEFAULT_INTERVALS, straight_knots, sum_by_row
 from autosched.laws.law import Asked, LawFamily, ParametricLaw
 from autosched.laws.priors import FUNCTIONAL_CENTRE, FUNCTIONAL_SD, UNITS_PER_HORIZON
 from autosched.laws.robust import Prior
@@ -122,15 +122,16 @@ def intrinsic_path(
 
 
 def _one_path(schedule: Schedule, steps: FloatArray, intervals: int) -> IntrinsicPath:
-    lrs, peak = schedule.lrs, max(schedule.peak_lr, LEAST_PEAK_LR)
-    knots = straight_knots(lrs, 0, intervals)
+    outline, peak = schedule.outline, max(schedule.peak_lr, LEAST_PEAK_LR)
+    knots = straight_knots(outline, 0, intervals)
     edges = np.unique(np.append(knots, schedule.steps)).astype(np.float64)
     edges[0] = 0.0
     begin, length = edges[:-1], np.diff(edges)
 
     def log_z(start: FloatArray, span: FloatArray) -> FloatArray:
         at = [start + share * span for share in (*_GAUSS, 0.5)]
-        values = np.maximum(between(lrs, np.stack(at) - 0.5) / peak, _TINY)  # update i happens at time i + 1/2
+        middles = np.stack(at) - 0.5  # update i happens at time i + 1/2
+        values = np.maximum(outline.read(middles) / peak, _TINY)
         return np.log(values)
 
     last = np.clip(np.searchsorted(edges, steps, side="left") - 1, 0, length.size - 1)

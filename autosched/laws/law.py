@@ -200,7 +200,7 @@ class Scales:
         return cls(
             least=min(float(curve.losses.min()) for curve in curves),
             peak_lr=_geometric(curve.schedule.log_peak_lr for curve in curves),
-            area=_geometric(math.log(max(float(curve.schedule.lrs.sum()), LEAST_PEAK_LR)) for curve in curves),
+            area=_geometric(math.log(max(curve.schedule.outline.total(), LEAST_PEAK_LR)) for curve in curves),
             last=_geometric(math.log(max(float(curve.steps[-1]), 1.0)) for curve in curves),
         )
 
@@ -231,8 +231,10 @@ def telling_steps(schedule: Schedule) -> FloatArray:
         return np.arange(1, schedule.steps + 1, dtype=np.float64)
     even = np.linspace(1, schedule.steps, DENSE_STEPS // 6)
     early = np.geomspace(1, schedule.steps, DENSE_STEPS // 4)
-    changing = straight_knots(schedule.lrs, 0, DENSE_STEPS // 4) + 1.0
-    jumps = np.flatnonzero(np.abs(np.diff(schedule.lrs)) > 0.02 * schedule.peak_lr)[: DENSE_STEPS // 25] + 1
+    outline = schedule.outline
+    changing = straight_knots(outline, 0, DENSE_STEPS // 4) + 1.0
+    steep = np.flatnonzero(np.abs(outline.slopes()) > 0.02 * schedule.peak_lr)[: DENSE_STEPS // 25]
+    jumps = outline.updates[steep + 1]
     after = np.append(0.0, np.geomspace(1, schedule.steps, 20))
     bends = (jumps[:, None] + after[None, :]).ravel()
     asked = np.unique(np.round(np.concatenate([even, early, changing, bends])))

@@ -62,8 +62,7 @@ def history(schedule: Schedule, steps: FloatArray) -> FloatArray:
     done = np.clip(steps.astype(np.intp), 1, schedule.steps)
     before = np.minimum(((1 - RECENT_SHARE) * done).astype(np.intp), done - 1)
     stops = np.unique(np.concatenate(([0], done, before)))
-    time = np.arange(schedule.steps) + 0.5
-    area, moment = (_sums_to(stops, values) / peak for values in (schedule.lrs, schedule.lrs * time))
+    area, moment = (sums / peak for sums in schedule.outline.sums_to(stops))
     done_at, before_at = np.searchsorted(stops, done), np.searchsorted(stops, before)
     return np.column_stack(
         [
@@ -74,13 +73,6 @@ def history(schedule: Schedule, steps: FloatArray) -> FloatArray:
             np.log(done),
         ]
     )
-
-
-def _sums_to(stops: NDArray[np.intp], values: FloatArray) -> FloatArray:
-    """Sum of the values before each of the increasing `stops`, the first of which is 0."""
-    parts = np.add.reduceat(values[: stops[-1]], stops[:-1])
-    sums: FloatArray = np.concatenate(([0.0], np.cumsum(parts)))
-    return sums
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -12,11 +12,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
-
-import numpy as np
 
 from autosched.schedules.schedule import FloatArray, Schedule
 from autosched.space.trainer_spec import TrainerSpec
@@ -27,33 +25,51 @@ FailureKind = Literal["error", "out_of_memory", "worker_died", "checkpoint_lost"
 Action = Literal["keep", "stop", "pause"]
 
 
-def segment_id(trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray) -> str:
-    """Identity of the state after training with exactly these LRs from update 0.
+class SegmentIds(Mapping[int, str]):
+    """Identities of the model's state at the cuts of a run, by update; hashed as far as they are asked for.
 
-    A hash of (trainer configuration, seed, evaluation grid, every LR so far): two trials whose schedules agree on
-    their first k updates have the same identity at k, so those updates are trained once.
+    Each is a hash of (trainer configuration, seed, evaluation grid, every LR so far): two trials whose schedules agree
+    on their first k updates have the same identity at k, so those updates are trained once. A run that cannot resume
+    (:attr:`TrainerSpec.resumes`) shares nothing with runs that begin alike, so its identities hold all of its LRs.
 
     Args:
-        lrs: shape ``(step,)``; of a trainer whose runs do not resume (:attr:`TrainerSpec.resumes`) all of the run's.
+        cuts: updates done, increasing.
     """
-    return segment_ids(trainer, seed=seed, eval_every=eval_every, lrs=lrs, cuts=(len(lrs),))[len(lrs)]
+
+    def __init__(
+        self, trainer: TrainerSpec, *, seed: int, eval_every: int, schedule: Schedule, cuts: Sequence[int]
+    ) -> None:
+        self._schedule, self._cuts = schedule, tuple(cuts)
+        self._digest = hashlib.sha256(f"{trainer.canonical()}|seed={seed}|eval_every={eval_every}|".encode())
+        if not trainer.resumes:
+            schedule.add_to(self._digest, 0, schedule.steps)
+        self._known: dict[int, str] = {}
+        self._done = 0
+
+    def __getitem__(self, cut: int) -> str:
+        if cut not in self._known and cut in self._cuts:
+            for next_cut in self._cuts[len(self._known) :]:
+                self._schedule.add_to(self._digest, self._done, next_cut)
+                self._known[next_cut], self._done = self._digest.copy().hexdigest()[:40], next_cut
+                if next_cut == cut:
+                    break
+        return self._known[cut]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._cuts)
+
+    def __len__(self) -> int:
+        return len(self._cuts)
 
 
-def segment_ids(
-    trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray, cuts: Sequence[int]
-) -> dict[int, str]:
-    """Identity at every cut, in one pass over the LRs; equal to :func:`segment_id` at each.
+def segment_id(trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatArray) -> str:
+    """Identity of the state after training with exactly these LRs from update 0, see :class:`SegmentIds`.
 
-    A run that cannot resume shares nothing with runs that begin alike, so its identities hold all of its LRs.
+    Args:
+        lrs: shape ``(step,)``; of a trainer whose runs do not resume all of the run's.
     """
-    digest = hashlib.sha256(f"{trainer.canonical()}|seed={seed}|eval_every={eval_every}|".encode())
-    if not trainer.resumes:
-        digest.update(np.ascontiguousarray(lrs, dtype="<f8").tobytes())
-    ids, done = {}, 0
-    for cut in cuts:
-        digest.update(np.ascontiguousarray(lrs[done:cut], dtype="<f8").tobytes())
-        ids[cut], done = digest.copy().hexdigest()[:40], cut
-    return ids
+    steps = len(lrs)
+    return SegmentIds(trainer, seed=seed, eval_every=eval_every, schedule=Schedule(lrs), cuts=(steps,))[steps]
 
 
 def cut_points(steps: int, *, every: int) -> tuple[int, ...]:
@@ -136,7 +152,7 @@ class Segment:
 
     def from_update_0(self) -> Segment:
         """The same without a state to start from, for a trainer whose runs do not resume."""
-        return replace(self, start=0, load_id=None, lrs=self.known_purpose.schedule.lrs[: self.stop])
+        return replace(self, start=0, load_id=None, lrs=self.known_purpose.schedule.part(0, self.stop))
 
     @property
     def known_purpose(self) -> Purpose:

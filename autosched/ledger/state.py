@@ -217,8 +217,8 @@ class StudyState:
             ids: the schedule's identity at every cut, in order.
         """
         reached = 0
-        for cut, identity in ids.items():
-            if identity not in self.scheduled:
+        for cut in ids:
+            if ids[cut] not in self.scheduled:
                 break
             reached = cut
         return reached

@@ -45,7 +45,9 @@ def thinned(schedule: Schedule) -> tuple[FloatArray, FloatArray]:
     """Updates and LRs with at most a few hundred points: an even grid, and every corner a line would cut off."""
     steps = schedule.steps
     keep = np.unique(np.linspace(0, steps - 1, min(steps, DRAWN_POINTS)).round().astype(int))
-    bends = np.abs(np.diff(schedule.lrs, 2))
+    outline = schedule.outline
+    bends = np.abs(np.diff(outline.slopes()))
     if bends.size:
-        keep = np.union1d(keep, 1 + np.argsort(bends, kind="stable")[-DRAWN_POINTS // 4 :])
-    return keep.astype(np.float64), schedule.lrs[keep]
+        corners = 1 + np.argsort(bends, kind="stable")[-DRAWN_POINTS // 4 :]
+        keep = np.union1d(keep, outline.updates[corners])
+    return keep.astype(np.float64), schedule.lr_at(keep)

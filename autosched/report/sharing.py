@@ -19,7 +19,7 @@ def shared_beginnings(state: StudyState, space: Space) -> int:
         for cut in cuts:
             if cut > trial.step:
                 break
-            digest.update(trial.schedule.lrs[done:cut].tobytes())
+            trial.schedule.add_to(digest, done, cut)
             if digest.digest() in seen:
                 shared += cut - done
             seen.add(digest.digest())

@@ -69,7 +69,7 @@ def _dots(schedule: Schedule, *, steps: int, top: float, size: tuple[int, int]) 
 def _heights(schedule: Schedule, *, steps: int, columns: int) -> FloatArray:
     """LR in the middle of every column that the schedule reaches, shape (at most columns,)."""
     updates = np.floor((np.arange(columns) + 0.5) * steps / columns).astype(int)
-    heights: FloatArray = schedule.lrs[updates[updates < schedule.steps]]
+    heights: FloatArray = schedule.lr_at(updates[updates < schedule.steps])
     return heights
 
 

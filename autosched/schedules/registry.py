@@ -15,6 +15,7 @@ from autosched.schedules.family import Family
 from autosched.schedules.infinite import INFINITE
 from autosched.schedules.inverse_sqrt import INVERSE_SQRT
 from autosched.schedules.one_cycle import ONE_CYCLE
+from autosched.schedules.pieces import Pieces
 from autosched.schedules.piecewise import PIECEWISE
 from autosched.schedules.power import POWER
 from autosched.schedules.recipes.language_models import (
@@ -108,7 +109,7 @@ def build(family: str, params: Mapping[str, ParameterValue], *, steps: int) -> S
     chosen = get_family(family)
     check_updates(steps)
     complete = chosen.complete(params, steps=steps)
-    return Schedule(chosen.lrs(complete, steps), family, complete)
+    return Schedule.of_pieces(Pieces.of(chosen.pieces(complete, steps)), family, complete)
 
 
 FAMILIES: dict[str, Family] = {

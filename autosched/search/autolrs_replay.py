@@ -99,7 +99,7 @@ class Replay:
         if turn.role == "commit":
             won = next(number for number, known in self.probes.items() if known == trial.number)
             return commit_of(self.settings, self.state, stage, won, reuse=True)
-        lr = float(trial.schedule.lrs[stage.checkpoint])
+        lr = float(trial.schedule.lr_at([stage.checkpoint])[0])
         if turn.role == "annealed_probe":
             waiting = [one for one in self.state.tried if one.undecayed and one.number not in self.decays]
             tried = next(one for one in waiting if one.lr == lr)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autosched.laws.drops import warmup_steps
+from autosched.laws.drops import warmup_of
 from autosched.schedules.schedule import FloatArray, Schedule
 
 _SIGNS = np.array([-1.0, 1.0])
@@ -43,7 +43,7 @@ class Boundary:
 
 def features(schedules: Sequence[Schedule]) -> FloatArray:
     """``ln peak LR`` and ``ln(1 + warmup updates)``, shape (n, 2)."""
-    rows = [(s.log_peak_lr, np.log1p(warmup_steps(s.lrs))) for s in schedules]
+    rows = [(s.log_peak_lr, np.log1p(warmup_of(s.outline))) for s in schedules]
     return np.array(rows, dtype=np.float64).reshape(-1, 2)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from autosched.laws.forecast import Query
 from autosched.laws.residual import history
 from autosched.ledger.events import Role
-from autosched.ledger.records import cut_points, segment_ids
+from autosched.ledger.records import SegmentIds, cut_points
 from autosched.ledger.state import RESUMABLE, StudyState, TrialState
 from autosched.randomness import generator
 from autosched.schedules.registry import get_family
@@ -126,23 +126,22 @@ class Candidates:
             origin = origins[index % len(origins)]
             moved = self._branch(origin, generator_) if index % 2 else None
             specs.append(moved or self._nudged(origin, generator_))
-        known = {candidate.schedule.fingerprint for candidate in self.pool}
+        known = {candidate.schedule for candidate in self.pool}
         return self._distinct([spec for spec in specs if spec is not None], known=known)
 
-    def _distinct(self, specs: Iterable[ScheduleSpec], *, known: set[str]) -> list[Candidate]:
+    def _distinct(self, specs: Iterable[ScheduleSpec], *, known: set[Schedule]) -> list[Candidate]:
         found = []
         for spec in specs:
             schedule = build_schedule(self._space, spec)
-            fingerprint = schedule.fingerprint
-            if fingerprint not in known:
-                known.add(fingerprint)
+            if schedule not in known:
+                known.add(schedule)
                 found.append(self._made(spec, schedule, None))
         return found
 
     def _made(self, spec: ScheduleSpec, schedule: Schedule, trial: int | None) -> Candidate:
         space = self._space
         cuts = cut_points(schedule.steps, every=space.checkpoint_every)
-        ids = segment_ids(space.trainer, seed=space.seed, eval_every=space.eval_every, lrs=schedule.lrs, cuts=cuts)
+        ids = SegmentIds(space.trainer, seed=space.seed, eval_every=space.eval_every, schedule=schedule, cuts=cuts)
         return Candidate(spec=spec, schedule=schedule, ids=ids, trial=trial)
 
     def _nudged(self, origin: ScheduleSpec, generator_: np.random.Generator) -> ScheduleSpec | None:

@@ -212,12 +212,12 @@ class LawController:
         going = [trial for trial in whole if trial.status == "running"]
         known = [*map(pool.of, going), *pool.stopped(state, MOST_CURVES)]
         known = sorted(known, key=lambda candidate: candidate.trial or 0)
-        tried = {trial.fingerprint for trial in state.trials}
+        tried = {trial.schedule for trial in state.trials}
         seen, _ = self._surrogate.place(state)
         fresh = pool.novel(pool.near(seen, self._origins(state)), whole)
         every = [*known, *fresh, *pool.pool]
         free = np.array([self._free(state, candidate, running) for candidate in every], dtype=np.bool_)
-        new = np.array([c.trial is not None or c.schedule.fingerprint not in tried for c in every], dtype=np.bool_)
+        new = np.array([c.trial is not None or c.schedule not in tried for c in every], dtype=np.bool_)
         runs = np.array(
             [c.trial is not None and state.trials[c.trial].status == "running" for c in every], dtype=np.bool_
         )
@@ -259,7 +259,7 @@ class LawController:
 
     def _ends(self, state: StudyState, fitted: Fitted, fresh: list[Candidate]) -> Forecast:
         """Joint final losses of the fresh candidates and then of the pool; the same until something new is seen."""
-        asked_for = (self._surrogate.place(state), tuple((c.trial, c.schedule.fingerprint) for c in fresh))
+        asked_for = (self._surrogate.place(state), tuple((c.trial, c.schedule) for c in fresh))
         if self._known_ends is None or self._known_ends[0] != asked_for:
             self._known_ends = asked_for, self._joint_ends(state, fitted, fresh)
         return self._known_ends[1]

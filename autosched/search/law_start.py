@@ -138,7 +138,8 @@ class Start:
         aims = peaks[0] + shares * (peaks[-1] - peaks[0])
         if prior is not None:
             aims = np.array([prior.quantile(float(share)) for share in shares])
-        warmups = [int(candidate.schedule.lrs.argmax()) for candidate in pool.pool]
+        outlines = [candidate.schedule.outline for candidate in pool.pool]
+        warmups = [int(outline.updates[outline.lrs.argmax()]) for outline in outlines]
         order = generator(space.seed, "short runs").permutation(count)
         return planned(space, aims[order].tolist(), int(np.median(warmups)), self._options.pilot_share)
 
@@ -164,13 +165,13 @@ class Start:
             return None
         pool = self._pool().pool
         peaks = np.array([candidate.schedule.log_peak_lr for candidate in pool])
-        tried = {trial.fingerprint for trial in state.trials}
+        tried = {trial.schedule for trial in state.trials}
         order = generator(self._space.seed, "design").permutation(size)
         share, prior = (order[done] + 1) / (size + 1), self.prior()
         aims = np.unique(peaks) if np.unique(peaks).size <= 2 * size else np.sort(peaks)
         aim = float(np.quantile(aims, share, method="nearest")) if prior is None else prior.quantile(share)
         gaps = np.abs(peaks - aim)
-        nearest = [i for i in np.argsort(gaps, kind="stable") if pool[i].schedule.fingerprint not in tried]
+        nearest = [i for i in np.argsort(gaps, kind="stable") if pool[i].schedule not in tried]
         nearest = [i for i in nearest if gaps[i] <= gaps[nearest[0]] + 1e-9]
         if not nearest:
             return None
@@ -186,7 +187,7 @@ class Start:
         if not self._needs_reference(state) or not self._fits(state, self._space.horizon_steps):
             return None
         central = self._central(state).schedule
-        trial = next((t for t in state.trials if t.fingerprint == central.fingerprint), None)
+        trial = next((t for t in state.trials if t.schedule == central), None)
         if trial is None:
             return Proposal(schedule=central, until=self._space.horizon_steps, role="reference")
         if trial.status in {"reached", "paused"}:

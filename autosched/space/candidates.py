@@ -29,13 +29,12 @@ FORM = "a list of schedules, each one family with plain values, like [{wsd: {pea
 def read_candidates(top: Section, horizon: int | None) -> tuple[ScheduleSpec, ...]:
     """The listed schedules, complete with defaults; empty when there are none, or after a fault."""
     specs: list[ScheduleSpec] = []
-    found: dict[str, int] = {}
+    found: dict[schedules.Schedule, int] = {}
     for index, entry in enumerate(_listed(top)):
         spec = None if horizon is None else _read_candidate(top, ("candidates", index), entry, horizon)
         if spec is None or horizon is None:
             return ()
-        fingerprint = schedules.build(spec.family, spec.params, steps=horizon).fingerprint
-        first = found.setdefault(fingerprint, index)
+        first = found.setdefault(schedules.build(spec.family, spec.params, steps=horizon), index)
         if first != index:
             message = f"candidates[{index}] is the schedule of candidates[{first}] again; candidates must differ."
             top.faults.add(("candidates", index), message)

@@ -227,25 +227,23 @@ class Translator:
         return [self._metrics(STUDY, event.at, values)] if values else []
 
     def _plan(self, event: TrialProposed) -> MetricBatch:
-        lrs = self._schedule(event.trial).lrs
-        steps = np.unique(np.linspace(1, lrs.size, min(lrs.size, PLAN_POINTS)).round().astype(int))
-        return MetricBatch(
-            run=event.trial,
-            metrics=tuple(
-                Metric(key="lr_plan", value=float(lrs[step - 1]), step=int(step), time=self._time) for step in steps
-            ),
-        )
+        schedule = self._schedule(event.trial)
+        steps = np.unique(np.linspace(1, schedule.steps, min(schedule.steps, PLAN_POINTS)).round().astype(int))
+        planned = zip(steps.tolist(), schedule.lr_at(steps - 1).tolist(), strict=True)
+        metrics = [Metric(key="lr_plan", value=lr, step=step, time=self._time) for step, lr in planned]
+        return MetricBatch(run=event.trial, metrics=tuple(metrics))
 
     def _points(self, event: TrialAdvanced) -> MetricBatch:
-        lrs = self._schedule(event.trial).lrs
+        points = self.state.observations[event.segment].points
+        lrs = self._schedule(event.trial).lr_at([max(point.step - 1, 0) for point in points]).tolist()
         metrics: list[Metric] = []
-        for point in self.state.observations[event.segment].points:
+        for point, lr in zip(points, lrs, strict=True):
             named = {f"{NAMED_LOSS}{name}": loss for name, loss in point.losses.items()}
             values = {**point.metrics, **named, "loss": point.loss}
             if point.merged:
                 values["merged_loss"] = min(point.merged.values())
             if point.step > 0:
-                values["lr"] = float(lrs[point.step - 1])
+                values["lr"] = lr
             metrics.extend(self._metrics(event.trial, point.step, values).metrics)
         return MetricBatch(run=event.trial, metrics=tuple(metrics))
 
@@ -296,7 +294,8 @@ def curve_csv(trial: TrialState, schedule: Schedule) -> bytes:
     points = [point for point in trial.points if point.step > 0]
     names = list(dict.fromkeys(name for point in points for name in point.losses))
     rows = [",".join(["step", "lr", "loss", *(f"{NAMED_LOSS}{name}" for name in names)])]
-    for point in points:
+    lrs = schedule.lr_at([point.step - 1 for point in points]).tolist()
+    for point, lr in zip(points, lrs, strict=True):
         losses = [point.loss, *(point.losses[name] for name in names)]
-        rows.append(",".join([str(point.step), *map(repr, [float(schedule.lrs[point.step - 1]), *losses])]))
+        rows.append(",".join([str(point.step), *map(repr, [lr, *losses])]))
     return ("\n".join(rows) + "\n").encode()

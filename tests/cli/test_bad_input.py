@@ -207,7 +207,7 @@ def test_a_wrong_name_on_a_sound_ledger(finished: Path, capsys: Capture, argumen
         (b"[1, 2]", "lr.json: not a schedule file: it must be an object, but is [1, 2]."),
         (
             b'{"format": "autosched.schedule", "version": 99}',
-            'lr.json: not a schedule file: "version" must be 1, but got 99.',
+            'lr.json: not a schedule file: "version" must be 1 or 2, but got 99.',
         ),
     ],
     ids=["missing", "folder", "binary", "no JSON", "other format", "other version"],

@@ -190,9 +190,12 @@ GOOD = Schedule([0.1, 0.05]).to_json()
             GOOD.replace("autosched.schedule", "other"),
             'not a schedule file: "format" must be "autosched.schedule", but',
         ),
-        (GOOD.replace('"version": 1', '"version": 2'), 'not a schedule file: "version" must be 1, but got 2.'),
-        (GOOD.replace('"version": 1', '"version": true'), 'not a schedule file: "version" must be 1, but got true.'),
-        (GOOD.replace('"version": 1', '"version": 1.0'), 'not a schedule file: "version" must be 1, but got 1.0.'),
+        (GOOD.replace('"version": 1', '"version": 3'), 'not a schedule file: "version" must be 1 or 2, but got 3.'),
+        (
+            GOOD.replace('"version": 1', '"version": true'),
+            'not a schedule file: "version" must be 1 or 2, but got true.',
+        ),
+        (GOOD.replace('"version": 1', '"version": 1.0'), 'not a schedule file: "version" must be 1 or 2, but got 1.0.'),
         (
             GOOD.replace('"steps": 2', '"steps": "2"'),
             'not a schedule file: "steps" must be a valid integer, but got "2".',

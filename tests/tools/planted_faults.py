@@ -231,8 +231,8 @@ FAULTS = (
     Fault(
         "laws: the functional law reads LRs half an update late",
         "autosched/laws/functional.py",
-        "between(lrs, np.stack(at) - 0.5)",
-        "between(lrs, np.stack(at))",
+        "middles = np.stack(at) - 0.5",
+        "middles = np.stack(at)",
         LAWS,
     ),
     Fault(

@@ -9,7 +9,7 @@ from typing import Any
 
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.execute import SegmentRunner
-from autosched.ledger.records import Observation, Purpose, Segment, segment_ids
+from autosched.ledger.records import Observation, Purpose, Segment, SegmentIds
 from autosched.schedules import Schedule, build
 from autosched.space.trainer_spec import TrainerSpec
 from workers.registry import make_trainer
@@ -61,7 +61,7 @@ def segment(
     plan = plan or schedule()
     spec = TrainerSpec(use="command", options=dict(given))
     cuts = (start, stop) if start else (stop,)
-    ids = segment_ids(spec, seed=seed, eval_every=EVERY, lrs=plan.lrs, cuts=cuts)
+    ids = SegmentIds(spec, seed=seed, eval_every=EVERY, schedule=plan, cuts=cuts)
     store = CheckpointStore(str(folder / "checkpoints"))
     return Segment(
         id=ids[stop],
