@@ -13,8 +13,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from autosched.errors import BackendError, UsageError
+from autosched.urls import redacted, without_secrets
 
 OBJECT_STORE_BYTES = 80 * 2**20  # Ray's least; only segments and observations pass through
+LOG_BYTES = 4 * 2**20
+"""After which Ray begins another file for what a worker prints; it keeps one older one."""
 ADVICE = {
     "AF_UNIX path": "; set TMPDIR (or RAY_TMPDIR) to a folder with a shorter path.",
     "timed out": "; when the machine is busy, try again, or use --backend local.",
@@ -59,7 +62,7 @@ def no_ray(error: Exception, address: str | None) -> str:
     said = last_line(error)
     if address is not None:
         doubt = "is it up, and is RAY_AUTH_MODE the same here and there?"
-        return f"cannot reach the Ray cluster at {address}: {said} ({doubt})"
+        return f"cannot reach the Ray cluster at {without_secrets(address)}: {redacted(said, address)} ({doubt})"
     advice = next((advice for part, advice in ADVICE.items() if part in said), "")
     return f"cannot start Ray on this machine: {said}{advice}"
 
@@ -94,7 +97,7 @@ def _keep_off_stdout(driver: Any) -> None:
 
 
 def loopback_environment() -> Mapping[str, str]:
-    """What keeps an own Ray to itself; anything the user has set wins.
+    """What keeps an own Ray to itself, and its logs small; anything the user has set wins.
 
     Ray binds to all interfaces unless it believes that it cannot form a cluster, and even with token authentication
     it would leave its token in the home directory, where it changes the behaviour of later `ray` commands.
@@ -105,6 +108,8 @@ def loopback_environment() -> Mapping[str, str]:
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_ROTATION_MAX_BYTES": str(LOG_BYTES),
+        "RAY_ROTATION_BACKUP_COUNT": "1",
     }
 
 

@@ -151,10 +151,10 @@ def straight_knots(outline: Outline, start: int, intervals: int) -> NDArray[np.i
     if start >= end:
         return np.array([end], dtype=np.intp)
     first, last = outline.point_from(start), outline.lrs.size - 1
-    part = outline.lrs[first:]
-    bends = np.flatnonzero(np.abs(np.diff(outline.slopes()[first:])) > _KINK * float(part.max())) + 1 + first
+    bends = outline.bends(first)
+    bent = np.flatnonzero(np.abs(bends) > _KINK * float(outline.lrs[first:].max()))
     corner = np.zeros(last + 1, dtype=np.bool_)  # a mask: bends may be all of millions of updates
-    corner[[first, last]] = corner[_corners(bends)] = True
+    corner[[first, last]] = corner[_corners(bent, np.signbit(bends[bent])) + 1 + first] = True
     kept = outline.updates[corner]
     longest = (end - start) / intervals
     fewest = _FEWEST_PIECES if kept.size <= intervals else 1
@@ -169,11 +169,11 @@ def straight_knots(outline: Outline, start: int, intervals: int) -> NDArray[np.i
     return np.unique(np.concatenate(pieces))
 
 
-def _corners(bends: NDArray[np.intp]) -> NDArray[np.intp]:
-    """All updates of a short run of bends, first and last of a long one (a curve)."""
+def _corners(bends: NDArray[np.intp], signs: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """All points of a short run of bends to one side, first and last of a long one (a curve)."""
     if not bends.size:
         return bends
-    breaks = np.flatnonzero(np.diff(bends) > 1)
+    breaks = np.flatnonzero((np.diff(bends) > 1) | (signs[1:] != signs[:-1]))
     first, last = np.append(0, breaks + 1), np.append(breaks, bends.size - 1)
     kept = np.repeat(last - first < _SHORT_BEND, last - first + 1)
     kept[first] = kept[last] = True

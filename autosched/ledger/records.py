@@ -16,11 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
+
 from autosched.schedules.schedule import FloatArray, Schedule
 from autosched.space.trainer_spec import TrainerSpec
 
 FIRST_MERGED = 4
 """The evaluation at which merged losses are first measured; a run's warmup is over by then."""
+_DIGITS = 40
+"""Hexadecimal, of an identity."""
 FailureKind = Literal["error", "out_of_memory", "worker_died", "checkpoint_lost", "storage"]
 Action = Literal["keep", "stop", "pause"]
 
@@ -40,7 +44,7 @@ class SegmentIds(Mapping[int, str]):
         self, trainer: TrainerSpec, *, seed: int, eval_every: int, schedule: Schedule, cuts: Sequence[int]
     ) -> None:
         self._schedule, self._cuts = schedule, tuple(cuts)
-        self._digest = hashlib.sha256(f"{trainer.canonical()}|seed={seed}|eval_every={eval_every}|".encode())
+        self._digest = _begun(trainer, seed, eval_every)
         if not trainer.resumes:
             schedule.add_to(self._digest, 0, schedule.steps)
         self._known: dict[int, str] = {}
@@ -50,7 +54,7 @@ class SegmentIds(Mapping[int, str]):
         if cut not in self._known and cut in self._cuts:
             for next_cut in self._cuts[len(self._known) :]:
                 self._schedule.add_to(self._digest, self._done, next_cut)
-                self._known[next_cut], self._done = self._digest.copy().hexdigest()[:40], next_cut
+                self._known[next_cut], self._done = self._digest.copy().hexdigest()[:_DIGITS], next_cut
                 if next_cut == cut:
                     break
         return self._known[cut]
@@ -68,8 +72,13 @@ def segment_id(trainer: TrainerSpec, *, seed: int, eval_every: int, lrs: FloatAr
     Args:
         lrs: shape ``(step,)``; of a trainer whose runs do not resume all of the run's.
     """
-    steps = len(lrs)
-    return SegmentIds(trainer, seed=seed, eval_every=eval_every, schedule=Schedule(lrs), cuts=(steps,))[steps]
+    digest, text = _begun(trainer, seed, eval_every), np.ascontiguousarray(lrs, dtype="<f8").tobytes()
+    digest.update(text if trainer.resumes else text + text)
+    return digest.hexdigest()[:_DIGITS]
+
+
+def _begun(trainer: TrainerSpec, seed: int, eval_every: int) -> hashlib._Hash:
+    return hashlib.sha256(f"{trainer.canonical()}|seed={seed}|eval_every={eval_every}|".encode())
 
 
 def cut_points(steps: int, *, every: int) -> tuple[int, ...]:

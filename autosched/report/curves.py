@@ -46,7 +46,7 @@ def thinned(schedule: Schedule) -> tuple[FloatArray, FloatArray]:
     steps = schedule.steps
     keep = np.unique(np.linspace(0, steps - 1, min(steps, DRAWN_POINTS)).round().astype(int))
     outline = schedule.outline
-    bends = np.abs(np.diff(outline.slopes()))
+    bends = np.abs(outline.bends(0))
     if bends.size:
         corners = 1 + np.argsort(bends, kind="stable")[-DRAWN_POINTS // 4 :]
         keep = np.union1d(keep, outline.updates[corners])

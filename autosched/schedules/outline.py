@@ -55,6 +55,13 @@ class Outline(ABC):
         """LR per update from each point to the next, shape (m - 1,)."""
 
     @abstractmethod
+    def bends(self, point: int) -> FloatArray:
+        """How much the slope changes per update at the points after `point`, but for the last.
+
+        Where every update is a point inflections are seen by a bend of about 0, else by another sign.
+        """
+
+    @abstractmethod
     def area(self) -> Callable[[FloatArray], FloatArray]:
         """Gives the sum of the LRs before positions in updates (0..steps)."""
 
@@ -107,6 +114,10 @@ class EveryUpdate(Outline):
         """Changes of the LR."""
         return np.diff(self.lrs)
 
+    def bends(self, point: int) -> FloatArray:
+        """Second differences, without their signs."""
+        return np.abs(np.diff(self.lrs[point:], 2))
+
     def area(self) -> Callable[[FloatArray], FloatArray]:
         """Sums of the LRs, along straight lines between whole positions."""
         return partial(_between, np.concatenate(([0.0], np.cumsum(self.lrs))))
@@ -149,6 +160,12 @@ class FewUpdates(Outline):
         """LR per update."""
         slopes: FloatArray = np.diff(self.lrs) / np.diff(self.updates)
         return slopes
+
+    def bends(self, point: int) -> FloatArray:
+        """Second derivatives."""
+        updates = self._updates[point:]
+        bends: FloatArray = np.diff(self.slopes()[point:]) / ((updates[2:] - updates[:-2]) / 2)
+        return bends
 
     def area(self) -> Callable[[FloatArray], FloatArray]:
         """By the closed forms of straight lines."""

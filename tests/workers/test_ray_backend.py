@@ -22,7 +22,7 @@ from autosched.space.trainer_spec import TrainerSpec
 from autosched.testing.backend_contract import BackendContract, cut, result, run_all
 from autosched.trainer import Trainer, TrainerFactory
 from workers.ray_backend import MAX_DEATHS, RayBackend
-from workers.ray_cluster import room_on_node
+from workers.ray_cluster import LOG_BYTES, room_on_node
 from workers.registry import make_trainer
 from workers.threads import with_threads
 
@@ -56,6 +56,18 @@ def killer() -> TrainerFactory:
     def make(use: str, options: Mapping[str, Any], seed: int, horizon: int) -> Trainer:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("unreachable")
+
+    return make
+
+
+def loud() -> TrainerFactory:
+    """A factory that prints 12 MB to each stream."""
+
+    def make(use: str, options: Mapping[str, Any], seed: int, horizon: int) -> Trainer:
+        for stream in (sys.stdout, sys.stderr):
+            for _ in range(12):
+                print("x" * 10**6, file=stream, flush=True)
+        return make_trainer(use, options, seed, horizon)
 
     return make
 
@@ -149,6 +161,22 @@ def test_an_idle_worker_that_was_killed_costs_at_most_one_attempt(pool, tmp_path
         outcome = run_all(pool, segment)[segment.id]
         kinds.append(outcome.kind if isinstance(outcome, Failure) else "trained")
     assert kinds in (["worker_died", "trained"], ["worker_died", "worker_died", "trained"])
+
+
+def test_prints_do_not_fill_rays_folder(pool, tmp_path):
+    import ray
+
+    backend = RayBackend(workers=1, cpus=0.1, factory=loud())
+    try:
+        segment = cut(CheckpointStore(str(tmp_path)), np.full(10, 0.01), 0, 10, seed=7)
+        assert isinstance(run_all(backend, segment)[segment.id], Observation)
+        (pid,) = backend.worker_pids().values()
+        logs = Path(ray._private.worker._global_node.get_logs_dir_path())
+        for stream in ("out", "err"):
+            sizes = [file.stat().st_size for file in logs.glob(f"worker-*-{pid}.{stream}*")]
+            assert 10**6 < sum(sizes) < 2.5 * LOG_BYTES
+    finally:
+        backend.close()
 
 
 def test_waiting_gives_up_after_the_timeout(pool, tmp_path):

@@ -23,6 +23,11 @@ from workers.ray_cluster import no_ray
         ),
         (RuntimeError("first\n\n  Traceback\nlast line"), None, "cannot start Ray on this machine: last line"),
         (ConnectionError("refused"), "ray://h:1", "cannot reach the Ray cluster at ray://h:1: refused (is it up, and"),
+        (
+            ConnectionError("no answer from ray://me:word@h:1"),
+            "ray://me:word@h:1",
+            "cannot reach the Ray cluster at ray://***@h:1: no answer from ray://***@h:1 (is it up, and",
+        ),
     ],
 )
 def test_a_ray_that_is_not_there_is_said_in_one_line(error: Exception, address: str | None, says: str) -> None:
