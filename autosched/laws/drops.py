@@ -127,8 +127,6 @@ def drop_table(
     )
 
 
-
-
 def concatenated(tables: Sequence[DropTable]) -> DropTable:
     """Tables of several schedules as one; rows go on counting."""
     if len(tables) == 1:

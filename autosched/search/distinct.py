@@ -38,7 +38,7 @@ def drawn_anew(space: Space, number: int, tried: frozenset[str]) -> ScheduleSpec
 
 
 class Listed:
-    """A space's candidates by fingerprint; without candidates it restricts nothing.
+    """A space's candidates by schedule; without candidates it restricts nothing.
 
     Training again what was trained would tell nothing new (trials of a study share one seed), so each candidate is
     proposed at most once, whatever became of it.
@@ -46,7 +46,7 @@ class Listed:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        self._candidates = {build_schedule(space, spec).fingerprint: spec for spec in space.candidates}
+        self._candidates = {build_schedule(space, spec): spec for spec in space.candidates}
         self._places = _places(space.candidates)
 
     def __bool__(self) -> bool:
@@ -54,8 +54,8 @@ class Listed:
 
     def left(self, state: StudyState) -> list[ScheduleSpec]:
         """Candidates that no trial of the study has, in an order that is the study's own for this trial."""
-        tried = {trial.fingerprint for trial in state.trials}
-        left = [spec for fingerprint, spec in self._candidates.items() if fingerprint not in tried]
+        tried = {trial.schedule for trial in state.trials}
+        left = [spec for schedule, spec in self._candidates.items() if schedule not in tried]
         order = generator(self._space.seed, len(state.trials), "candidate").permutation(len(left))
         return [left[number] for number in order]
 

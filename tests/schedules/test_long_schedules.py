@@ -1,6 +1,7 @@
 """A long schedule keeps its family's pieces: whatever is asked of it is what all its LRs in memory would give."""
 
 import pickle
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,12 @@ from autosched.laws.functional import FunctionalLaw
 from autosched.laws.multi_power import PUBLISHED
 from autosched.laws.residual import history
 from autosched.ledger.records import SegmentIds, cut_points
+from autosched.ledger.state import StudyState
 from autosched.schedules import Schedule, build
 from autosched.schedules.pieces import Piece, Pieces
 from autosched.schedules.schedule import KEPT, MOST_UPDATES
+from autosched.search.law_candidates import Candidates
+from autosched.space import space_from_json
 from autosched.space.trainer_spec import TrainerSpec
 
 STEPS = 200_003
@@ -168,3 +172,27 @@ def test_a_file_without_lrs_that_was_edited_is_refused(edit: str) -> None:
     assert edit in text
     with pytest.raises(ScheduleError, match='do not match "fingerprint"'):
         Schedule.from_json(text.replace(edit, f"{edit}5"))
+
+
+def test_the_candidates_of_a_search_at_a_million_updates_need_no_arrays() -> None:
+    peak = {"low": 1e-3, "high": 1e-1, "scale": "log"}
+    document = {
+        "study": "long",
+        "trainer": {"use": "simulated"},
+        "horizon_steps": 1_000_000,
+        "schedule": {
+            "wsd": {"peak_lr": peak, "cooldown_fraction": {"low": 0.05, "high": 1.0}},
+            "cosine": {"peak_lr": peak},
+        },
+        "controller": "law",
+        "budget": {"trials": 8},
+    }
+    tracemalloc.start()
+    try:
+        found = Candidates(space_from_json(document), size=40, near=8)
+        costs = {candidate.cost_to_go(StudyState("long")) for candidate in found.pool}
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert costs == {1_000_000}
+    assert most < 30e6  # 40 arrays of a million LRs are 320 MB
