@@ -12,6 +12,8 @@ import typer
 from autosched.cli.law_documents import (
     fit_document,
     fit_lines,
+    next_run_documents,
+    next_run_lines,
     optimum_document,
     optimum_lines,
     optimum_warnings,
@@ -40,7 +42,7 @@ from autosched.errors import UsageError, WorkError
 from autosched.laws.continual import ContinualFamily
 from autosched.laws.files import SavedLaw, read_law
 from autosched.laws.fit import FitFailure
-from autosched.laws.forecaster import AUTO, forecast_along
+from autosched.laws.forecaster import AUTO, Forecaster, forecast_along
 from autosched.laws.forecaster_fit import FULL, alone, fit_forecaster
 from autosched.laws.law import LawFamily, telling_steps
 from autosched.laws.optimum import NoOptimum, Optimum, OptimumTask, best_wsd, optimal_schedule
@@ -48,6 +50,7 @@ from autosched.laws.registry import family_for, family_names
 from autosched.laws.scores import mean_score, score
 from autosched.report.schedule_plot import schedule_plot
 from autosched.report.terminal_plot import terminal_plot
+from autosched.search.next_run import next_runs
 from autosched.study.curve_sources import named_curves
 
 CONTINUAL = "continual"
@@ -172,6 +175,8 @@ def optimize(
 ) -> None:
     """Find the schedule with the lowest predicted final loss, and by how much it beats cosine, linear and WSD.
 
+    Also says which further run would teach most, and what it is worth.
+
     Example: autosched optimize law.json --steps 24000 --peak-lr 3e-4 --warmup-steps 2000 --out schedule.json
     """
     if family is not None and family not in FAMILIES:
@@ -194,8 +199,13 @@ def optimize(
     if plot is not None:
         write_file(plot, _picture(found))
     warnings = optimum_warnings(saved.law, task.peak_lr)
-    lines = [*_optimum_lines(found, out, plot), *(f"warning: {text}" for text in warnings)]
-    show(as_json, optimum_document(found, saved.law, warnings), lines)
+    longest = max((curve.last_step for curve in saved.curves), default=0)
+    further = []
+    if isinstance(saved.law, Forecaster):
+        further = next_runs(saved.law, found.schedule, task, longest=longest)
+    lines = [*_optimum_lines(found, out, plot), *next_run_lines(further), *(f"warning: {text}" for text in warnings)]
+    document = {**optimum_document(found, saved.law, warnings), "next_runs": next_run_documents(further)}
+    show(as_json, document, lines)
 
 
 def _law_family(law: str, curves: list[Curve], pretraining_steps: int | None, effect: str) -> LawFamily[Any]:

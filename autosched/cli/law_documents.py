@@ -14,6 +14,7 @@ from autosched.laws.law import LossLaw
 from autosched.laws.optimum import Optimum
 from autosched.laws.scores import Score
 from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
+from autosched.search.next_run import NextRun
 
 
 def number(value: float) -> float | None:
@@ -165,6 +166,28 @@ def optimum_lines(found: Optimum) -> Iterator[str]:
         else:
             worse = f"{other.predicted.mean:.4f}, worse by {interval(other.worse_by)}"
             yield f"  {name:7} {worse}; {other.schedule.describe()}"
+
+
+def next_run_documents(runs: Sequence[NextRun]) -> list[dict[str, Any]]:
+    """`optimize`: the runs that would teach most; losses in nats."""
+    return [
+        {
+            **described(run.schedule),
+            "steps": run.schedule.steps,
+            "value": run.value,
+            "sd_before": run.sd_before,
+            "sd_after": run.sd_after,
+        }
+        for run in runs
+    ]
+
+
+def next_run_lines(runs: Sequence[NextRun]) -> Iterator[str]:
+    """`optimize`, for a person: the value of one more run."""
+    for run in runs:
+        known = f"the best schedule's end would be known to {run.sd_after:.4f} nats instead of {run.sd_before:.4f}"
+        yield f"one more run of {run.schedule.steps} updates that teaches most: {run.schedule.describe()}"
+        yield f"  {known}, and what is chosen then is expected to end {run.value:.2g} nats lower"
 
 
 def interval(value: Interval) -> str:

@@ -257,6 +257,10 @@ def test_optimize_says_by_how_much_and_how_sure_it_is(here: Path, capsys: Captur
     assert "predicted final loss" in shown
     assert "worse by" in shown
     assert "24000 updates" in shown
+    (further,) = told["next_runs"]
+    assert (further["steps"], further["peak_lr"]) == (24000, 3e-4)
+    assert 0 <= further["sd_after"] < further["sd_before"]
+    assert "one more run of 24000 updates that teaches most: wsd(" in shown
 
 
 def test_optimize_keeps_to_a_family_a_lowest_lr_and_bounds_of_the_peak(here: Path, capsys: Capture) -> None:
