@@ -5,8 +5,8 @@
 The demo's GPT learns Python (the standard library) for 600 updates. From its checkpoint, written as
 `autosched export --to checkpoint` writes it, runs of 600 updates learn C++ (torch's headers). The shipped space
 `continual.yaml` is searched by the law for the least mean of the losses on new and old text; the winner, a full re-warm
-(to the pretraining's peak LR, the space's default) and two ways not to re-warm (from the pretraining's last LR, which
-stays, or falls to a hundredth of itself) are then trained on the same three fresh seeds.
+(to the pretraining's peak LR, the space's default) and no re-warm (the pretraining's last LR, which stays) are then
+trained on the same three fresh seeds. `--horizon` makes the runs that go on shorter.
 
 Then the continual-pretraining law: for every schedule that was trained to its end, it is fitted to the runs of all
 other schedules and to the pretraining, once for each loss, and forecasts the schedule's ends. Goes on where it was
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_command import ended
+from benchmark_command import ended, whole
 
 from autosched.compare.table import aligned
 from autosched.curves.continued import continued
@@ -43,7 +43,7 @@ SPACE = Path(__file__).parents[1] / "search_spaces" / "continual.yaml"
 PEAK, LAST = 1e-2, 1e-3
 """Of the pretraining; the space has the first as its default's peak."""
 PRETRAINING = {"peak_lr": PEAK, "warmup_steps": 30, "cooldown_fraction": 0.5, "final_lr_ratio": LAST / PEAK}
-WITHOUT = [{"constant": {"peak_lr": LAST}}, {"reuse": {"peak_lr": LAST}}]
+WITHOUT = [{"constant": {"peak_lr": LAST}}]
 EFFECTS: Mapping[str, Effect] = {"old": "forgetting", "new": "adaptation"}
 SEEDS = 3
 
@@ -74,9 +74,10 @@ def pretrained(folder: Path, overrides: Sequence[str]) -> tuple[Study, Path]:
     return study, path
 
 
-def studies(folder: Path, overrides: Sequence[str], checkpoint: Path) -> dict[str, Study]:
+def studies(folder: Path, overrides: Sequence[str], checkpoint: Path, horizon: int | None) -> dict[str, Study]:
     """The search, and the runs without a re-warm."""
     start = {"trainer.with.init_from": str(checkpoint), "confirm.seeds": SEEDS}
+    start |= {} if horizon is None else {"horizon_steps": horizon}
     without = {
         **start,
         "candidates": WITHOUT,
@@ -177,11 +178,13 @@ def _forecast(others: Sequence[Curve], own: Sequence[Curve], effect: Effect, bef
     return {**row, "mean": told.mean, "low": told.low, "high": told.high, "inside": told.low <= seen <= told.high}
 
 
-def measured(folder: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], list[str]]:
+def measured(
+    folder: Path, overrides: Sequence[str] = (), horizon: int | None = None
+) -> tuple[dict[str, Any], list[str]]:
     """Everything, as JSON data and as lines."""
     folder.mkdir(parents=True, exist_ok=True)
     pretraining, checkpoint = pretrained(folder, overrides)
-    found = studies(folder, overrides, checkpoint)
+    found = studies(folder, overrides, checkpoint, horizon)
     seeds, laws = fresh_seeds(found), law_rows(pretraining, found)
     inside = {loss: sum(row["inside"] for row in laws if row["loss"] == loss) for loss in EFFECTS}
     counts = {loss: sum(row["loss"] == loss for row in laws) for loss in EFFECTS}
@@ -224,8 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--set", action="append", default=[], help="Override a value of all studies.", metavar="KEY=VALUE"
     )
     parser.add_argument("--json", action="store_true", help="Print one JSON document.")
+    parser.add_argument("--horizon", type=whole, help="Updates of a run that goes on; default: the space's.")
     given = parser.parse_args(arguments)
-    return ended(lambda: measured(given.out, given.set), as_json=given.json)
+    return ended(lambda: measured(given.out, given.set, given.horizon), as_json=given.json)
 
 
 if __name__ == "__main__":

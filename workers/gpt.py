@@ -18,7 +18,7 @@ from typing import Annotated, Any, BinaryIO
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from autosched.errors import UsageError
 from autosched.randomness import key
@@ -26,6 +26,7 @@ from autosched.schedules.schedule import FloatArray
 from autosched.space.records import Space
 from autosched.trainer import flag, number, one_of, pair, read_options, text, whole
 from workers.data import Corpus, corpus_files, open_corpus
+from workers.feed import Batch
 from workers.initial_weights import check_initial, initial_identity, started_from
 from workers.named_losses import check_objective, unnamed
 from workers.optimizers.registry import ADAMW, Choice, optimizer
@@ -238,7 +239,7 @@ class GptTrainer:
 
     def train(self, lrs: FloatArray) -> Mapping[str, float]:
         """Do ``len(lrs)`` updates; means of ``train_loss``, and before clipping ``grad_norm`` and ``grad_norm_l1``."""
-        return self._run.train(lrs, loss_of=self._training_loss, seed=self._seed)
+        return self._run.train(lrs, batch_of=self._training_batch, loss_of=self._loss, seed=self._seed)
 
     def evaluate(self) -> float | Mapping[str, float]:
         """Mean loss on the fixed validation batches, nats per token; with `old_data` the losses ``new`` and ``old``."""
@@ -270,26 +271,20 @@ class GptTrainer:
         identity = {"trainer": "gpt", "seed": self._seed, "data": self._corpus.fingerprint}
         return {**identity, **options, **self._run.average_configuration}
 
-    def _validation_of(self, corpus: Corpus) -> list[tuple[Tensor, Tensor]]:
-        options = self._options
-        return self._batches(
-            corpus.validation_windows(count=options.eval_batches * options.batch, length=options.context + 1)
-        )
+    def _training_batch(self, step: int, noise: Generator | None) -> Batch:
+        length = self._options.context + 1
+        windows = self._corpus.training_windows(seed=self._seed, step=step, batch=self._options.batch, length=length)
+        return (torch.from_numpy(windows),)
 
-    def _training_loss(self, step: int) -> Tensor:
-        windows = self._corpus.training_windows(
-            seed=self._seed, step=step, batch=self._options.batch, length=self._options.context + 1
-        )
-        ((x, y),) = self._batches(windows)
-        return self._loss(x, y)
+    def _validation_of(self, corpus: Corpus) -> list[Batch]:
+        count, length = self._options.eval_batches * self._options.batch, self._options.context + 1
+        windows = torch.from_numpy(corpus.validation_windows(count=count, length=length)).to(self._run.device)
+        return [(part,) for part in windows.split(self._options.batch)]
 
-    def _batches(self, windows: Any) -> list[tuple[Tensor, Tensor]]:
-        tokens = torch.from_numpy(windows).to(self._run.device)
-        return [(part[:, :-1], part[:, 1:]) for part in tokens.split(self._options.batch)]
-
-    def _loss(self, x: Tensor, y: Tensor) -> Tensor:
-        logits = self._run.forward(x)
-        return F.cross_entropy(logits.float().flatten(0, 1), y.flatten())
+    def _loss(self, windows: Tensor) -> Tensor:
+        """Of predicting each token of the windows but the first, (batch, context + 1)."""
+        logits = self._run.forward(windows[:, :-1])
+        return F.cross_entropy(logits.float().flatten(0, 1), windows[:, 1:].flatten())
 
 
 def _corpora(options: GptOptions) -> list[Corpus]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
 
 from autosched.errors import CheckpointError, UsageError
-from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
 from autosched.trainer import OutOfMemoryError, read_checkpoint, write_checkpoint
 from workers.divergence import DivergenceWatch
+from workers.feed import Batch, BatchOf, Feed, update_seed
 from workers.optimizers.updates import Updates, restored
 from workers.weight_averages import Wanted, WeightAverages, averages_of
 
 FULL = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "NVRTC_ERROR_OUT_OF_MEMORY")
 """What torch's plain RuntimeErrors say when main memory, or a library's own memory on the GPU, is full."""
-Batch = tuple[Tensor, ...]
 LossOf = Callable[..., Tensor]
 """The mean loss of one batch, given its tensors."""
 Sets = Mapping[str, Sequence[Batch]]
@@ -49,6 +50,7 @@ class TorchRun:
         self.step = 0
         self._model: nn.Module | None = None
         self._updates: Updates | None = None
+        self._weights: list[Tensor] = []
         self._forward: Callable[[Tensor], Tensor] | None = None
         self._watch = DivergenceWatch()
         self._averages: WeightAverages | None = None
@@ -84,7 +86,7 @@ class TorchRun:
             model = make_model().to(self.device)
             updates = make_updates(model)
             self._averages = averages_of(model, updates, averages)
-            self._model, self._updates = model, updates
+            self._model, self._updates, self._weights = model, updates, list(model.parameters())
         self._forward = torch.compile(model) if compiled else model
         self.step, self._watch = 0, DivergenceWatch()
         self._clip = clip if updates.clips else 0.0
@@ -95,11 +97,12 @@ class TorchRun:
         with self._autocast:
             return self._forward(x)
 
-    def train(self, lrs: FloatArray, *, loss_of: Callable[[int], Tensor], seed: int) -> Mapping[str, float]:
-        """Do ``len(lrs)`` updates.
+    def train(self, lrs: FloatArray, *, batch_of: BatchOf, loss_of: LossOf, seed: int) -> Mapping[str, float]:
+        """Do ``len(lrs)`` updates, and wait for the device once, at their end: a divergence is told then.
 
         Args:
-            loss_of: the training loss of update i, a function of (seed, i).
+            batch_of: the batch of update i in main memory, a function of (seed, i).
+            loss_of: the mean loss of a batch that is on the device.
             seed: of the dropout and of what an optimizer draws, anew for each update, so no random state needs to be
                 stored.
 
@@ -111,41 +114,67 @@ class TorchRun:
             Diverged, OutOfMemoryError: see :class:`autosched.trainer.Trainer`.
         """
         model, updates = self._parts()
-        losses, norms, sums = 0.0, 0.0, torch.zeros((), dtype=torch.float64, device=self.device)
         model.train()
-        with _memory_guard():
-            for lr in lrs:
-                with self._seeded(seed):
-                    loss = loss_of(self.step)
-                    updates.optimizer.zero_grad(set_to_none=True)
-                    loss.backward()
-                    gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-                    sums += nn.utils.get_total_norm(gradients, norm_type=1.0)
-                    norm = nn.utils.clip_grad_norm_(model.parameters(), self._clip or torch.inf)
-                    seen, length = loss.item(), norm.item()
-                    self._watch.observe(self.step + 1, seen, length)
-                    updates.update(float(lr), seen)
-                if self._averages is not None:
-                    self._averages.observe()
-                self.step += 1
-                losses, norms = losses + seen, norms + length
-        count = max(1, len(lrs))
-        return {"train_loss": losses / count, "grad_norm": norms / count, "grad_norm_l1": sums.item() / count}
+        first, last, seen = self.step, self.step + len(lrs) - 1, _Seen()
+        feed = Feed(batch_of, self.device, seed=seed)
+        with _memory_guard(), self._own_randomness():
+            try:
+                for lr in lrs:
+                    self._seed(update_seed(seed, self.step))
+                    loss = loss_of(*feed.take(self.step))
+                    self._go_down(updates, loss, float(lr), seen)
+                    self.step += 1
+                    if self.step <= last:
+                        feed.prepare(self.step)
+            except (ValueError, ArithmeticError):  # of an optimizer that computes with a loss that is no number
+                self._watched(first, seen)
+                raise
+            return self._watched(first, seen)
+
+    def _go_down(self, updates: Updates, loss: Tensor, lr: float, seen: _Seen) -> None:
+        """One update with this loss; what is to be known of it stays on the device."""
+        updates.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        length = nn.utils.get_total_norm(gradients)
+        seen.add(loss.detach(), length, nn.utils.get_total_norm(gradients, norm_type=1.0))
+        if self._clip:
+            nn.utils.clip_grads_with_norm_(self._weights, self._clip, length)
+        updates.update(lr, loss.detach())
+        if self._averages is not None:
+            self._averages.observe()
+
+    def _watched(self, first: int, seen: _Seen) -> dict[str, float]:
+        """The means of what was seen of the updates from `first` on, read at once; raises Diverged."""
+        losses, norms, sums = seen.by_kind(self.read)
+        for step, (loss, norm) in enumerate(zip(losses, norms, strict=True), start=first + 1):
+            self._watch.observe(step, loss, norm)
+        return {"train_loss": _mean_of(losses), "grad_norm": _mean_of(norms), "grad_norm_l1": _mean_of(sums)}
 
     @contextmanager
-    def _seeded(self, seed: int) -> Iterator[None]:
-        """Random numbers of one update that leave the process's own stream alone."""
+    def _own_randomness(self) -> Iterator[None]:
+        """Random numbers of these updates that leave the process's own stream alone."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(key(seed, "dropout", self.step))
             yield
+
+    def _seed(self, seed: int) -> None:
+        """As torch.manual_seed, for the devices in use alone: of others, torch notes the caller's whole stack."""
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def read(self, values: Sequence[Tensor]) -> list[float]:
+        """Single numbers on the device as floats here: what waits for the device, at all times at once."""
+        found: list[float] = torch.stack([value.detach().double() for value in values]).tolist() if values else []
+        return found
 
     def mean_losses(self, loss_of: LossOf, sets: Sets) -> dict[str, float]:
         """Mean of the batches' losses of each set of data, by its name, without gradients and without dropout."""
         model, updates = self._parts()
         model.eval()
         with torch.no_grad(), _memory_guard(), updates.evaluating():
-            return dict(zip(sets, _read([_mean(loss_of, batches) for batches in sets.values()]), strict=True))
+            return dict(zip(sets, self.read([_mean(loss_of, batches) for batches in sets.values()]), strict=True))
 
     def merged_losses(self, loss_of: LossOf, sets: Sets) -> dict[int, dict[str, float]]:
         """As `mean_losses`, of the mean of the weights over each window of the run's averages; empty without them."""
@@ -159,7 +188,7 @@ class TorchRun:
                 for weight, mean in zip(averages.weights, merged, strict=True):
                     weight.copy_(mean)
                 means |= {(window, name): _mean(loss_of, batches) for name, batches in sets.items()}
-            read = dict(zip(means, _read(list(means.values())), strict=True))
+            read = dict(zip(means, self.read(list(means.values())), strict=True))
         return {window: {name: read[window, name] for name in sets} for window, _ in read}
 
     @property
@@ -213,14 +242,31 @@ class TorchRun:
         return self._model, self._updates
 
 
+class _Seen:
+    """Losses and gradient norms of some updates, on the device until they are read."""
+
+    def __init__(self) -> None:
+        self._rows: tuple[list[Tensor], ...] = ([], [], [])
+
+    def add(self, *row: Tensor) -> None:
+        """Those of one more update: its loss, the l2 norm and the l1 norm of its gradient."""
+        for values, value in zip(self._rows, row, strict=True):
+            values.append(value)
+
+    def by_kind(self, read: Callable[[Sequence[Tensor]], list[float]]) -> list[list[float]]:
+        """All of them, in the order of the updates."""
+        count = len(self._rows[0])
+        found = read([value for values in self._rows for value in values])
+        return [found[kind * count : (kind + 1) * count] for kind in range(3)]
+
+
+def _mean_of(values: Sequence[float]) -> float:
+    """The mean, summed in order: Python's own sum rounds in another way from version to version."""
+    return reduce(operator.add, values, 0.0) / max(1, len(values))
+
+
 def _mean(loss_of: LossOf, batches: Iterable[Batch]) -> Tensor:
     return torch.stack([loss_of(*batch).double() for batch in batches]).mean()
-
-
-def _read(values: Sequence[Tensor]) -> list[float]:
-    """Single numbers on the device as floats here: the one place that waits for the device."""
-    found: list[float] = torch.stack([value.detach().double() for value in values]).tolist() if values else []
-    return found
 
 
 @contextmanager

@@ -8,13 +8,14 @@ from typing import Annotated, Any, BinaryIO
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
 from autosched.space.records import Space
-from autosched.trainer import number, one_of, read_options, text, whole
+from autosched.trainer import flag, number, one_of, read_options, text, whole
 from workers.data import digits
+from workers.feed import Batch
 from workers.initial_weights import check_initial, initial_identity, started_from
 from workers.named_losses import check_objective
 from workers.optimizers.registry import ADAMW, Choice, optimizer
@@ -38,7 +39,7 @@ class VisionOptions:
         dropout: share of the last features that is dropped.
         label_noise: share of the training labels that is replaced by a random digit (fixed by the seed and the update),
             so that a high LR pays to be lowered.
-        device, dtype, averages, average_windows, init_from: as for ``gpt``.
+        device, dtype, compile, averages, average_windows, init_from: as for ``gpt``.
     """
 
     width: Annotated[int, whole(1)] = 16
@@ -51,6 +52,7 @@ class VisionOptions:
     label_noise: Annotated[float, number(0.0, 1.0)] = 0.1
     device: Annotated[str, one_of("auto", "cpu", "cuda")] = "auto"
     dtype: Annotated[str, one_of("auto", "float32", "bfloat16")] = "auto"
+    compile: Annotated[bool, flag()] = False
     averages: Annotated[str, one_of(*PLACES)] = "auto"
     average_windows: Annotated[tuple[float, ...], window_shares()] = SHARES
     init_from: Annotated[str | None, text()] = None
@@ -98,7 +100,8 @@ class VisionTrainer:
         self._run = TorchRun(device=self._options.device, dtype=self._options.dtype)
         self._data = digits()
         images, labels = self._data.validation_images, self._data.validation_labels
-        self._validation = {"": [(torch.from_numpy(images), torch.from_numpy(labels))]}
+        device = self._run.device
+        self._validation = {"": [(torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device))]}
 
     @staticmethod
     def check_options(options: Mapping[str, Any]) -> None:
@@ -124,6 +127,7 @@ class VisionTrainer:
             self._updates,
             clip=self._options.clip,
             averages=Wanted(self._options.averages, self._options.average_windows),
+            compiled=self._options.compile,
         )
 
     def _fresh_model(self) -> nn.Module:
@@ -136,7 +140,7 @@ class VisionTrainer:
 
     def train(self, lrs: FloatArray) -> Mapping[str, float]:
         """Do ``len(lrs)`` updates; means of ``train_loss``, and before clipping ``grad_norm`` and ``grad_norm_l1``."""
-        return self._run.train(lrs, loss_of=self._training_loss, seed=self._seed)
+        return self._run.train(lrs, batch_of=self._training_batch, loss_of=self._loss, seed=self._seed)
 
     def evaluate(self) -> float:
         """Mean loss on the held-out digits, nats per image."""
@@ -158,19 +162,18 @@ class VisionTrainer:
 
     def _configuration(self) -> dict[str, Any]:
         options = {**asdict(self._options), "optimizer": self._options.optimizer.configuration()}
-        for name in ("device", "averages", "average_windows", "init_from"):
+        for name in ("device", "compile", "averages", "average_windows", "init_from"):
             del options[name]
         options |= initial_identity(self._options.init_from)
         return {"trainer": "vision", "seed": self._seed, **options, **self._run.average_configuration}
 
-    def _training_loss(self, step: int) -> Tensor:
+    def _training_batch(self, step: int, noise: Generator | None) -> Batch:
         chosen = self._data.training_examples(seed=self._seed, step=step, batch=self._options.batch)
         labels = torch.from_numpy(self._data.labels[chosen])
         # Drawn from the update's own random numbers, as dropout is.
-        wrong = torch.rand(labels.shape) < self._options.label_noise
-        labels = torch.where(wrong, torch.randint(CLASSES, labels.shape), labels)
-        return self._loss(torch.from_numpy(self._data.images[chosen]), labels)
+        wrong = torch.rand(labels.shape, generator=noise) < self._options.label_noise
+        labels = torch.where(wrong, torch.randint(CLASSES, labels.shape, generator=noise), labels)
+        return torch.from_numpy(self._data.images[chosen]), labels
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        logits = self._run.forward(images.to(self._run.device))
-        return F.cross_entropy(logits.float(), labels.to(self._run.device))
+        return F.cross_entropy(self._run.forward(images).float(), labels)

@@ -49,6 +49,7 @@ class Outcome:
         transfer: what they say together.
         schedule: the new schedule.
         stable_steps: of an extension, the update of the checkpoint to go on from.
+        others: the schedule of the weights that a rule does not hold for; None when it holds for all.
     """
 
     change: Change
@@ -56,6 +57,7 @@ class Outcome:
     transfer: Transfer
     schedule: Schedule
     stable_steps: int | None = None
+    others: Schedule | None = None
 
 
 def transfer(
@@ -76,6 +78,12 @@ def transfer(
         list[str] | None, typer.Option("--rule", help="A rule to use instead of the default; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the schedule (JSON).", metavar="FILE")] = None,
+    out_others: Annotated[
+        Path | None,
+        typer.Option(
+            "--out-others", help="Over widths: write the schedule of all weights but hidden matrices.", metavar="FILE"
+        ),
+    ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw old and new.", metavar="PNG")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -95,11 +103,15 @@ def transfer(
     axes = changed_axes(change, shape=to_cooldown is not None)
     rules = choose_rules([get_rule(name) for name in rule or []], axes, critical_batch)
     outcome = carry_over(change, rules, changes)
+    if out_others is not None and outcome.others is None:
+        raise UsageError("--out-others belongs to rules that hold for some weights alone: give --to-width.")
     if out is not None:
         write_file(out, outcome.schedule.to_json().encode())
+    if out_others is not None and outcome.others is not None:
+        write_file(out_others, outcome.others.to_json().encode())
     if plot is not None:
         write_file(plot, schedule_plot([schedule, outcome.schedule], ["tuned", "carried over"]))
-    show(as_json, _document(outcome), _lines(outcome, out, plot))
+    show(as_json, _document(outcome), _lines(outcome, [out, out_others, plot], drawn=plot is None))
 
 
 def changed_axes(change: Change, *, shape: bool) -> tuple[Axis, ...]:
@@ -164,7 +176,8 @@ def carry_over(change: Change, rules: tuple[TransferRule, ...], changes: dict[st
             text = "a table is stretched as a whole, warmup included."
             said = dataclasses.replace(said, warnings=(*said.warnings, text))
         schedule = carried(old, steps=steps, factor=said.factor, changes=changes)
-        return Outcome(change=change, rules=rules, transfer=said, schedule=schedule)
+        others = None if said.others is None else carried(old, steps=steps, factor=said.others, changes=changes)
+        return Outcome(change=change, rules=rules, transfer=said, schedule=schedule, others=others)
     if changes:
         raise UsageError(f"{WSD_EXTENSION.name} keeps the cooldown's share of the run: leave out --to-cooldown.")
     longer = extend_wsd(old, steps)
@@ -192,6 +205,8 @@ def _document(outcome: Outcome) -> dict[str, Any]:
         "rules": [_rule_document(rule, outcome.change) for rule in outcome.rules],
         "factor": said.factor,
         "log_sd": said.log_sd,
+        "weights": said.weights or "all",
+        "factor_of_others": said.others,
         "prior": {"mean": prior.mean, "sd": prior.sd},
         "warnings": list(said.warnings),
         "stable_steps": outcome.stable_steps,
@@ -211,7 +226,7 @@ def _rule_document(rule: TransferRule, change: Change) -> dict[str, Any]:
     }
 
 
-def _lines(outcome: Outcome, out: Path | None, plot: Path | None) -> list[str]:
+def _lines(outcome: Outcome, written: Sequence[Path | None], *, drawn: bool) -> list[str]:
     old, said, extended = outcome.change.old.schedule, outcome.transfer, outcome.stable_steps is not None
     low, high = said.interval(old.peak_lr)
     lines = []
@@ -226,7 +241,10 @@ def _lines(outcome: Outcome, out: Path | None, plot: Path | None) -> list[str]:
     )
     if extended:
         lines.append(f"stable      unchanged: go on from the checkpoint at update {outcome.stable_steps}")
+    if said.others is not None:
+        lines.append(f"weights     that is for {said.weights} in a group of their own, and so is the schedule below")
+        lines.append(f"            all others: peak LR {old.peak_lr * said.others:.4g}, written by --out-others FILE")
     lines += [f"warning     {warning}" for warning in said.warnings]
     lines.append(f"schedule    {outcome.schedule.describe()}, {outcome.schedule.steps} updates")
-    drawn = [] if plot is not None else [terminal_plot([outcome.schedule], ["learning rate"])]
-    return [*lines, *drawn, *(f"wrote {path}" for path in (out, plot) if path is not None)]
+    picture = [terminal_plot([outcome.schedule], ["learning rate"])] if drawn else []
+    return [*lines, *picture, *(f"wrote {path}" for path in written if path is not None)]

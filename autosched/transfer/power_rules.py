@@ -39,6 +39,7 @@ class PowerRule:
     """A product of powers; see the module.
 
     Attributes:
+        weights: which of the model's it holds for, where it is not for all; the others keep their LR.
         critical_batch: the batch size up to which a rule for the batch size holds; None when it is not known.
 
     Example:
@@ -56,6 +57,7 @@ class PowerRule:
     validity: str
     source: str
     terms: tuple[Term, ...]
+    weights: str = ""
     critical_batch: float | None = None
 
     def apply(self, change: Change) -> Transfer | NoTransfer:
@@ -70,7 +72,14 @@ class PowerRule:
             if max(ratio, 1 / ratio) > term.widest:
                 text = f"{self.name} was studied for {term.quantity} up to {term.widest:g} times apart"
                 warnings.append(f"{text}, but here they are {max(ratio, 1 / ratio):.3g} times apart.")
-        return Transfer(rules=(self.name,), factor=math.exp(log), log_sd=math.sqrt(variance), warnings=tuple(warnings))
+        return Transfer(
+            rules=(self.name,),
+            factor=math.exp(log),
+            log_sd=math.sqrt(variance),
+            warnings=tuple(warnings),
+            weights=self.weights,
+            others=1.0 if self.weights else None,
+        )
 
     def _batch_warnings(self, change: Change) -> tuple[str, ...]:
         """For a rule of the batch size alone: whether both batches are known to be below the critical one."""
@@ -127,4 +136,5 @@ MUP_WIDTH = PowerRule(
     validity="hidden matrices under Adam; embeddings, biases and norms keep the old LR, in groups of their own",
     source="Yang et al. 2022 (Tensor Programs V), arXiv:2203.03466, table 3",
     terms=(Term(quantity="width", exponent=-1.0, exponent_sd=0.15, widest=64),),
+    weights="hidden matrices",
 )

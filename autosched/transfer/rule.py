@@ -32,6 +32,8 @@ class Transfer:
         factor: new best peak LR over the old one, > 0.
         log_sd: standard deviation of the factor's natural log, >= 0.
         warnings: how this change leaves what the rules are known to hold for, one sentence each.
+        weights: which of the model's the factor is for, where it is not for all.
+        others: the factor for all other weights.
 
     Example:
         >>> low, high = Transfer(rules=("a",), factor=0.5, log_sd=0.1).interval(0.01)
@@ -43,8 +45,12 @@ class Transfer:
     factor: float
     log_sd: float
     warnings: tuple[str, ...] = ()
+    weights: str = ""
+    others: float | None = None
 
     def __post_init__(self) -> None:
+        if (self.others is None) == bool(self.weights):
+            raise ValueError("a factor for some weights needs one for the others, and only then.")
         if not (0 < self.factor < math.inf and 0 <= self.log_sd < math.inf):
             raise ValueError(f"need 0 < factor and 0 <= log_sd, both finite, but got {self.factor}, {self.log_sd}.")
 
@@ -92,6 +98,8 @@ class TransferRule(Protocol):
 def transferred(change: Change, rules: Sequence[TransferRule]) -> Transfer | NoTransfer:
     """What several rules say of a change together: factors multiply, variances of their logs add.
 
+    Where one holds for some of the weights alone, so does the whole, and the factor for the others is without it.
+
     Raises:
         UsageError: two of the rules cover the same axis.
     """
@@ -105,7 +113,11 @@ def transferred(change: Change, rules: Sequence[TransferRule]) -> Transfer | NoT
         if isinstance(said, NoTransfer):
             return said
         parts.append(said)
+    weights = next((part.weights for part in parts if part.weights), "")
+    others = math.prod(part.factor if part.others is None else part.others for part in parts)
     return Transfer(
+        weights=weights,
+        others=others if weights else None,
         rules=tuple(name for part in parts for name in part.rules),
         factor=math.prod(part.factor for part in parts),
         log_sd=math.hypot(*(part.log_sd for part in parts)),

@@ -162,3 +162,17 @@ def test_a_table_has_no_cooldown_and_no_stable_phase(here: Path, capsys: Capture
     extension = ("--to-steps", "9000", "--rule", "wsd-extension")
     refuse(capsys, ("transfer", "table.json", *extension), "only a schedule of the family wsd can be extended")
     refuse(capsys, ("transfer", "none.json", "--to-steps", "9000"), "none.json: there is no such file")
+
+
+def test_over_widths_hidden_matrices_and_all_other_weights_have_schedules_of_their_own(
+    here: Path, capsys: Capture
+) -> None:
+    wider = ("--from-width", "64", "--to-width", "256", "--to-steps", "10000")
+    told = document(capsys, "transfer", "schedule.json", *wider, "-o", "hidden.json", "--out-others", "others.json")
+    hidden, others = (Schedule.from_json(Path(name).read_text()) for name in ("hidden.json", "others.json"))
+    assert told["weights"] == "hidden matrices"
+    assert hidden.peak_lr == pytest.approx(0.01 * 2**-0.32 / 4)
+    assert others.peak_lr == pytest.approx(0.01 * 2**-0.32)
+    assert run(["transfer", "schedule.json", *wider]) == 0
+    assert "that is for hidden matrices in a group of their own" in capsys.readouterr().out
+    refuse(capsys, (*LONGER, "--out-others", "o.json"), "--out-others belongs to rules that hold for some weights")

@@ -39,7 +39,7 @@ class DogUpdates(Updates):
         """Not where there is an average."""
         return self._gamma is None
 
-    def update(self, lr: float, loss: float) -> None:
+    def update(self, lr: float, loss: Tensor | float) -> None:
         """Do one update, then move the average."""
         super().update(lr, loss)
         self._count += 1

@@ -99,7 +99,7 @@ class HypergradientUpdates(Updates):
         self._rule, self._rate, self._bounds = rule, rate, bounds
         self.factor = 1.0
 
-    def update(self, lr: float, loss: float) -> None:
+    def update(self, lr: float, loss: Tensor | float) -> None:
         """Move the factor, then do one update."""
         product, cosine = self.optimizer.slope()
         low, high = self._bounds

@@ -145,7 +145,7 @@ class PackagedUpdates(Updates):
         self._build, self._model, self._lr, self._options = build, model, lr, options
         self._ratios = [group["lr"] / lr for group in self.optimizer.param_groups]
 
-    def update(self, lr: float, loss: float) -> None:
+    def update(self, lr: float, loss: Tensor | float) -> None:
         """Do one update."""
         for group, ratio in zip(self.optimizer.param_groups, self._ratios, strict=True):
             group["lr"] = lr * ratio

@@ -76,9 +76,9 @@ class PolyakUpdates(Updates):
 
     clips = False
 
-    def update(self, lr: float, loss: float) -> None:
+    def update(self, lr: float, loss: Tensor | float) -> None:
         """Do one update with steps of at most `lr`."""
-        self.optimizer.loss = loss
+        self.optimizer.loss = float(loss)
         super().update(lr, loss)
 
 

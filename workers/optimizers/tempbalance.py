@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from autosched.trainer import pair, positive, whole
 from workers.optimizers.checks import ADAM, check_floats, check_names, check_numbers
 from workers.optimizers.method import Method
+from workers.optimizers.plain import adamw_of
 from workers.optimizers.updates import Updates, Usual
 
 FEWEST = 8
@@ -96,7 +97,7 @@ class TempBalanceUpdates(Updates):
         self._count = 0
         self.ratios = [1.0] * len(layers)
 
-    def update(self, lr: float, loss: float) -> None:
+    def update(self, lr: float, loss: Tensor | float) -> None:
         """Look at the spectra where it is time to, then do one update."""
         if self._count % self._options.every == 0 and self._layers:
             self.ratios = lr_ratios(
@@ -131,9 +132,8 @@ def tempbalance(model: nn.Module, usual: Usual, options: TempBalanceOptions) -> 
     own = [list(layer.parameters()) for layer in layers]
     taken = {id(weight) for weights in own for weight in weights}
     rest = [weight for weight in model.parameters() if id(weight) not in taken]
-    groups = [{"params": weights} for weights in [*own, rest] if weights]
-    optimizer = torch.optim.AdamW(groups, lr=0.0, betas=usual.betas, weight_decay=usual.weight_decay)
-    return TempBalanceUpdates(optimizer, layers, options)
+    groups = [weights for weights in [*own, rest] if weights]
+    return TempBalanceUpdates(adamw_of(groups, usual), layers, options)
 
 
 TEMPBALANCE = Method(make=tempbalance, options=TempBalanceOptions)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from workers.optimizers.checks import Kind, check_moments
 
@@ -52,12 +53,13 @@ class Updates:
         """All weights, in the optimizer's order."""
         return [weight for group in self.optimizer.param_groups for weight in group["params"]]
 
-    def update(self, lr: float, loss: float) -> None:
+    def update(self, lr: float, loss: Tensor | float) -> None:
         """Do one update with the gradients as they are.
 
         Args:
             lr: the schedule's; what it means is the method's affair.
-            loss: of this update's batch, before the update.
+            loss: of this update's batch, before the update; a method that looks at it makes every update wait for the
+                device.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = lr

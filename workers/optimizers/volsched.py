@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from autosched.trainer import number, one_of, positive, whole
 from workers.optimizers.checks import check_floats, check_numbers
@@ -77,10 +77,10 @@ class VolSchedUpdates(Updates):
         self._losses: list[float] = []
         self._sum, self._count, self._entries = 0.0, 0, 0
 
-    def update(self, lr: float, loss: float) -> None:
+    def update(self, lr: float, loss: Tensor | float) -> None:
         """Do one update, then take in its loss."""
         super().update(lr * self.factor, loss)
-        self._sum, self._count = self._sum + loss, self._count + 1
+        self._sum, self._count = self._sum + float(loss), self._count + 1
         if self._count == self._options.period:
             self._record(self._sum / self._count)
             self._sum, self._count = 0.0, 0
