@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import reduce
 from typing import Any, BinaryIO
 
@@ -126,8 +126,9 @@ class TorchRun:
                     self.step += 1
                     if self.step <= last:
                         feed.prepare(self.step)
-            except (ValueError, ArithmeticError):  # of an optimizer that computes with a loss that is no number
-                self._watched(first, seen)
+            except Exception:  # perhaps of an optimizer that computes with what is no number: then the run was lost
+                with suppress(RuntimeError):  # of a device that cannot be read any more
+                    self._watched(first, seen)
                 raise
             return self._watched(first, seen)
 
