@@ -83,7 +83,10 @@ def tune(
     warm_start: WarmOption = None,
     warm_start_other: OtherOption = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the study if it exists; the space must be the same.")
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the study if it exists; only budget and workers may be other than they were."
+        ),
     ] = False,
     fresh: FreshOption = False,
     reuse_anyway: AnywayOption = False,

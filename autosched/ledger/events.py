@@ -58,6 +58,19 @@ class SessionStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsChanged:
+    """The study goes on with another budget or another number of workers than it had.
+
+    Attributes:
+        budget: the whole of it, as the space has it.
+        workers: segments trained at the same time.
+    """
+
+    budget: Mapping[str, Any]
+    workers: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RangeTested:
     """The LR range test that a space with ``auto`` bounds begins with.
 
@@ -235,6 +248,7 @@ class StudyFinished:
 Event = (
     StudyCreated
     | SessionStarted
+    | LimitsChanged
     | RangeTested
     | TrialProposed
     | SegmentScheduled
@@ -250,6 +264,7 @@ Event = (
 EVENT_TYPES: Mapping[str, type[Event]] = {
     "study_created": StudyCreated,
     "session_started": SessionStarted,
+    "limits_changed": LimitsChanged,
     "range_tested": RangeTested,
     "trial_proposed": TrialProposed,
     "segment_scheduled": SegmentScheduled,

@@ -8,6 +8,7 @@ from typing import Any
 from autosched.errors import LedgerError
 from autosched.ledger.events import (
     Event,
+    LimitsChanged,
     RangeTested,
     SegmentFailed,
     SegmentFinished,
@@ -33,6 +34,11 @@ def _created(state: StudyState, event: StudyCreated, time: float) -> None:
 def _session(state: StudyState, event: SessionStarted, time: float) -> None:
     state.sessions.append([time, time])
     state.backend, state.workers = event.backend, event.workers
+
+
+def _limits(state: StudyState, event: LimitsChanged, time: float) -> None:
+    resources = {**state.space.get("resources", {}), "workers": event.workers}
+    state.space = {**state.space, "budget": event.budget, "resources": resources}
 
 
 def _range_tested(state: StudyState, event: RangeTested, time: float) -> None:
@@ -153,6 +159,7 @@ def _finished(state: StudyState, event: StudyFinished, time: float) -> None:
 _HANDLERS: Mapping[type[Event], Any] = {
     StudyCreated: _created,
     SessionStarted: _session,
+    LimitsChanged: _limits,
     RangeTested: _range_tested,
     TrialProposed: _proposed,
     SegmentScheduled: _scheduled,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from autosched.errors import StudyError
-from autosched.ledger.events import StudyCreated
+from autosched.ledger.events import LimitsChanged, StudyCreated
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.space import space_from_json, space_to_json
@@ -18,6 +18,8 @@ from autosched.trainer.fingerprints import NAMED, changes
 from autosched.urls import without_secrets
 from workers.registry import trainer_fingerprints
 
+BUDGET, WORKERS = "budget.", "resources.workers"
+"""Keys that may change while a study is not finished."""
 _ABSENT = object()
 
 
@@ -73,24 +75,48 @@ def check_unchanged(state: StudyState, trainer: TrainerSpec) -> None:
         )
 
 
-def check_same_space(space: Space, state: StudyState) -> None:
-    """Whether a study that is to be gone on with is the one that a space describes.
+def changed_limits(space: Space, state: StudyState) -> LimitsChanged | None:
+    """What a study that is to be gone on with gets another budget or number of workers by; None when both are the same.
 
     Where the ledger lies does not count: it is there that the study was found. Nor do the runs that a warm start has
     read.
 
     Raises:
-        StudyError: it is not; the text names the keys that differ.
+        StudyError: the space differs in more than these, or the study is finished.
     """
     there, here = (_by_key(_described(one)) for one in (space_from_json(dict(state.space)), space))
     differing = [key for key in {**there, **here} if there.get(key, _ABSENT) != here.get(key, _ABSENT)]
-    if differing:
-        parts = [f"{key} is {_said(there, key)} there, but {_said(here, key)} here" for key in differing[:NAMED]]
-        more = f"; and {len(differing) - NAMED} more keys" if len(differing) > NAMED else ""
+    fixed = [key for key in differing if key != WORKERS and not key.startswith(BUDGET)]
+    if fixed:
         raise StudyError(
-            f"the study {state.name!r} was begun with another space: {'; '.join(parts)}{more}. Go on as it was begun "
-            f"with `autosched resume {state.name}`, or begin another with --name."
+            f"the study {state.name!r} was begun with another space: {differences(there, here, fixed)}. Go on as it "
+            f"was begun with `autosched resume {state.name}`, or begin another with --name."
         )
+    if not differing:
+        return None
+    if state.finished is not None:
+        raise StudyError(
+            f"the study {state.name!r} is finished, and nothing of it can change: {differences(there, here, differing)}"
+            ". Begin another with --name, which takes its runs for nothing."
+        )
+    document = space_to_json(space)
+    return LimitsChanged(budget=document["budget"], workers=space.resources.workers)
+
+
+def differences(there: Mapping[str, Any], here: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """How two documents differ, by dotted key, in one line; of many keys the first."""
+    parts = [f"{key} is {_said(there, key)} there, but {_said(here, key)} here" for key in keys[:NAMED]]
+    return "; ".join(parts) + (f"; and {len(keys) - NAMED} more keys" if len(keys) > NAMED else "")
+
+
+def limits_note(changed: LimitsChanged, state: StudyState) -> str:
+    """For a person: what is other from now on."""
+    before = {f"{BUDGET}{name}": value for name, value in state.space.get("budget", {}).items()}
+    after = {f"{BUDGET}{name}": value for name, value in changed.budget.items()}
+    before[WORKERS], after[WORKERS] = state.space.get("resources", {}).get("workers"), changed.workers
+    parts = [f"{key} is {shown(value)}, was {shown(before.get(key))}" for key, value in after.items()]
+    parts = [part for part, key in zip(parts, after, strict=True) if after[key] != before.get(key)]
+    return f"the study {state.name!r} goes on with other limits: {'; '.join(parts)}."
 
 
 def _described(space: Space) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from autosched.space import space_to_json
 from autosched.space.records import Space, Storage
 from autosched.space.shipped import shipped_note
 from autosched.space.yaml_file import checked_space
-from autosched.study.identity import check_same_space, with_fingerprints
+from autosched.study.identity import changed_limits, limits_note, with_fingerprints
 from autosched.study.places import placed, tracked
 from autosched.study.run import space_of, versions
 from autosched.study.sources import SpaceSource, override_texts, read_source
@@ -105,7 +105,8 @@ def start(
     """Check everything that can be checked before work, and enter the study in its ledger.
 
     Args:
-        resume: take the study that is there under this name, finished or not, if it has this space.
+        resume: take the study that is there under this name, finished or not, if it has this space; one that is not
+            finished may get another budget and number of workers, which the ledger notes.
         reuse_anyway: let results of other code or data count.
         trust_trainer: do not train the few updates that show whether a new trainer keeps its promises.
 
@@ -122,8 +123,7 @@ def start(
     ledger = Ledger(space.storage.ledger)
     try:
         if resume and space.study in {row.name for row in ledger.studies()}:
-            check_same_space(space, ledger.state(space.study))
-            return Started(ledger=ledger, study=space.study)
+            return Started(ledger=ledger, study=space.study, notes=_gone_on_with(space, ledger))
         known, notes = with_fingerprints(space, ledger, reuse_anyway=reuse_anyway)
         notes += [] if trust_trainer else check_new_trainer(known, ledger)
         warm, taken = with_old_runs(known, ledger)
@@ -137,6 +137,19 @@ def start(
     if created != space.study:
         notes.append(f"the study {space.study!r} is finished; this one is {created!r}.")
     return Started(ledger=ledger, study=created, notes=tuple(notes))
+
+
+def _gone_on_with(space: Space, ledger: Ledger) -> tuple[str, ...]:
+    """Note in the ledger that a study goes on with another budget or number of workers; returns what to say of it."""
+    if changed_limits(space, ledger.state(space.study)) is None:
+        return ()
+    with ledger.lease(space.study):  # nobody else writes what is added to
+        state = ledger.state(space.study)
+        changed = changed_limits(space, state)
+        if changed is None:
+            return ()
+        ledger.append(space.study, state.events, [changed])
+        return (limits_note(changed, state),)
 
 
 def reopen(study: str, ledger: str | None, *, tracking: str | None = None) -> Started:

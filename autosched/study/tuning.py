@@ -49,7 +49,8 @@ def tune(
         ledger: URL, e.g. ``sqlite:///autosched.db``; default: AUTOSCHED_LEDGER, else the space's.
         warm_start: old runs of the same model and data: studies, CSV curves, folders of them. Needs controller law.
         warm_start_other: old runs of another model or other data: only their best peak LR is carried over.
-        resume: go on with the study of this name if it exists; one that was begun with another space is refused.
+        resume: go on with the study of this name if it exists; one that was begun with another space is refused, but
+            for its budget and number of workers, which may change until it is finished.
         fresh: train everything anew: take nothing from other studies of the ledger.
         reuse_anyway: let results of other code or data count: those of the ledger's newest study with this trainer and
             these options.

@@ -11,12 +11,12 @@ import pytest
 
 import autosched
 from autosched.errors import StudyError, UsageError
-from autosched.ledger.events import StudyCreated
+from autosched.ledger.events import LimitsChanged, StudyCreated
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.space import space_from_json, space_to_json
 from autosched.space.records import Space
-from autosched.study.identity import check_same_space, check_unchanged, with_fingerprints
+from autosched.study.identity import changed_limits, check_unchanged, with_fingerprints
 from autosched.study.run import RunOptions
 from autosched.study.start import Settings, start
 from autosched.trainer.fingerprints import changes
@@ -143,15 +143,12 @@ def test_many_changes_are_counted_and_not_listed() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"budget.trials": 12}, "budget.trials is 5 there, but 12 here. Go on as it was begun with `autosched resume"),
+        ({"eval_every": 5}, "eval_every is 10 there, but 5 here. Go on as it was begun with `autosched resume"),
         ({"schedule.wsd.peak_lr.high": 0.5}, "schedule.wsd.peak_lr.high is 0.1 there, but 0.5 here."),
         ({"trainer.with.noise": 0.5}, "trainer.with.noise is 0.0 there, but 0.5 here."),
         ({"confirm.seeds": 1, "seed": 3}, "seed is 0 there, but 3 here; confirm.seeds is 0 there, but 1 here."),
-        ({"budget.minutes": 3}, "budget.minutes is not given there, but 3"),
-        (
-            {"controller": "tpe", "pruner": "law", "resources.workers": 1, "eval_every": 5, "horizon_steps": 50},
-            "1 more",
-        ),
+        ({"budget.trials": 12, "confirm.seeds": 1}, "confirm.seeds is 0 there, but 1 here. Go on"),
+        ({"controller": "tpe", "pruner": "law", "seed": 1, "eval_every": 5, "horizon_steps": 50}, "1 more"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -160,6 +157,37 @@ def test_a_study_is_not_gone_on_with_beside_another_space(
 ) -> None:
     with pytest.raises(StudyError, match=f"the study 's' was begun with another space: .*{re.escape(message)}"):
         start("space.yaml", Settings(overrides=overrides), resume=True)
+
+
+def test_a_finished_study_keeps_its_limits(plain: autosched.Study) -> None:
+    said = r"'s' is finished, .*: budget\.trials is 5 there, but 12 here\. Begin another"
+    with pytest.raises(StudyError, match=said):
+        StudyError, match=r"'s' is finished, .*: budget\.trials is 5 there, but 12 here\. Begin another"
+    ):
+        start("space.yaml", Settings(overrides={"budget.trials": 12}), resume=True)
+
+
+def test_an_unfinished_study_goes_on_with_another_budget_and_more_workers(
+    folder: Path, mapping: dict[str, object]
+) -> None:
+    space = space_from_json(mapping)
+    start(space, Settings()).ledger.close()
+    other = {"budget.trials": 3, "budget.minutes": 60}
+    again = start(space, Settings(workers=3, overrides=other), resume=True)
+    assert again.notes == (
+        "the study 's' goes on with other limits: budget.trials is 3, was 5; budget.minutes is 60.0, was nothing; "
+        "resources.workers is 3, was 2.",
+    )
+    assert [type(each.event) for each in again.ledger.read("s")] == [StudyCreated, LimitsChanged]
+    again.ledger.close()
+    same = start(space, Settings(workers=3, overrides=other), resume=True)
+    assert same.notes == ()
+    same.ledger.close()
+    study = autosched.resume("s", backend="local", progress=False)
+    assert (study.space.budget.minutes, study.space.resources.workers) == (60, 3)
+    begun = autosched.tune(space, name="begun", workers=3, overrides=other, backend="local", fresh=True, progress=False)
+    assert [trial.value for trial in study.trials] == [trial.value for trial in begun.trials]
+    assert len(study.trials) == 3
 
 
 def test_a_study_is_gone_on_with_wherever_its_ledger_is_said_to_lie(plain: autosched.Study) -> None:
@@ -172,7 +200,7 @@ def test_a_study_is_gone_on_with_wherever_its_ledger_is_said_to_lie(plain: autos
 def test_a_password_in_a_space_that_differs_is_not_shown(plain: autosched.Study) -> None:
     tracking = replace(plain.space.tracking, uri="postgresql://me:secret@host/db")
     with pytest.raises(StudyError, match=r"tracking\.uri is") as caught:
-        check_same_space(replace(plain.space, tracking=tracking), plain.state)
+        changed_limits(replace(plain.space, tracking=tracking), plain.state)
     assert "secret" not in str(caught.value)
 
 
