@@ -19,6 +19,7 @@ from autosched.errors import AutoschedError, LedgerError, StudyError, UsageError
 from autosched.ledger.events import (
     EVENT_TYPES,
     Event,
+    LimitsChanged,
     RangeTested,
     SegmentFailed,
     SegmentFinished,
@@ -65,6 +66,7 @@ EVENTS: list[Event] = [
     SegmentFinished(observation=SEEN),
     TrialAdvanced(trial=0, segment="a" * 40, step=40, shared=False, at=40),
     TrialJudged(trial=0, step=40, decision=Decision(action="keep", reason="too early", forecast=FORECAST)),
+    LimitsChanged(budget={"trials": 9, "minutes": None}, workers=4),
     StageAdvanced(stage=0, step=40, lr=0.1, trial=0, at=40),
     TrialEnded(
         trial=0,

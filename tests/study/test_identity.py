@@ -162,8 +162,6 @@ def test_a_study_is_not_gone_on_with_beside_another_space(
 def test_a_finished_study_keeps_its_limits(plain: autosched.Study) -> None:
     said = r"'s' is finished, .*: budget\.trials is 5 there, but 12 here\. Begin another"
     with pytest.raises(StudyError, match=said):
-        StudyError, match=r"'s' is finished, .*: budget\.trials is 5 there, but 12 here\. Begin another"
-    ):
         start("space.yaml", Settings(overrides={"budget.trials": 12}), resume=True)
 
 
