@@ -15,7 +15,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import struct
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,16 +24,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autosched.curves.event_files import EVENTS, read_events
 from autosched.errors import CurveError
 from autosched.schedules.schedule import FloatArray
 from autosched.text_files import opened_lines, read_document
 
 Row = tuple[int | None, Mapping[str, float]]
 """The line that it stands in, where there are lines, and numbers by name."""
-EVENTS = "tfevents"
-NO_EVENTS = "is no event file of TensorBoard, or is damaged."
-MOST_RECORD_BYTES = 1 << 26
-"""Of an event: one scalar has under a hundred bytes; pictures are larger, and skipped."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -188,41 +184,5 @@ def _plain(name: str) -> str:
 
 
 def _event_rows(file: Path) -> Iterator[Row]:
-    """Scalars of one step together; a record is: length, checksum, event, checksum (TFRecord)."""
-    from google.protobuf.message import DecodeError
-    from tensorboardX.proto.event_pb2 import Event
-
-    for record in _records(file):
-        try:
-            event = Event.FromString(record)
-        except DecodeError:
-            raise CurveError(NO_EVENTS, file=file) from None
-        values = {value.tag: number for value in event.summary.value if (number := _scalar(value)) is not None}
-        if values:
-            yield None, {"step": float(event.step), **values}
-
-
-def _records(file: Path) -> Iterator[bytes]:
-    """Whole records; a file whose writer was killed ends in half of one."""
-    try:
-        with file.open("rb") as stream:
-            while len(head := stream.read(12)) == 12:
-                (length,) = struct.unpack("<Q", head[:8])
-                if length > MOST_RECORD_BYTES:
-                    raise CurveError(NO_EVENTS, file=file)
-                record = stream.read(length + 4)
-                if len(record) == length + 4:
-                    yield record[:length]
-    except OSError as error:
-        raise CurveError(f"cannot be read: {error.strerror}.", file=file) from None
-
-
-def _scalar(value: Any) -> float | None:
-    if value.HasField("simple_value"):
-        return float(value.simple_value)
-    if not value.HasField("tensor") or value.tensor.tensor_shape.dim:
-        return None
-    if value.tensor.float_val:
-        return float(value.tensor.float_val[0])
-    content = value.tensor.tensor_content
-    return float(struct.unpack("<f", content)[0]) if len(content) == 4 else None
+    for event in read_events(file):
+        yield None, {"step": float(event.step), **event.values}

@@ -10,9 +10,12 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from autosched.curves.event_files import EVENTS, read_events
+from autosched.errors import CurveError
 from workers.command.options import LossOptions
 
 LONGEST_LINE = 1 << 16
@@ -67,6 +70,25 @@ class File:
             data = file.read()
             self._offset = file.tell()
         return self._lines.feed(data, last=last)
+
+
+class EventFiles:
+    """Reads what is added to TensorBoard's event files in a folder, those in folders below it too."""
+
+    def __init__(self, folder: Path, tag: str) -> None:
+        self._folder, self._tag = folder, tag
+        self._ends: dict[Path, int] = {}
+
+    def news(self, *, last: bool = False) -> list[Report]:
+        """The reports since the last call."""
+        found = []
+        for file in sorted(self._folder.rglob(f"*{EVENTS}*")):
+            with suppress(CurveError):  # another file, which holds no events
+                for event in read_events(file, self._ends.get(file, 0)):
+                    self._ends[file] = event.end
+                    if self._tag in event.values:
+                        found.append(Report(float(event.step), event.values[self._tag]))
+        return found
 
 
 def line_reader(options: LossOptions) -> LineReader:

@@ -13,7 +13,7 @@ from autosched.trainer import Rule, flag, number, one_of, positive, read_record,
 from workers.command import template
 
 STDOUT = "stdout"
-FORMATS = ("attach", "json_lines", "csv", "text")
+FORMATS = ("attach", "json_lines", "csv", "text", "tensorboard")
 
 
 def _words() -> Rule:
@@ -43,10 +43,11 @@ class LossOptions:
     """Where a command's losses are read.
 
     Attributes:
-        format: ``attach`` (what the script gives to ``autosched.attach().report``), ``json_lines``, ``csv`` or
-            ``text``.
-        path: the file; ``stdout`` for what the command prints. May have fields, e.g. ``{out}/losses.csv``.
-        step, loss: the columns or keys that hold the updates done and the loss.
+        format: ``attach`` (what the script gives to ``autosched.attach().report``), ``json_lines``, ``csv``,
+            ``text`` or ``tensorboard``.
+        path: the file; ``stdout`` for what the command prints; of ``tensorboard`` the folder of its event files. May
+            have fields, e.g. ``{out}/losses.csv``.
+        step, loss: the columns or keys that hold the updates done and the loss; of ``tensorboard`` the loss's tag.
         pattern: of ``text``: a regular expression with the named groups `step` and `loss`, searched in every line.
         take: what becomes of several losses between two evaluations: their ``mean``, or the ``last``.
     """
@@ -146,6 +147,8 @@ def read_command_options(options: Mapping[str, Any]) -> CommandOptions:
 
 
 def _check_losses(losses: LossOptions) -> None:
+    if losses.format == "tensorboard" and losses.path == STDOUT:
+        raise UsageError("command trainer: losses.path must be the folder of event files for format tensorboard.")
     if losses.format != "text":
         if losses.pattern is not None:
             raise UsageError("command trainer: losses.pattern belongs to format text.")

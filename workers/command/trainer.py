@@ -22,7 +22,7 @@ from autosched.space.records import Space
 from autosched.trainer import Diverged
 from workers.command import attachment, template
 from workers.command.log_file import LogFile
-from workers.command.losses import File, Lines, Report, line_reader
+from workers.command.losses import EventFiles, File, Lines, Report, line_reader
 from workers.command.options import STDOUT, read_command_options
 from workers.command.points import Evaluations, MissingLossError
 from workers.command.process import Launch, Process, in_words
@@ -54,7 +54,7 @@ class _Run:
     log_path: str
     told_at: Path
     evaluations: Evaluations
-    file: File | None
+    file: File | EventFiles | None
     heard: list[Report]
     lines: Lines | None
     asked: bool = False
@@ -213,10 +213,14 @@ class CommandTrainer:
             log_path=log_path,
             told_at=told,
             evaluations=Evaluations(segment.start, _evaluated(segment, int(values["stop"])), take=losses.take),
-            file=None if listens else File(path, lines),
+            file=None if listens else self._source(path, lines),
             heard=heard,
             lines=lines if listens else None,
         )
+
+    def _source(self, path: Path, lines: Lines) -> File | EventFiles:
+        losses = self._losses
+        return EventFiles(path, losses.loss) if losses.format == "tensorboard" else File(path, lines)
 
     def _await(self, run: _Run, step: int) -> Point:
         """Wait until the command has reported what the point at `step` needs."""

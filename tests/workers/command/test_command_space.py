@@ -1,3 +1,4 @@
+import sys
 from dataclasses import replace
 
 import pytest
@@ -59,6 +60,7 @@ OPTIONS = {
     "losses.pattern must be": {"run": "train", "losses": {"format": "text", "pattern": "loss (.*)"}},
     "losses.pattern belongs": {"run": "train", "losses": {"format": "csv", "pattern": "x"}},
     "losses: format must be": {"run": "train", "losses": {"format": "xml"}},
+    "losses.path must be the folder": {"run": "train", "losses": {"format": "tensorboard"}},
     "env must be": {"run": "train", "env": {"A": 1}},
     "run must be one text when shell": {"run": ["train"], "shell": True},
 }
@@ -121,6 +123,23 @@ with open(sys.argv[2], "w", buffering=1) as file:
     given = options(source, "{lrs}", "{out}/losses.csv") | {"losses": {"format": "csv", "path": "{out}/losses.csv"}}
     held = runner()
     assert points(held.run(segment(given, 0, 5, folder=tmp_path))) == {5: 2.5}
+    held.forget()
+
+
+def test_losses_are_read_from_event_files_while_the_command_runs(tmp_path):
+    source = """
+import sys, time
+from tensorboardX import SummaryWriter
+with SummaryWriter(sys.argv[2] + "/run") as writer:
+    for step in range(1, 6):
+        writer.add_scalar("val/loss", step / 2, step)
+        writer.add_scalar("other", 9.0, step)
+time.sleep(1000)
+"""
+    losses = {"format": "tensorboard", "path": "{out}/events", "loss": "val/loss"}
+    given = {"run": [sys.executable, "-c", source, "{lrs}", "{out}/events"], "losses": losses, "grace_seconds": 5}
+    held = runner()
+    assert points(held.run(segment(given, 0, 5, folder=tmp_path))) == {5: 1.5}
     held.forget()
 
 
