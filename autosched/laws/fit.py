@@ -27,7 +27,7 @@ from autosched.laws.priors import (
     FIRST_SHARE,
     LATE_POWER_ENOUGH,
     LATE_POWER_ROUNDS,
-    LEAST_RESIDUAL,
+    LEAST_MISFIT,
     MOST_OUTLYING,
     OUTLYING,
     TINY,
@@ -326,4 +326,4 @@ def misfit_slope(family: LawFamily[Prepared], fit: LawFit, curves: Sequence[Curv
     before = np.log(np.concatenate([curve.steps[-1] / curve.steps for curve in used]))
     before = before - before.mean()
     spread = float(before @ before)
-    return float(before @ np.log(misfit + LEAST_RESIDUAL)) / spread if spread > 0 else 0.0
+    return float(before @ np.log(misfit + LEAST_MISFIT)) / spread if spread > 0 else 0.0

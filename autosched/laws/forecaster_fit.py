@@ -149,23 +149,32 @@ def fit_forecaster(
     if not kept:
         return next(fit for fit in found if isinstance(fit, FitFailure))
     curves = without_outliers(curves, common_outliers([fit for _, fit in kept]))
+    if preset.sure_parameters:
+        kept = [(family, replace(fit, covariance=np.zeros_like(fit.covariance))) for family, fit in kept]
+    fits, names = tuple(fit for _, fit in kept), tuple(curve.name for curve in curves)
     if warm is not None and len(kept) == len(families):
-        return _assembled(kept, curves, preset, _Settled.of(warm))
+        law = replace(warm, fits=fits, names=names, late_power=preset.fit.late_power)
+        return _with_process(law, curves, preset, None if warm.process is None else warm.process.kernel)
     held = leave_out(kept, curves, preset.fit, preset.folds)
     loo = held.errors()
     weights = _weights([family.name for family, _ in kept], loo, len(curves))
-    settled = _Settled(
+    law = Forecaster(
+        name=preset.name,
+        families=tuple(family for family, _ in kept),
+        fits=fits,
         weights=weights,
         loo=loo,
+        process=None,
+        inflation=1.0,
+        names=names,
+        late_power=preset.fit.late_power,
         peak_error=weighted_error(weights, held.peak_errors()),
         later_rate=weighted_error(weights, held.later_rates),
     )
-    law = _assembled(kept, curves, preset, settled)
-    return (
-        law
-        if law.process is None or not preset.folds
-        else replace(law, inflation=_inflation(law, held, curves, preset))
-    )
+    law = _with_process(law, curves, preset)
+    if law.process is None or not preset.folds:
+        return law
+    return replace(law, inflation=_inflation(law, law.process.kernel, held, curves, preset))
 
 
 def knowing_run(law: Forecaster, run: Curve, *, fitted: int | None = None) -> tuple[Forecaster, int]:
@@ -235,30 +244,6 @@ def _past_error(law: Forecaster, curve: Curve, run: int, share: float) -> float:
     return float((np.log(curve.losses[-1]) - past.log_mean[0]) / past.sd[0])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Settled:
-    """What a fit settles beyond the laws' parameters; a None kernel is the preset's, or learned."""
-
-    weights: FloatArray
-    loo: FloatArray
-    peak_error: float
-    later_rate: float
-    kernel: ResidualKernel | None = None
-    inflation: float = 1.0
-
-    @classmethod
-    def of(cls, law: Forecaster) -> _Settled:
-        """What an earlier fit settled."""
-        return cls(
-            weights=law.weights,
-            loo=law.loo,
-            peak_error=law.peak_error,
-            later_rate=law.later_rate,
-            kernel=None if law.process is None else law.process.kernel,
-            inflation=law.inflation,
-        )
-
-
 def _late_options(
     family: LawFamily[Any], curves: Sequence[Curve], preset: Preset, warm: Forecaster | None
 ) -> FitOptions:
@@ -281,25 +266,10 @@ def _weights(names: Sequence[str], loo: FloatArray, curves: int) -> FloatArray:
     return weights / float(weights.sum())
 
 
-def _assembled(
-    kept: Sequence[tuple[LawFamily[Any], LawFit]], curves: Sequence[Curve], preset: Preset, settled: _Settled
+def _with_process(
+    law: Forecaster, curves: Sequence[Curve], preset: Preset, kernel: ResidualKernel | None = None
 ) -> Forecaster:
-    """The stacked law with the process over what it leaves unexplained."""
-    if preset.sure_parameters:
-        kept = [(family, replace(fit, covariance=np.zeros_like(fit.covariance))) for family, fit in kept]
-    law = Forecaster(
-        name=preset.name,
-        families=tuple(family for family, _ in kept),
-        fits=tuple(fit for _, fit in kept),
-        weights=settled.weights,
-        loo=settled.loo,
-        process=None,
-        inflation=settled.inflation,
-        names=tuple(curve.name for curve in curves),
-        late_power=preset.fit.late_power,
-        peak_error=settled.peak_error,
-        later_rate=settled.later_rate,
-    )
+    """The laws with the process over what they leave unexplained; without a kernel with the preset's or a learned."""
     if preset.process_points == 0:
         return law
     used = _process_curves(curves, preset)
@@ -307,7 +277,7 @@ def _assembled(
     stack = replace(law.stack, peak_lr=one_peak([curve.schedule.peak_lr for curve in curves]))
     residuals = np.log(np.concatenate([curve.losses for curve in used]) / stacked_mean(stack, asked))
     points = run_points(asked)
-    kernel = settled.kernel or _kernel(points, residuals, preset)
+    kernel = kernel or _kernel(points, residuals, preset)
     return replace(law, process=ResidualProcess.of(points, residuals, kernel))
 
 
@@ -326,16 +296,17 @@ def _kernel(points: RunPoints, residuals: FloatArray, preset: Preset) -> Residua
     return learned(points, residuals, TRANSIENT_RUNS if preset.fit.late_power > TRANSIENT_POWER else WHOLE_RUNS)
 
 
-def _inflation(law: Forecaster, held: LeftOut, curves: Sequence[Curve], preset: Preset) -> float:
+def _inflation(
+    law: Forecaster, kernel: ResidualKernel, held: LeftOut, curves: Sequence[Curve], preset: Preset
+) -> float:
     """Root mean square of error / sd at the ends of left-out curves, shrunk towards 1."""
     squares = []
-    settled = replace(_Settled.of(law), inflation=1.0)
-    for fold, fits in zip(held.folds, held.fits, strict=True):
-        if any(fit is None for fit in fits):
+    for fold, found in zip(held.folds, held.fits, strict=True):
+        fits = tuple(fit for fit in found if fit is not None)
+        if len(fits) < len(found):
             continue
-        kept = [(family, fit) for family, fit in zip(law.families, fits, strict=True) if fit is not None]
         rest = [curve for i, curve in enumerate(curves) if i not in fold]
-        part = _assembled(kept, rest, preset, settled)
+        part = _with_process(replace(law, fits=fits, inflation=1.0), rest, preset, kernel)
         for i in fold:
             seen = within_reach(curves[i], rest)
             if seen.steps.size:
@@ -343,5 +314,5 @@ def _inflation(law: Forecaster, held: LeftOut, curves: Sequence[Curve], preset: 
                 squares.append(float(((np.log(seen.losses[-1]) - end.log_mean[0]) / end.sd[0]) ** 2))
     if not squares:
         return UNTESTED_INFLATION
-    found = math.sqrt((INFLATION_RUNS + sum(squares)) / (INFLATION_RUNS + len(squares)))
-    return max(found, LEAST_INFLATION)
+    factor = math.sqrt((INFLATION_RUNS + sum(squares)) / (INFLATION_RUNS + len(squares)))
+    return max(factor, LEAST_INFLATION)

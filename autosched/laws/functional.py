@@ -190,57 +190,12 @@ class FunctionalLaw(ParametricLaw):
 
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
-        path = intrinsic_path([(schedule, steps)])
-        return functional_losses(path, self.logs(), self.units)[0]
+        return FunctionalFamily(units=self.units).losses(intrinsic_path([(schedule, steps)]), self.logs())[0]
 
     @property
     def units(self) -> Units:
         """The reference LR and steps."""
         return Units(lr=self.reference_lr, steps=self.reference_steps)
-
-
-def functional_losses(path: IntrinsicPath, logs: FloatArray, units: Units) -> tuple[FloatArray, FloatArray]:
-    """Losses at the asked steps, shape (q,), and their derivatives by the ten log-parameters, shape (q, 10)."""
-    floor, scale, exponent, noise, noise_power, noise_peak_power, time_power, time_peak_power, speed, saturation = (
-        np.exp(logs)
-    )
-    log_u = path.log_peak - np.log(units.lr)
-    pace = np.exp(time_peak_power * log_u) / units.steps
-    begin, by_power, done, done_by_power = _intrinsic_time(path, time_power)
-    now, now_by_power = begin[path.part_piece] + done, by_power[path.part_piece] + done_by_power
-    size, size_by_power = _jumps(path, noise_power)
-
-    row = np.concatenate([path.pair_row, np.arange(log_u.size)])
-    since = np.concatenate([now[path.pair_row] - begin[path.pair_piece], done])
-    since_by_power = np.concatenate([now_by_power[path.pair_row] - by_power[path.pair_piece], done_by_power])
-
-    def total(values: FloatArray) -> FloatArray:
-        return sum_by_row(row, values, log_u.size)
-
-    rate = speed * pace[row]
-    x = rate * since
-    log_rest = np.log1p(x)
-    rest = np.exp(-saturation * log_rest)
-    slope = saturation * rest / (1 + x) * size
-    level = noise * np.exp(noise_peak_power * log_u)
-    added = level * total(size * (1 - rest))
-    by_log_speed = level * total(slope * x)
-    power = scale * np.exp(-exponent * np.log(now * pace))
-    jacobian = np.column_stack(
-        [
-            np.full(log_u.shape, floor),
-            power,
-            -exponent * np.log(now * pace) * power,
-            added,
-            noise_power * level * total(size_by_power * (1 - rest)),
-            noise_peak_power * log_u * added,
-            time_power * (level * total(slope * rate * since_by_power) - exponent * power * now_by_power / now),
-            time_peak_power * log_u * (by_log_speed - exponent * power),
-            by_log_speed,
-            level * saturation * total(size * rest * log_rest),
-        ]
-    )
-    return floor + power + added, jacobian
 
 
 def _intrinsic_time(path: IntrinsicPath, power: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -312,8 +267,48 @@ class FunctionalFamily(LawFamily[IntrinsicPath]):
 
     def losses(self, prepared: IntrinsicPath, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the ten logs (n, 10), or the eight of the tied law (n, 8)."""
-        losses, jacobian = functional_losses(prepared, self._ten(x), self.units)
-        return losses, jacobian @ _SPREAD if self.tied else jacobian
+        floor, scale, exponent, noise, noise_power, noise_peak_power, time_power, time_peak_power, speed, saturation = (
+            np.exp(self._ten(x))
+        )
+        log_u = prepared.log_peak - np.log(self.units.lr)
+        pace = np.exp(time_peak_power * log_u) / self.units.steps
+        begin, by_power, done, done_by_power = _intrinsic_time(prepared, time_power)
+        now, now_by_power = begin[prepared.part_piece] + done, by_power[prepared.part_piece] + done_by_power
+        size, size_by_power = _jumps(prepared, noise_power)
+
+        row = np.concatenate([prepared.pair_row, np.arange(log_u.size)])
+        since = np.concatenate([now[prepared.pair_row] - begin[prepared.pair_piece], done])
+        since_by_power = np.concatenate(
+            [now_by_power[prepared.pair_row] - by_power[prepared.pair_piece], done_by_power]
+        )
+
+        def total(values: FloatArray) -> FloatArray:
+            return sum_by_row(row, values, log_u.size)
+
+        rate = speed * pace[row]
+        passed = rate * since
+        log_rest = np.log1p(passed)
+        rest = np.exp(-saturation * log_rest)
+        slope = saturation * rest / (1 + passed) * size
+        level = noise * np.exp(noise_peak_power * log_u)
+        added = level * total(size * (1 - rest))
+        by_log_speed = level * total(slope * passed)
+        power = scale * np.exp(-exponent * np.log(now * pace))
+        jacobian = np.column_stack(
+            [
+                np.full(log_u.shape, floor),
+                power,
+                -exponent * np.log(now * pace) * power,
+                added,
+                noise_power * level * total(size_by_power * (1 - rest)),
+                noise_peak_power * log_u * added,
+                time_power * (level * total(slope * rate * since_by_power) - exponent * power * now_by_power / now),
+                time_peak_power * log_u * (by_log_speed - exponent * power),
+                by_log_speed,
+                level * saturation * total(size * rest * log_rest),
+            ]
+        )
+        return floor + power + added, jacobian @ _SPREAD if self.tied else jacobian
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Centred where byte models and 124M-parameter models agree; amounts of loss scale with the least loss seen."""

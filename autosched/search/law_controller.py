@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,9 +90,7 @@ class LawController:
     def __init__(self, space: Space, options: Mapping[str, Any]) -> None:
         self._space, self._options = space, LawOptions.of(options)
         self._surrogate = Surrogate(space)
-        self._candidates: Candidates | None = None
-        self._start = Start(space, self._options, self._surrogate, self._pool)
-        self._fallback: OptunaController | None = None
+        self._start = Start(space, self._options, self._surrogate, lambda: self._pool)
         self._known_ends: tuple[Any, Forecast] | None = None
         self._weighed: tuple[int, int | None, _Scores | None] | None = None
 
@@ -106,7 +105,7 @@ class LawController:
             return first
         scores = self._scores(state, None)
         if scores is None:
-            return self._rest(state) if spent else self._blind(state)
+            return self._rest(state) if spent else self._blind.ask(state)
         number = scores.best()
         if number is None or (spent and scores.chance[number] < LawRule().threshold):
             return None
@@ -171,21 +170,20 @@ class LawController:
         name = f"trial {other.trial}" if other.trial is not None else f"a new {other.spec.family}"
         return Decision(action="pause", reason=f"{name} promises more: {scores.said(best, own)}")
 
+    @cached_property
     def _pool(self) -> Candidates:
-        if self._candidates is None:  # made late: drawing a pool takes longer than opening a study should
-            self._candidates = Candidates(self._space, size=self._options.pool, near=self._options.near)
-        return self._candidates
+        """Made late: drawing a pool takes longer than opening a study should."""
+        return Candidates(self._space, size=self._options.pool, near=self._options.near)
 
-    def _blind(self, state: StudyState) -> Proposal | None:
-        """While no law can be fitted to this study: what TPE proposes."""
-        if self._fallback is None:
-            self._fallback = OptunaController(self._space, Component(name="tpe"))
-        return self._fallback.ask(state)
+    @cached_property
+    def _blind(self) -> OptunaController:
+        """What proposes while no law can be fitted to this study."""
+        return OptunaController(self._space, Component(name="tpe"))
 
     def _rest(self, state: StudyState) -> Resume | None:
         """Without a law, when all trials are proposed: go on with one that was only begun, the lowest loss first."""
         begun = [trial for trial in state.searched if trial.status in {"reached", "paused"} and trial.role != "pilot"]
-        fitting = [trial for trial in begun if fits(self._space, state, self._pool().of(trial).cost_to_go(state))]
+        fitting = [trial for trial in begun if fits(self._space, state, self._pool.of(trial).cost_to_go(state))]
         if not fitting:
             return None
         chosen = min(fitting, key=lambda trial: (trial.points[-1].loss if trial.points else math.inf, trial.number))
@@ -207,7 +205,7 @@ class LawController:
 
         None when the law can say nothing of any of them.
         """
-        pool = self._pool()
+        pool = self._pool
         whole = [trial for trial in state.searched if trial.role != "pilot"]
         going = [trial for trial in whole if trial.status == "running"]
         known = [*map(pool.of, going), *pool.stopped(state, MOST_CURVES)]
@@ -265,9 +263,9 @@ class LawController:
         return self._known_ends[1]
 
     def _joint_ends(self, state: StudyState, fitted: Fitted, fresh: list[Candidate]) -> Forecast:
-        asked = [Query.ends([candidate.schedule for candidate in fresh]), self._pool().asked]
+        asked = [Query.ends([candidate.schedule for candidate in fresh]), self._pool.asked]
         runs = [None if c.trial is None else fitted.runs.get(c.trial) for c in fresh]
-        runs += [None] * len(self._pool().pool)
+        runs += [None] * len(self._pool.pool)
         ends = fitted.law.forecast(asked if fresh else asked[1:], runs, observation_noise=False)
         best = self._start.peak_posterior(state)
         if best is None:
@@ -292,7 +290,7 @@ class LawController:
 
         Pilots of this very model tell it to the end; other models' runs until a candidate is complete.
         """
-        best, prior = self._start.peak_posterior(state), self._start.prior()
+        best, prior = self._start.peak_posterior(state), self._start.prior
         complete = any(trial.role in CANDIDATE_ROLES and trial.status == "complete" for trial in state.trials)
         if best is not None:
             mean, sd = best.mean, math.hypot(best.sd, SHAPE_PEAK_SD)

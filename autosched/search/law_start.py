@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 import numpy as np
 
@@ -47,9 +48,6 @@ class Start:
 
     def __init__(self, space: Space, options: LawOptions, surrogate: Surrogate, pool: Callable[[], Candidates]) -> None:
         self._space, self._options, self._surrogate, self._pool = space, options, surrogate, pool
-        self._peaks_known: bool | None = None
-        self._prior: tuple[PeakPrior | None] | None = None
-        self._planned: tuple[Pilots | None] | None = None
         self._posterior: tuple[int, PeakPosterior | None] | None = None
 
     def action(self, state: StudyState) -> Proposal | Resume | None:
@@ -58,7 +56,7 @@ class Start:
 
     def waits(self, state: StudyState) -> bool:
         """Whether pilots are under way or still to come, before which nothing else is chosen."""
-        pilots, made = self._pilots(), _pilots_of(state)
+        pilots, made = self._pilots, _pilots_of(state)
         if pilots is None:
             return False
         going = any(trial.status == "running" for trial in made)
@@ -83,7 +81,7 @@ class Start:
         if self._posterior is None or self._posterior[0] != seen:
             found = None
             if made:
-                prior = self.prior()
+                prior = self.prior
                 before = (
                     PeakPosterior.of(self._pool().asked.features[:, 0])
                     if prior is None
@@ -93,11 +91,10 @@ class Start:
             self._posterior = seen, found
         return self._posterior[1]
 
+    @cached_property
     def prior(self) -> PeakPrior | None:
         """Where other models' runs place the best peak LR; None where runs of the same model say it better."""
-        if self._prior is None:
-            self._prior = (None if self._knows_peaks() else peak_prior(self._space),)
-        return self._prior[0]
+        return None if self._knows_peaks else peak_prior(self._space)
 
     def _missing(self, state: StudyState) -> str:
         """What the law needs to see before anything else; empty when nothing."""
@@ -109,32 +106,27 @@ class Start:
             return "the law needs to see other peak LRs first"
         return "the law needs to see a whole run first" if self._reference(state) is not None else ""
 
+    @cached_property
     def _knows_peaks(self) -> bool:
         """Whether comparable old runs show what the peak LR does, so that no design is needed."""
-        if self._peaks_known is None:
-            self._peaks_known = len({curve.schedule.peak_lr for curve in self._surrogate.old()}) > 1
-        return self._peaks_known
+        return len({curve.schedule.peak_lr for curve in self._surrogate.old}) > 1
 
     # -- pilots -----------------------------------------------------------------------------------------------------
 
+    @cached_property
     def _pilots(self) -> Pilots | None:
         """The pilots of the study; None where there are to be none."""
-        if self._planned is None:
-            self._planned = (self._plan(),)
-        return self._planned[0]
-
-    def _plan(self) -> Pilots | None:
         space, count = self._space, self._options.pilots
         steps = math.inf if space.search_steps is None else space.search_steps
         trials = math.inf if space.budget.trials is None else space.budget.trials
         small = steps < FEWEST_FULL_RUNS * space.horizon_steps or trials < FEWEST_TRIALS_PER_PILOT * count
-        if space.candidates or not count or small or space.pruner.name not in ALONE or self._knows_peaks():
+        if space.candidates or not count or small or space.pruner.name not in ALONE or self._knows_peaks:
             return None
         pool = self._pool()
         peaks = np.unique(pool.asked.features[:, 0])
         if peaks.size <= count:
             return None
-        shares, prior = (np.arange(count) + 0.5) / count, self.prior()
+        shares, prior = (np.arange(count) + 0.5) / count, self.prior
         aims = peaks[0] + shares * (peaks[-1] - peaks[0])
         if prior is not None:
             aims = np.array([prior.quantile(float(share)) for share in shares])
@@ -145,7 +137,7 @@ class Start:
 
     def _pilot(self, state: StudyState) -> Proposal | None:
         """The next pilot, if it fits the budget."""
-        pilots, made = self._pilots(), len(_pilots_of(state))
+        pilots, made = self._pilots, len(_pilots_of(state))
         if pilots is None or made >= len(pilots.log_peaks) or not self._fits(state, pilots.length):
             return None
         return Proposal(schedule=pilots.schedule(made, self._space.horizon_steps), until=pilots.length, role="pilot")
@@ -153,7 +145,7 @@ class Start:
     # -- the design -------------------------------------------------------------------------------------------------
 
     def _design_size(self) -> int:
-        if self._knows_peaks() or self._pilots() is not None:
+        if self._knows_peaks or self._pilots is not None:
             return 0
         peaks = {candidate.schedule.peak_lr for candidate in self._pool().pool}
         return min(self._options.design, len(peaks))
@@ -167,7 +159,7 @@ class Start:
         peaks = np.array([candidate.schedule.log_peak_lr for candidate in pool])
         tried = {trial.schedule for trial in state.trials}
         order = generator(self._space.seed, "design").permutation(size)
-        share, prior = (order[done] + 1) / (size + 1), self.prior()
+        share, prior = (order[done] + 1) / (size + 1), self.prior
         aims = np.unique(peaks) if np.unique(peaks).size <= 2 * size else np.sort(peaks)
         aim = float(np.quantile(aims, share, method="nearest")) if prior is None else prior.quantile(share)
         gaps = np.abs(peaks - aim)
@@ -206,7 +198,7 @@ class Start:
         """
         if state.best is not None:
             return False
-        if any(curve.steps.size and curve.steps[-1] >= curve.schedule.steps for curve in self._surrogate.old()):
+        if any(curve.steps.size and curve.steps[-1] >= curve.schedule.steps for curve in self._surrogate.old):
             return False
         if self.peak_posterior(state) is not None:
             return True

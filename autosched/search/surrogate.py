@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -56,7 +57,6 @@ class Surrogate:
     def __init__(self, space: Space) -> None:
         self._horizon, self._every = space.horizon_steps, space.checkpoint_every
         self._space = space
-        self._old: Sequence[Curve] | None = None
         self._segments: list[int] = []  # the places in the log where a trial advanced
         self._diverged = 0
         self._cursor = 0
@@ -80,15 +80,14 @@ class Surrogate:
         self._cursor = len(state.log)
         return len(self._segments), self._diverged
 
+    @cached_property
     def old(self) -> Sequence[Curve]:
         """The comparable old runs; read late, because a space may be checked before its sources are read."""
-        if self._old is None:
-            self._old = tuple(comparable(self._space))
-        return self._old
+        return tuple(comparable(self._space))
 
     def _fit(self, state: StudyState) -> Fitted | FitFailure:
         milestone = _milestone(len(self._segments))
-        if milestone == 0 and not self.old():
+        if milestone == 0 and not self.old:
             return FitFailure(reason="nothing is trained yet.")
         if self._cold is None or self._cold[0] != milestone:
             length = 0 if milestone == 0 else self._segments[milestone - 1] + 1
@@ -104,7 +103,7 @@ class Surrogate:
 
         The old runs come first, all of them.
         """
-        curves: list[Curve] = list(self.old())
+        curves: list[Curve] = list(self.old)
         runs: dict[int, int] = {}
         holders: dict[str, int] = {}  # segment -> number of the curve that has its points
         for reach in self._chosen(state, length):
