@@ -1,12 +1,11 @@
 """What the torch trainers' loop costs beside a bare loop of the same model, in processor time.
 
-    OMP_NUM_THREADS=1 python benchmarks/loop.py [--widths 64 384] [--blocks 30] [--json]
+    OMP_NUM_THREADS=1 python benchmarks/loop.py [--widths 64 384] [--blocks 20] [--json]
 
 The bare loop is what a person writes: the same model, batches, AdamW and clipping, and nothing else. The trainer's also
 seeds each update's random numbers, keeps each loss and both gradient norms, and sums the weights for merged losses.
 Both run in one process, in turns: a block of updates of the one, then of the other, each first every second time. The
-ratio of each pair of blocks counts once; their median is the result, which other work on the machine moves little. A
-second ratio is without the sums of weights (`averages: none`).
+ratio of each pair of blocks counts once; their median is the result, which other work on the machine moves little.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ from workers.gpt import Gpt, GptOptions, GptTrainer
 LR, SEED = 1e-3, 0
 FAR = 1_000_000
 """A horizon that no run here comes to."""
-UPDATES = {64: 40, 384: 6}
-"""Of a block, by width: half a second of processor time or so."""
+UPDATES = 20
+"""Of a block: what lies between two evaluations of the demo, after which the trainer reads its losses."""
 
 
-def bare_loop(options: GptOptions, updates: int) -> Callable[[], None]:
+def bare_loop(options: GptOptions) -> Callable[[], None]:
     """A block of plain updates."""
     length = options.context + 1
     corpus = open_corpus(options.data, vocabulary=None, length=length)
@@ -44,7 +43,7 @@ def bare_loop(options: GptOptions, updates: int) -> Callable[[], None]:
     def block() -> None:
         nonlocal done
         model.train()
-        for _ in range(updates):
+        for _ in range(UPDATES):
             windows = corpus.training_windows(seed=SEED, step=done, batch=options.batch, length=length)
             tokens = torch.from_numpy(windows)
             logits = model(tokens[:, :-1])
@@ -58,19 +57,18 @@ def bare_loop(options: GptOptions, updates: int) -> Callable[[], None]:
     return block
 
 
-def trainer_loop(options: dict[str, Any], updates: int) -> Callable[[], None]:
+def trainer_loop(options: dict[str, Any]) -> Callable[[], None]:
     """The same block by the trainer, as a study asks for it."""
     trainer = GptTrainer(options, seed=SEED, horizon=FAR)
     trainer.start()
-    lrs = np.full(updates, LR)
+    lrs = np.full(UPDATES, LR)
     return lambda: trainer.train(lrs) and None
 
 
-def ratios(width: int, blocks: int, averages: str) -> list[float]:
+def ratios(width: int, blocks: int) -> list[float]:
     """Processor time of the trainer's blocks over that of the bare loop's, pair by pair."""
-    options = {"width": width, "device": "cpu", "dtype": "float32", "averages": averages}
-    updates = UPDATES.get(width, 10)
-    loops = [bare_loop(GptOptions(**options), updates), trainer_loop(options, updates)]
+    options = {"width": width, "device": "cpu", "dtype": "float32"}
+    loops = [bare_loop(GptOptions(**options)), trainer_loop(options)]
     for loop in loops:
         loop()
     found = []
@@ -88,24 +86,18 @@ def measured(widths: Sequence[int], blocks: int) -> tuple[dict[str, Any], list[s
     """All widths, as JSON data and as lines."""
     rows = []
     for width in widths:
-        for averages in ("auto", "none"):
-            found = sorted(ratios(width, blocks, averages))
-            low, median, high = statistics.quantiles(found, n=4)
-            rows.append({"width": width, "averages": averages, "ratio": median, "low": low, "high": high})
+        low, median, high = statistics.quantiles(ratios(width, blocks), n=4)
+        rows.append({"width": width, "ratio": median, "low": low, "high": high})
     document = {"rows": rows, "blocks": blocks, "threads": torch.get_num_threads(), "torch": torch.__version__}
-    head = ("width", "averages", "trainer over bare loop", "quartiles")
-    lines = [
-        (str(row["width"]), row["averages"], f"{row['ratio']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}")
-        for row in rows
-    ]
-    return document, list(aligned(head, lines))
+    lines = [(str(row["width"]), f"{row['ratio']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}") for row in rows]
+    return document, list(aligned(("width", "trainer over bare loop", "quartiles"), lines))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("--widths", type=whole, nargs="+", default=[64, 384], help="Of the model.")
-    parser.add_argument("--blocks", type=whole, default=30, help="Pairs of blocks of each width.")
+    parser.add_argument("--blocks", type=whole, default=20, help="Pairs of blocks of each width.")
     parser.add_argument("--json", action="store_true", help="Print one JSON document.")
     given = parser.parse_args(arguments)
     return ended(lambda: measured(given.widths, given.blocks), as_json=given.json)

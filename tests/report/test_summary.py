@@ -13,8 +13,8 @@ KEYS = {
     "study": None,
     "state": None,
     "reason": None,
-    "best": {"trial", "value", "schedule", "predicted"},
-    "default": {"trial", "value", "schedule"},
+    "best": {"trial", "value", "losses", "schedule", "predicted"},
+    "default": {"trial", "value", "losses", "schedule"},
     "trials": {
         "proposed",
         "complete",
