@@ -14,25 +14,22 @@ from __future__ import annotations
 
 import errno
 import os
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, cast
 
 import fsspec
 
+from autosched.engine.answers import TimedFile, answer
 from autosched.engine.sealed import SealError, SealingWriter, open_sealed
 from autosched.errors import CheckpointError, UsageError
 from autosched.urls import without_secrets
 
 SUFFIX = ".ckpt"
 TEMPORARY_SUFFIX = ".tmp"
-ANSWER_SECONDS = 60.0
-"""How long storage may take to answer; the timeout that S3's own client has (botocore: 60 s for a read)."""
-Answer = TypeVar("Answer")
 _FULL = "free some space or store checkpoints elsewhere"
 _READ_ONLY = "store checkpoints in a folder that can be written"
 _ADVICE = {
@@ -107,16 +104,18 @@ class CheckpointStore:
             if _kind(files, path) == "directory":  # a file would be moved into it
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             temporary = f"{path}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
-            _answer(lambda: files.makedirs(path.rpartition("/")[0], exist_ok=True))
+            answer(lambda: files.makedirs(path.rpartition("/")[0], exist_ok=True))
+            file = TimedFile(cast(BinaryIO, answer(lambda: files.open(temporary, "wb"))))
             try:
-                with files.open(temporary, "wb") as file:
-                    sealing = SealingWriter(cast(BinaryIO, file))
-                    write(cast(BinaryIO, sealing))
-                    sealing.seal(_name(uri))
-                files.mv(temporary, path)
+                sealing = SealingWriter(cast(BinaryIO, file))
+                write(cast(BinaryIO, sealing))
+                sealing.seal(_name(uri))
+                file.close()
+                answer(lambda: files.mv(temporary, path), size=sealing.tell())
             except BaseException:
+                file.abandon()
                 with suppress(OSError):
-                    files.rm_file(temporary)
+                    answer(lambda: files.rm_file(temporary))
                 raise
 
     @staticmethod
@@ -133,7 +132,7 @@ class CheckpointStore:
             if kind not in {"file", "missing"}:
                 what = "a folder" if kind == "directory" else "no regular file (a pipe or a device)"
                 raise CheckpointError(f"cannot read the checkpoint {uri}: it is {what}.")
-            file = cast(BinaryIO, _answer(lambda: files.open(path, "rb")))
+            file = cast(BinaryIO, TimedFile(cast(BinaryIO, answer(lambda: files.open(path, "rb")))))
             try:
                 return open_sealed(file, _name(uri))
             except BaseException as error:
@@ -153,7 +152,7 @@ class CheckpointStore:
             files, path = _locate(uri)
             with suppress(FileNotFoundError):
                 if _kind(files, path) == "file":
-                    _answer(lambda: files.rm_file(path))
+                    answer(lambda: files.rm_file(path))
 
     def sizes(self) -> dict[str, int]:
         """Bytes of every whole checkpoint in the store, by URI, in order of URI.
@@ -205,7 +204,7 @@ class CheckpointStore:
     def _listing(self) -> list[tuple[str, dict[str, Any]]]:
         with _storage_errors("list", self.root):
             try:
-                entries = _answer(lambda: self._files.ls(self._folder, detail=True))
+                entries = answer(lambda: self._files.ls(self._folder, detail=True))
             except FileNotFoundError:
                 return []
             return [(info["name"].rpartition("/")[2], info) for info in entries if info["type"] == "file"]
@@ -219,37 +218,9 @@ def _name(uri: str) -> str:
 def _kind(files: Any, path: str) -> str:
     """What lies at a path: ``file``, ``directory``, ``other`` (a pipe, a device) or ``missing``."""
     try:
-        return str(_answer(lambda: files.info(path))["type"])
+        return str(answer(lambda: files.info(path))["type"])
     except (FileNotFoundError, NotADirectoryError):
         return "missing"
-
-
-def _answer(ask: Callable[[], Answer], seconds: float | None = None) -> Answer:
-    """What storage answers.
-
-    A call that never returns is left to its thread, which does not keep the process.
-
-    Raises:
-        TimeoutError: it has not answered in time. What `ask` raises is raised.
-    """
-    seconds = ANSWER_SECONDS if seconds is None else seconds
-    answers: list[Answer] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answers.append(ask())
-        except BaseException as error:  # to be raised where it was asked
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="storage", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors.pop()  # kept in the list, it would be part of a cycle that holds the callers' trainer
-    if not answers:
-        raise TimeoutError(errno.ETIMEDOUT, f"no answer within {seconds:g} s")
-    return answers[0]
 
 
 def _locate(uri: str) -> tuple[Any, str]:

@@ -80,7 +80,7 @@ def open_sealed(file: BinaryIO, name: str) -> BinaryIO:
         theirs = stored.rstrip(b"\0").decode(errors="replace")
         raise SealError(f"it was stored as {theirs!r}, and lies under another name")
     file.seek(0)
-    return cast(BinaryIO, io.BufferedReader(_Payload(file, size)))
+    return cast(BinaryIO, io.BufferedReader(_Payload(file, size), _CHUNK))
 
 
 def _packed(name: str) -> bytes:

@@ -15,7 +15,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autosched.engine.checkpoint_store import CheckpointStore, _answer
+from autosched.engine.answers import CHUNK, SLOWEST, TimedFile, answer
+from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.sealed import SEAL, SealError, SealingWriter, open_sealed
 from autosched.errors import CheckpointError, UsageError
 
@@ -186,11 +187,30 @@ def test_the_usual_ways_to_write_weights_work(store, save, load):
 def test_storage_that_never_answers_is_given_up(tmp_path):
     never = threading.Event()
     with pytest.raises(TimeoutError, match=r"no answer within 0\.01 s"):
-        _answer(never.wait, seconds=0.01)
-    assert _answer(lambda: 3) == 3
+        answer(never.wait, seconds=0.01)
+    assert answer(lambda: 3) == 3
     with pytest.raises(KeyError):
-        _answer(lambda: {}["a"])
+        answer(lambda: {}["a"])
     never.set()
+
+
+def test_content_that_never_gets_through_is_given_up():
+    """A pipe that nobody reads, or writes, blocks as a mount does whose server is gone."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as source, os.fdopen(writing, "wb", buffering=0) as sink:
+        file = TimedFile(sink, seconds=0.01 - CHUNK / SLOWEST)
+        file.write(bytes(CHUNK - 1))  # kept until there is a chunk
+        with pytest.raises(TimeoutError, match="no answer within"):
+            file.write(b"x")
+        file.abandon()
+        left = CHUNK
+        while left:  # lets the thread go that was left
+            left -= len(source.read(left))
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb", buffering=0) as source, os.fdopen(writing, "wb", buffering=0) as sink:
+        with pytest.raises(TimeoutError, match=r"no answer within 0\.01"):
+            TimedFile(source, seconds=0.01).read(1)
+        sink.write(b"x")
 
 
 def test_a_writer_that_fails_leaves_nothing(store):
