@@ -101,7 +101,7 @@ def _told_by_shorter(
     """
     longest = max(_reach(curve) for curve in curves)
     shorter = [curve for curve in curves if 0 < _reach(curve) <= LONG_SHARE * longest]
-    ends = [_end(curve) for curve in curves if _reach(curve) >= SEEN_SHARE * longest]
+    ends = [curve.at(slice(-1, None)) for curve in curves if _reach(curve) >= SEEN_SHARE * longest]
     if len(shorter) < 2:
         return np.full(len(kept), np.nan)
     seen = max(_reach(curve) for curve in shorter)
@@ -148,11 +148,6 @@ def within_reach(curve: Curve, others: Sequence[Curve]) -> Curve:
 def _reach(curve: Curve) -> float:
     """Updates that a curve has got to; 0 without points."""
     return float(curve.steps[-1]) if curve.steps.size else 0.0
-
-
-def _end(curve: Curve) -> Curve:
-    """The last point of a curve."""
-    return curve.at(slice(-1, None))
 
 
 def _sizes(residuals: Sequence[FloatArray]) -> FloatArray:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -111,38 +111,16 @@ class MultiPowerFamily(DropFamily):
         return scales.power_prior(scales.area, [gain, *MULTI_POWER_SHAPE], [LOOSE_SD, *3 * [self.tightness]])
 
 
+def _published(*values: float) -> MultiPowerLaw:
+    named: dict[str, Any] = dict(zip(MultiPowerLaw.fields, values, strict=True))
+    return MultiPowerLaw(**named, warmup_drops=True)
+
+
 PUBLISHED: Mapping[str, MultiPowerLaw] = MappingProxyType(
     {
-        "25M": MultiPowerLaw(
-            floor=3.04045,
-            scale=0.52469,
-            exponent=0.50787,
-            drop=363.788,
-            speed=2.06561,
-            saturation=0.58279,
-            lr_power=0.64142,
-            warmup_drops=True,
-        ),
-        "100M": MultiPowerLaw(
-            floor=2.65145,
-            scale=0.60115,
-            exponent=0.45296,
-            drop=437.946,
-            speed=2.13246,
-            saturation=0.59785,
-            lr_power=0.65524,
-            warmup_drops=True,
-        ),
-        "400M": MultiPowerLaw(
-            floor=2.37474,
-            scale=0.65421,
-            exponent=0.42879,
-            drop=523.425,
-            speed=2.02463,
-            saturation=0.59350,
-            lr_power=0.63472,
-            warmup_drops=True,
-        ),
+        "25M": _published(3.04045, 0.52469, 0.50787, 363.788, 2.06561, 0.58279, 0.64142),
+        "100M": _published(2.65145, 0.60115, 0.45296, 437.946, 2.13246, 0.59785, 0.65524),
+        "400M": _published(2.37474, 0.65421, 0.42879, 523.425, 2.02463, 0.59350, 0.63472),
     }
 )
 """Parameters as the authors published them (thu-yao-01-luo/MultiPowerLaw), by model size.

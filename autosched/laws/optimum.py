@@ -44,9 +44,7 @@ PEAK_LAWS = tuple(name for name, law in LAWS.items() if law.knows_peak_lr)
 RESHAPE_FACTORS = ((0.5, 0.7, 1.0, 1.4, 2.0), (0.84, 1.0, 1.19), (0.92, 1.0, 1.09))
 FRACTIONS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
 COOLDOWNS: tuple[Mapping[str, ParameterValue], ...] = (
-    MappingProxyType({"cooldown_shape": "linear"}),
-    MappingProxyType({"cooldown_shape": "sqrt"}),
-    MappingProxyType({"cooldown_shape": "cosine"}),
+    *(MappingProxyType({"cooldown_shape": shape}) for shape in ("linear", "sqrt", "cosine")),
     MappingProxyType({"cooldown_shape": "power", "cooldown_power": 1.5}),
     MappingProxyType({"cooldown_shape": "power", "cooldown_power": 2.0}),
 )

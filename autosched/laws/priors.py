@@ -35,9 +35,11 @@ MULTI_POWER_SHAPE = (2.1, 0.59, 0.64)
 """[1] Speed, saturation and LR power of the Multi-Power Law, where they are held. Source: the published fits' means."""
 FUNCTIONAL_CENTRE = (0.85, 0.25, 0.5, 0.04, 1.0, 1.0, 0.5, 0.5, 2.0, 0.6)
 """[losses as shares of the least loss, else 1] Where the functional law's ten parameters are centred. Judgement: where
-fits to byte models and to 124M-parameter models agree."""
+fits to byte models and to 124M-parameter models agree; half and double cost the replays more
+(docs/records/numbers-of-laws.md)."""
 FUNCTIONAL_SD = (0.3, 1.0, 0.4, 1.0, 0.4, 0.4, 0.4, 0.4, 1.0, 0.4)
-"""[ln] Widths of these priors. Judgement: the spread of these fits."""
+"""[ln] Widths of these priors. Judgement: the spread of these fits; half and double cost the replays more
+(docs/records/numbers-of-laws.md)."""
 UNITS_PER_HORIZON = 25.0
 """[1] Units of intrinsic time in a run of mean length at the reference peak LR. Source: a definition of the unit."""
 EXPONENTIAL_MEMORY = 0.2
@@ -54,9 +56,11 @@ CONTINUAL_STARTS = (1.0, 100.0)
 
 NOISE = 0.01
 """[log loss] Residual that counts as one standard deviation, and above which a point pulls with constant force (Huber):
-larger than the scatter of one point, because the residuals of a curve hang together. Judgement."""
+larger than the scatter of one point, because the residuals of a curve hang together. Judgement: half and double cost
+the replays more (docs/records/numbers-of-laws.md)."""
 FIRST_SHARE = 0.1
-"""[share of the horizon] What is left out as start-up, which no law describes. Judgement."""
+"""[share of the horizon] What is left out as start-up, which no law describes. Judgement: half and double cost the
+replays more (docs/records/numbers-of-laws.md)."""
 FEWEST_POINTS = 8
 """[points] Fewer are not fitted. Source: about as many parameters."""
 WORST_MISFIT = 0.05

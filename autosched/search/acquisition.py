@@ -36,7 +36,9 @@ def joint_draws(
     known = ends.sound
     mean = np.where(known, ends.log_mean, np.inf)
     usable = known[:, None] & known[None, :] & np.isfinite(ends.covariance)
-    draws = mean + _correlated(np.where(usable, ends.covariance, 0.0), random.standard_normal((count, mean.size)))
+    values, vectors = np.linalg.eigh(np.where(usable, ends.covariance, 0.0))
+    roots = vectors * np.sqrt(np.maximum(values, 0.0))
+    draws = mean + random.standard_normal((count, mean.size)) @ roots.T
     draws = np.where(random.uniform(size=draws.shape) < survival, draws, np.inf)
     kept: FloatArray = np.where(random.uniform(size=(count, 1)) < weights, draws, np.inf)
     return kept
@@ -63,10 +65,3 @@ def gains(draws: FloatArray, best: float, pending: NDArray[np.bool_]) -> FloatAr
     least = draws[:, pending].min(axis=1, initial=best)
     gained: FloatArray = np.maximum(least[:, None] - draws, 0.0).mean(axis=0)
     return gained
-
-
-def _correlated(covariance: FloatArray, normal: FloatArray) -> FloatArray:
-    """Draws of a joint normal from independent ones, shape (draws, n)."""
-    values, vectors = np.linalg.eigh(covariance)
-    roots: FloatArray = vectors * np.sqrt(np.maximum(values, 0.0))
-    return normal @ roots.T

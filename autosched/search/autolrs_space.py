@@ -223,15 +223,8 @@ def _schedule(space: Space) -> tuple[float, float, dict[str, Any]]:
             raise SpaceError(f"schedule: {name} must be one value for autolrs, which searches LRs only.")
         fixed[name] = parameter.domain.value
     _check_shapes(fixed)
-    cooled = "cooldown_fraction" in fixed
-    return (
-        domain.low,
-        domain.high,
-        {
-            "warmup_steps": fixed.get("warmup_steps", 0),
-            "cooldown_fraction": fixed["cooldown_fraction"] if cooled else 0.0,
-        },
-    )
+    taken = {"warmup_steps": fixed.get("warmup_steps", 0), "cooldown_fraction": fixed.get("cooldown_fraction", 0.0)}
+    return domain.low, domain.high, taken
 
 
 def _check_shapes(fixed: Mapping[str, ParameterValue]) -> None:

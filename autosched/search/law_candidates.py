@@ -61,7 +61,7 @@ class Candidates:
 
     def __init__(self, space: Space, *, size: int, near: int) -> None:
         self._space, self._near = space, near
-        specs = space.candidates or _drawn(space, size)
+        specs = space.candidates or [draw(space, generator(space.seed, index, "pool")) for index in range(size)]
         self.pool = self._distinct(specs, known=set())
         self.asked = Query.ends([candidate.schedule for candidate in self.pool])
         self._trials: dict[int, Candidate] = {}
@@ -183,10 +183,6 @@ class Candidates:
 def _spread(schedule: Schedule) -> FloatArray:
     """Log peak LR, and mean and moment of the LRs over the peak, shape (3,)."""
     return history(schedule, np.array([float(schedule.steps)]))[0, :SPREAD_OF_LRS]
-
-
-def _drawn(space: Space, size: int) -> list[ScheduleSpec]:
-    return [draw(space, generator(space.seed, index, "pool")) for index in range(size)]
 
 
 def _moved(domain: Range, value: float, by: float) -> ParameterValue:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -70,12 +70,20 @@ class LawOptions:
         Raises:
             SpaceError: an unknown name, or a value that is no number or out of range.
         """
-        allowed = {field.name for field in fields(cls)}
-        for name, value in options.items():
-            if name in RENAMED:
-                raise SpaceError(f"controller law: {name} is called {RENAMED[name]} now.")
-            if name not in allowed:
-                raise SpaceError(f"controller law has no option {name!r}; it has {', '.join(sorted(allowed))}.")
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise SpaceError(f"controller law: {name} must be a number, but got {value!r}.")
+        for name in options.keys() & RENAMED.keys():
+            raise SpaceError(f"controller law: {name} is called {RENAMED[name]} now.")
+        check_numbers("controller law", options, {field.name for field in fields(cls)})
         return cls(**options)
+
+
+def check_numbers(what: str, options: Mapping[str, Any], allowed: Collection[str]) -> None:
+    """That options are numbers of allowed names.
+
+    Raises:
+        SpaceError: one is not.
+    """
+    for name, value in options.items():
+        if name not in allowed:
+            raise SpaceError(f"{what} has no option {name!r}; it has {', '.join(sorted(allowed))}.")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise SpaceError(f"{what}: {name} must be a number, but got {value!r}.")

@@ -20,6 +20,7 @@ from autosched.laws.forecaster_fit import FAST
 from autosched.ledger.records import Decision
 from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import uniform
+from autosched.search.law_options import check_numbers
 from autosched.search.law_rule import LawRule, OtherRun, recorded
 from autosched.search.policy import Resume
 from autosched.search.priors import FAIR_CHANCE, MOST_CURVES, REMEMBERED
@@ -52,12 +53,7 @@ class LawPrunerOptions:
             SpaceError: an unknown name, or a value that is no number or out of range.
         """
         own = {field.name for field in fields(cls)} - {"rule"}
-        allowed = own | {field.name for field in fields(LawRule)}
-        for name, value in options.items():
-            if name not in allowed:
-                raise SpaceError(f"pruner law has no option {name!r}; it has {', '.join(sorted(allowed))}.")
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise SpaceError(f"pruner law: {name} must be a number, but got {value!r}.")
+        check_numbers("pruner law", options, own | {field.name for field in fields(LawRule)})
         try:
             rule = LawRule(**{name: value for name, value in options.items() if name not in own})
         except UsageError as error:

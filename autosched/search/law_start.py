@@ -60,7 +60,7 @@ class Start:
         if pilots is None:
             return False
         going = any(trial.status == "running" for trial in made)
-        return going or (len(made) < len(pilots.log_peaks) and self._fits(state, pilots.length))
+        return going or (len(made) < len(pilots.log_peaks) and fits(self._space, state, pilots.length))
 
     def decision(self, state: StudyState, trial: int) -> Decision | None:
         """What the beginning says of a running trial: go on, or wait for what comes first; None when it is over."""
@@ -138,7 +138,7 @@ class Start:
     def _pilot(self, state: StudyState) -> Proposal | None:
         """The next pilot, if it fits the budget."""
         pilots, made = self._pilots, len(_pilots_of(state))
-        if pilots is None or made >= len(pilots.log_peaks) or not self._fits(state, pilots.length):
+        if pilots is None or made >= len(pilots.log_peaks) or not fits(self._space, state, pilots.length):
             return None
         return Proposal(schedule=pilots.schedule(made, self._space.horizon_steps), until=pilots.length, role="pilot")
 
@@ -153,7 +153,7 @@ class Start:
     def _design(self, state: StudyState) -> Proposal | None:
         """The next trial of the design: a random point among those nearest to the peak LR that is due."""
         done, size = len(_designed(state)), self._design_size()
-        if done >= size or not self._fits(state, self._space.horizon_steps):  # it is to be gone on with
+        if done >= size or not fits(self._space, state, self._space.horizon_steps):  # it is to be gone on with
             return None
         pool = self._pool().pool
         peaks = np.array([candidate.schedule.log_peak_lr for candidate in pool])
@@ -176,7 +176,7 @@ class Start:
 
     def _reference(self, state: StudyState) -> Proposal | Resume | None:
         """The whole run that the law needs to see; None when none is needed, it is under way, or it does not fit."""
-        if not self._needs_reference(state) or not self._fits(state, self._space.horizon_steps):
+        if not self._needs_reference(state) or not fits(self._space, state, self._space.horizon_steps):
             return None
         central = self._central(state).schedule
         trial = next((t for t in state.trials if t.schedule == central), None)
@@ -207,9 +207,6 @@ class Start:
             return False
         doubts = fitted.law.error, LEVERAGE * fitted.law.scatter
         return any(doubt >= self._options.trusted for doubt in doubts)
-
-    def _fits(self, state: StudyState, cost: int) -> bool:
-        return fits(self._space, state, cost)
 
 
 def _pilots_of(state: StudyState) -> list[TrialState]:

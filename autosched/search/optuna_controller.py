@@ -12,13 +12,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autosched.errors import SpaceError
 from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.randomness import key
 from autosched.schedules.schedule import ParameterValue, Schedule
 from autosched.search import budget
 from autosched.search.distinct import Listed, drawn_anew, tried_before
-from autosched.search.optuna_options import SAMPLER_OPTIONS, check_options
+from autosched.search.optuna_options import SAMPLER_OPTIONS, check_options, made
 from autosched.search.policy import Proposal
 from autosched.search.priors import REMEMBERED, SAMPLER_DRAWS
 from autosched.space import build_schedule, can_branch
@@ -65,15 +64,10 @@ def make_sampler(name: str, options: Mapping[str, Any], seed: int, sequence: int
         },
         "cmaes": {"warn_independent_sampling": False},
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            made: optuna.samplers.BaseSampler = makers[name](
-                **{"seed": seed % 2**31, **preset.get(name, {}), **options}
-            )
-        except (TypeError, ValueError) as error:
-            raise SpaceError(f"controller {name!r}: {error}") from None
-    return made
+    sampler: optuna.samplers.BaseSampler = made(
+        f"controller {name!r}", makers[name], {"seed": seed % 2**31, **preset.get(name, {}), **options}
+    )
+    return sampler
 
 
 class OptunaController:

@@ -5,6 +5,7 @@ Optuna itself checks few of them when a sampler is made: most faults would show 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,20 @@ PRUNER_OPTIONS: Mapping[str, Mapping[str, Rule]] = {
     },
 }
 """By the pruner's name in a space file; resources and steps are updates."""
+
+
+def made(what: str, maker: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """A sampler or pruner of Optuna, without its warnings.
+
+    Raises:
+        SpaceError: a value that it refuses.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return maker(**options)
+        except (TypeError, ValueError) as error:
+            raise SpaceError(f"{what}: {error}") from None
 
 
 def check_options(what: str, options: Mapping[str, Any], rules: Mapping[str, Rule]) -> None:

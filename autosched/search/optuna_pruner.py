@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autosched.errors import SpaceError
 from autosched.ledger.records import KEEP, Decision
 from autosched.ledger.state import StudyState, TrialState, TrialStatus
-from autosched.search.optuna_options import PRUNER_OPTIONS, check_options
+from autosched.search.optuna_options import PRUNER_OPTIONS, check_options, made
 from autosched.space.records import Component, Space
 
 if TYPE_CHECKING:
@@ -44,13 +44,8 @@ def make_pruner(component: Component, space: Space) -> optuna.pruners.BasePruner
     if "max_resource" in options and options["min_resource"] > options["max_resource"]:
         rule = f"min_resource must be at most max_resource ({options['max_resource']})"
         raise SpaceError(f"pruner {component.name!r}: {rule}, but got {options['min_resource']}.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            made: optuna.pruners.BasePruner = maker(**options)
-    except (TypeError, ValueError) as error:
-        raise SpaceError(f"pruner {component.name!r}: {error}") from None
-    return made
+    pruner: optuna.pruners.BasePruner = made(f"pruner {component.name!r}", maker, options)
+    return pruner
 
 
 class NoPruner:

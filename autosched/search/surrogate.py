@@ -142,7 +142,10 @@ class Surrogate:
         # Confirming runs have other seeds.
         usable = {n: seen for n, seen in last.items() if n not in diverged and state.trials[n].role != "confirm"}
         reaches = {n: _Reach(state.trials[n], step) for n, (_, step) in usable.items()}
-        whole = sorted((n for n, r in reaches.items() if r.step == self._horizon), key=lambda n: _end(reaches[n]))
+        whole = sorted(
+            (n for n, r in reaches.items() if r.step == self._horizon),
+            key=lambda n: (state.trials[n].points[-1].loss, n),
+        )
         partial = sorted(reaches.keys() - set(whole), key=lambda n: -usable[n][0])
         kept = whole[: max(MOST_CURVES // 2, MOST_CURVES - len(partial))]
         kept += partial[: MOST_CURVES - len(kept)]
@@ -159,10 +162,6 @@ def _fitted(curves: list[Curve], warm: Forecaster | None) -> Forecaster | FitFai
         return fit_forecaster(curves, _PRESET, warm=warm)
     except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:  # what was trained outlives a broken fit
         return FitFailure(reason=f"the fit broke off: {type(error).__name__}: {error}")
-
-
-def _end(reach: _Reach) -> tuple[float, int]:
-    return reach.trial.points[-1].loss, reach.trial.number
 
 
 def _milestone(segments: int) -> int:
