@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from autosched.laws.drops import warmup_of
 from autosched.schedules.schedule import FloatArray, Schedule
+from autosched.search.priors import BOUNDARY_STRENGTH
 
 _SIGNS = np.array([-1.0, 1.0])
 
@@ -79,6 +80,6 @@ def _regression(seen: FloatArray, alive: NDArray[np.bool_], usable: NDArray[np.b
     centre, spread = chosen.mean(axis=0), chosen.std(axis=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = LogisticRegression().fit((chosen - centre) / spread, alive)
+        found = LogisticRegression(C=BOUNDARY_STRENGTH).fit((chosen - centre) / spread, alive)
     slopes[usable] = found.coef_[0] / spread
     return float(found.intercept_[0] - (found.coef_[0] / spread) @ centre), slopes
