@@ -32,6 +32,7 @@ from autosched.cli.law_input import (
     PathsArgument,
     TrackingOption,
     log_options,
+    tell_notes,
 )
 from autosched.cli.options import JsonOption, show, write_file
 from autosched.cli.schedule_commands import load_schedule
@@ -92,6 +93,7 @@ def fit(
         raise UsageError(f"--law must be one of {allowed}, but got {law!r}.")
     logged = log_options(columns, updates_per_epoch, schedule, loss)
     named = named_curves(paths, text=filter_text, uri=tracking_uri, options=logged)
+    tell_notes(paths)
     curves = [item.curve for item in named]
     if after is not None:
         if law != CONTINUAL or pretraining_steps is not None:
@@ -154,6 +156,7 @@ def evaluate(
     saved = read_law(law)
     logged = log_options(columns, updates_per_epoch, schedule)
     named = named_curves(paths, text=filter_text, uri=tracking_uri, options=logged)
+    tell_notes(paths)
     scores = {item.name: score(saved.law, item.curve, run=saved.run_of(item.curve)) for item in named}
     mean = mean_score(list(scores.values()))
     show(as_json, score_document(scores, mean), score_lines(scores, mean))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,8 @@ import typer
 from autosched.cli.schedule_commands import load_schedule
 from autosched.curves.log_columns import LogOptions, parse_columns
 from autosched.errors import UsageError
+from autosched.printed import tell
+from autosched.study.curve_sources import notes_on
 from autosched.tracking.translation import NAMED_LOSS
 
 PathsArgument = Annotated[
@@ -45,6 +48,12 @@ LossOption = Annotated[
     str | None,
     typer.Option("--loss", help="Of several validation losses of a study, logged as loss_NAME, one.", metavar="NAME"),
 ]
+
+
+def tell_notes(paths: list[str]) -> None:
+    """Say on stderr what a person should know of the logs beside what is in them."""
+    for note in notes_on(paths):
+        tell(f"autosched: {note}", sys.stderr)
 
 
 def log_options(

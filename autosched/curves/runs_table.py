@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +106,23 @@ def described_schedule(curve_file: Path) -> Described | None:
         if any(_file_of(row, table).parent == here.parent for _, row in rows):
             raise CurveError(f"no row is about {curve_file.name}: add one, or move the file elsewhere.", file=table)
     return None
+
+
+def absent_files(curve_files: Iterable[Path]) -> list[str]:
+    """What the tables of these curves name that is not there: one sentence for each table that does.
+
+    A table with a fault says nothing here: reading the curves that it is about does.
+    """
+    folders = {folder for file in curve_files for folder in (file.parent, file.parent.parent)}
+    notes = []
+    for table in sorted(folder / RUNS_FILE for folder in folders if (folder / RUNS_FILE).is_file()):
+        absent = []
+        with suppress(CurveError):
+            absent = [(line, row["file"]) for line, row in read_table(table) if not _file_of(row, table).exists()]
+        if absent:
+            more = f" (nor {len(absent) - 1} more that rows are about)" if len(absent) > 1 else ""
+            notes.append(f"{table}:{absent[0][0]}: there is no file {absent[0][1]}{more}.")
+    return notes
 
 
 def read_table(table: Path) -> list[tuple[int, RunRow]]:

@@ -11,6 +11,7 @@ from autosched.curves.csv_files import SUFFIXES, column_names, curve_files, read
 from autosched.curves.curve import Curve
 from autosched.curves.log_columns import LogOptions, read_runs
 from autosched.curves.mlflow_runs import MlflowSource, read_mlflow_curves
+from autosched.curves.runs_table import absent_files
 from autosched.errors import CurveError, UsageError
 from autosched.tracking.mlflow_store import SETTINGS, parse_address
 
@@ -53,6 +54,12 @@ def named_curves(
         else:
             raise CurveError("no such file or folder.", file=path)
     return found
+
+
+def notes_on(paths: Sequence[str]) -> list[str]:
+    """What a person should know of these paths beside their curves; they have been read."""
+    folders = [Path(path) for path in paths if not path.startswith(MLFLOW)]
+    return absent_files(file for folder in folders for file in curve_files(folder))
 
 
 def _file_curves(path: str, given: dict[Path, str], options: LogOptions) -> list[NamedCurve]:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autosched.curves import Curve, read_curve, read_curves
-from autosched.curves.runs_table import RUNS_FILE
+from autosched.curves.runs_table import RUNS_FILE, absent_files
 from autosched.errors import CurveError
 
 STEPS = list(range(20, 401, 20))
@@ -204,3 +204,12 @@ def test_a_table_that_agrees_gives_the_schedule_and_one_about_other_folders_noth
     assert read_curve(tmp_path / "a.csv").schedule.steps == 400
     (tmp_path / "inner").mkdir()
     assert read_curve(write(tmp_path / "inner" / "b.csv", rows_of(STEPS[:10]))).schedule.steps == 200
+
+
+def test_rows_about_files_that_are_not_there_are_said(tmp_path):
+    (tmp_path / "a.csv").write_text("step,lr,loss\n")
+    rows = [ROW, ROW.replace("a.csv", "b.csv", 1), ROW.replace("a.csv", "c.csv", 1)]
+    (tmp_path / RUNS_FILE).write_text("\n".join([COLUMNS, *rows]) + "\n")
+    text = f"{tmp_path / RUNS_FILE}:3: there is no file b.csv (nor 1 more that rows are about)."
+    assert absent_files([tmp_path / "a.csv"]) == [text]
+    assert absent_files([]) == []
