@@ -93,7 +93,6 @@ def fit(
         raise UsageError(f"--law must be one of {allowed}, but got {law!r}.")
     logged = log_options(columns, updates_per_epoch, schedule, loss)
     named = named_curves(paths, text=filter_text, uri=tracking_uri, options=logged)
-    tell_notes(paths)
     curves = [item.curve for item in named]
     if after is not None:
         if law != CONTINUAL or pretraining_steps is not None:
@@ -109,6 +108,7 @@ def fit(
         write_file(out, SavedLaw.of(fitted, curves).to_json().encode())
     document = fit_document(fitted, [item.name for item in named], seconds)
     show(as_json, document, fit_lines(document, None if out is None else str(out)))
+    tell_notes(paths)
 
 
 def predict(
@@ -156,10 +156,10 @@ def evaluate(
     saved = read_law(law)
     logged = log_options(columns, updates_per_epoch, schedule)
     named = named_curves(paths, text=filter_text, uri=tracking_uri, options=logged)
-    tell_notes(paths)
     scores = {item.name: score(saved.law, item.curve, run=saved.run_of(item.curve)) for item in named}
     mean = mean_score(list(scores.values()))
     show(as_json, score_document(scores, mean), score_lines(scores, mean))
+    tell_notes(paths)
 
 
 def optimize(
