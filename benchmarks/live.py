@@ -8,6 +8,10 @@ seeds. That takes about 45 minutes of one core; what lies in FOLDER already is n
 interrupted at any time. The same file runs on a GPU, with a larger model:
 --width 512 --layers 8 --heads 8 --context 512 --batch 32 --horizon 6000.
 
+`--trainer digits` and `--trainer vision` search on scikit-learn's digits instead: 200 updates of SGD with momentum
+without label noise, whose loss starts at ln(10) and falls by factors of 30, and 400 of AdamW with label noise. Both
+search peak LRs over three decades; a run takes two seconds of one core.
+
 Losses are of 32,768 validation tokens, because good schedules differ by thousandths: on the trainer's own 2,048, final
 losses of one schedule scatter by 0.03 to 0.04 between seeds, on these by 0.02.
 
@@ -23,9 +27,10 @@ import dataclasses
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from benchmark_command import ended, whole
@@ -37,34 +42,68 @@ from autosched.compare.outcome import Goal, results_of, write_results
 from autosched.compare.plan import equal_updates, plan
 from autosched.compare.run import Means, run_jobs
 from autosched.compare.table import aligned, plain_lines, runs_text
+from autosched.errors import UsageError
 from autosched.report.summary import json_safe
 from autosched.space import load_space
 from autosched.space.records import Space
 from autosched.study.run import RunOptions, make_backend, versions
 from autosched.study.start import CHECKS
 
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is trained.
+
+    Attributes:
+        use, options: the trainer.
+        horizon: updates of a full run.
+        evaluations: of a run; half as many checkpoints.
+        peaks: bounds of the peak LR; None for the demo's.
+    """
+
+    use: str
+    horizon: int
+    evaluations: int = 30
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    peaks: tuple[float, float] | None = None
+
+
 SPACE = Path(__file__).parents[1] / "search_spaces" / "wsd.yaml"
 METHODS = "law,tpe+none,gp+none,random+none,random+median,tpe+asha,tpe+hyperband"
 SIZES = {"layers": 2, "width": 32, "heads": 2, "context": 32, "batch": 16, "eval_batches": 64}
+SGD = {"optimizer": "sgd", "weight_decay": 5e-4, "label_noise": 0.0, "clip": 0.0}
+TASKS: Mapping[str, Task] = MappingProxyType(
+    {
+        "gpt": Task(use="gpt", horizon=1200),
+        "digits": Task(use="vision", horizon=200, evaluations=20, options=SGD, peaks=(1e-3, 1.0)),
+        "vision": Task(use="vision", horizon=400, evaluations=20, peaks=(1e-4, 0.1)),
+    }
+)
 STARTUP = 2
 """Random runs of TPE and of the Gaussian process before they propose; with their usual ones they all search alike."""
-PARTS = 60
-"""Horizons are multiples of this, so that warmups and checkpoints keep their shares of a run."""
 
 
 def live_space(given: argparse.Namespace) -> Space:
-    """The demo's space with another model and horizon; evaluations, checkpoints and warmup keep their shares."""
-    horizon = given.horizon
-    options = {name: getattr(given, name) for name in (*SIZES, "data", "device")}
+    """The demo's space with another trainer and horizon; evaluations, checkpoints and warmup keep their shares."""
+    task = TASKS[given.trainer]
+    horizon = given.horizon or task.horizon
+    sizes = (*SIZES, "data", "device") if task.use == "gpt" else ("device",)
+    if horizon % (2 * task.evaluations):
+        raise UsageError(f"--horizon must be a multiple of {2 * task.evaluations}, but got {horizon}.")
     changes = {
         "study": "live",
-        "trainer.with": options,
+        "trainer.use": task.use,
+        "trainer.with": {**task.options, **{name: getattr(given, name) for name in sizes}},
         "horizon_steps": horizon,
-        "eval_every": horizon // 30,
-        "checkpoint_every": horizon // 15,
+        "eval_every": horizon // task.evaluations,
+        "checkpoint_every": 2 * horizon // task.evaluations,
         "schedule.wsd.warmup_steps": horizon // 20,
         "default.wsd.warmup_steps": horizon // 20,
     }
+    if task.peaks is not None:
+        low, high = task.peaks
+        changes["schedule.wsd.peak_lr"] = {"low": low, "high": high, "scale": "log"}
+        changes["default.wsd.peak_lr"] = math.sqrt(low * high)
     return load_space(SPACE, [f"{key}={json.dumps(value)}" for key, value in changes.items()], CHECKS)
 
 
@@ -126,13 +165,6 @@ def sooner(method: Method) -> Method:
     return dataclasses.replace(method, controller=controller)
 
 
-def parts(text: str) -> int:
-    """A horizon."""
-    if not text.isdecimal() or not int(text) or int(text) % PARTS:
-        raise argparse.ArgumentTypeError(f"must be a multiple of {PARTS}, but got {text!r}.")
-    return int(text)
-
-
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -141,7 +173,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=whole, default=5, help="searches of each method")
     parser.add_argument("--full-runs", type=float, default=6.0, help="budget of each search")
     parser.add_argument("--fresh-seeds", type=whole, default=3, help="runs of each chosen schedule")
-    parser.add_argument("--horizon", type=parts, default=1200, help=f"updates of a full run, a multiple of {PARTS}")
+    parser.add_argument("--trainer", choices=TASKS, default="gpt", help="what is trained")
+    parser.add_argument("--horizon", type=whole, help="updates of a full run; default: the trainer's")
     for name, default in SIZES.items():
         flag = f"--{name.replace('_', '-')}"
         parser.add_argument(flag, type=whole, default=default, help="of the model, its batches and its validation")

@@ -109,9 +109,9 @@ def functional_end(law: FunctionalLaw, grid: NodeGrid, peak_lr: float, log_z: Fl
     first, first_slope = _forgotten(law, pace, np.array(whole))
     each, each_slope = _forgotten(law, pace, since)
     share = (_W * each).sum(axis=0)
-    power = law.scale * (whole * pace) ** -law.exponent
+    power = law.scale * (whole * pace + law.start) ** -law.exponent
 
-    by_whole = -law.exponent * power / whole + level * size[0] * float(first_slope)
+    by_whole = -law.exponent * power / (whole + law.start / pace) + level * size[0] * float(first_slope)
     slope = back(by_whole, level * _W * rise * each_slope) * z
     by_size = -np.diff(share, prepend=first, append=0.0)  # of a node: the piece before it ends there, the next begins
     return float(law.floor + power + level * (size[0] * first + (rise * share).sum())), slope + (

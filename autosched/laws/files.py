@@ -52,6 +52,7 @@ from autosched.laws.law import LossLaw
 from autosched.laws.multi_power import MultiPowerFamily
 from autosched.laws.registry import LAWS
 from autosched.laws.residual import ResidualKernel, ResidualProcess, RunPoints
+from autosched.laws.start_up import StartUpFamily
 from autosched.schedules.schedule import FloatArray, Schedule
 from autosched.text_files import read_document
 
@@ -293,6 +294,7 @@ def _stacked(*, forms: Any, **fields: Any) -> Forecaster:
 
 _FAMILIES: tuple[type, ...] = (
     FunctionalFamily,
+    StartUpFamily,
     MultiPowerFamily,
     AnnealingFamily,
     ConvexFamily,

@@ -48,6 +48,7 @@ class FitOptions:
         robustness: Huber threshold and the residual that counts as one standard deviation.
         first_share: share of a curve's horizon that is left out as start-up; warmup always is.
         worst_sd: residual standard deviation (log loss) above which the law does not describe the curves.
+        worst_share: the same as a share of the log losses' own standard deviation; the larger of the two counts.
         late_power: a point's weight is (step / last step of its curve) to this power, 1 on average.
         iterations: most steps per start.
         tolerance: relative gain of a step below which a descent has converged.
@@ -57,6 +58,7 @@ class FitOptions:
     robustness: Robustness = field(default_factory=Robustness)
     first_share: float = 0.0
     worst_sd: float = WORST_MISFIT
+    worst_share: float = 0.0
     late_power: float = 0.0
     iterations: int = 60
     tolerance: float = 1e-6
@@ -113,9 +115,15 @@ class LawFit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitFailure:
-    """Why no law could be fitted, as a sentence that says what to try."""
+    """Why no law could be fitted.
+
+    Attributes:
+        reason: a sentence that says what to try.
+        tried: whether there was enough to fit, so that a few more points of the same curves mend nothing.
+    """
 
     reason: str
+    tried: bool = False
 
 
 def fit_law(
@@ -160,10 +168,12 @@ def fit_law(
         return FitFailure(reason="no start has a positive finite loss: check the curves' LRs and losses.")
     out = _lie_out(found.residuals, options.worst_sd)
     sd = float(np.sqrt(np.mean(found.residuals[~out] ** 2)))
-    if sd > options.worst_sd:
+    worst = max(options.worst_sd, options.worst_share * float(np.std(seen)))
+    if sd > worst:
         return FitFailure(
             reason=f"the {family.name} law misses the curves by {sd:.1%} (root mean square, above "
-            f"{options.worst_sd:.0%}): leave out the start-up, or curves of another model or batch size."
+            f"{worst:.0%}): leave out the start-up, or curves of another model or batch size.",
+            tried=True,
         )
     return LawFit(
         law=family.law(found.x),
@@ -290,7 +300,7 @@ def _best(
             tolerance=options.tolerance,
         )
 
-    usable = [x for x in starts if np.all(np.isfinite(residuals(x)[0]))]
+    usable = [x for x in starts if all(np.all(np.isfinite(part)) for part in residuals(x))]
     if len(usable) > 1:
         short = sorted((descend(x, 8) for x in usable), key=lambda found: found.objective)
         usable = [found.x for found in short[:2]]

@@ -9,7 +9,7 @@ decides unless a law is plainly wrong (one that does not know the peak LR, on ru
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,11 +56,14 @@ from autosched.laws.priors import (
     UNTESTED_INFLATION,
     WHOLE_RUNS,
     WORST_FORECAST_MISFIT,
+    WORST_FORECAST_SHARE,
+    WORST_MISFIT,
     KernelPrior,
 )
 from autosched.laws.residual import ResidualKernel, ResidualProcess, RunPoints, learned, run_points
 from autosched.laws.robust import Robustness
 from autosched.laws.stack import one_peak, stacked_mean
+from autosched.laws.start_up import StartUpFamily
 from autosched.schedules.schedule import FloatArray
 
 MOST_RUN_POINTS = 40  # of one run, that the process keeps
@@ -73,6 +76,8 @@ class Preset:
     Attributes:
         name: of the law it makes.
         families: the kinds of law, bound to units.
+        start_up: the law of losses that begin at a plateau and fall by large factors, asked when none of the others is
+            within `WORST_MISFIT` of the curves; None to ask none.
         fit: of each law.
         most_late_power: most that late points may be favoured (:func:`autosched.laws.fit.late_power`); None for what
             `fit` says.
@@ -86,6 +91,7 @@ class Preset:
     name: str
     families: Callable[[Units], tuple[LawFamily[Any], ...]]
     fit: FitOptions
+    start_up: Callable[[Units], LawFamily[Any]] | None = None
     most_late_power: float | None = None
     folds: int = 0
     process_points: int | None = None
@@ -98,6 +104,7 @@ _ROBUST = Robustness(delta=NOISE, noise=NOISE)
 FULL = Preset(
     name=AUTO,
     families=lambda units: (FunctionalFamily(units=units), MultiPowerFamily(), AnnealingFamily()),
+    start_up=lambda units: StartUpFamily(units=units),
     fit=FitOptions(robustness=_ROBUST, first_share=FIRST_SHARE, late_power=1.0),
     most_late_power=MOST_LATE_POWER,
     folds=FOLDS,
@@ -107,6 +114,7 @@ FULL = Preset(
 FAST = Preset(
     name="functional",
     families=lambda units: (FunctionalFamily(units=units, intervals=24),),
+    start_up=lambda units: StartUpFamily(units=units, intervals=24),
     fit=FitOptions(robustness=_ROBUST, worst_sd=WORST_FORECAST_MISFIT, iterations=25, tolerance=1e-4, from_prior=True),
     kernel=RUNNING_TRIALS,
     sure_parameters=True,
@@ -114,6 +122,7 @@ FAST = Preset(
 STAGES = replace(
     FAST,
     families=lambda units: (FunctionalFamily(units=units, intervals=24, tied=True),),
+    start_up=None,
     fit=replace(FAST.fit, iterations=40, from_prior=False),
     sure_parameters=False,
 )
@@ -122,7 +131,9 @@ STAGES = replace(
 
 def alone(family: LawFamily[Any]) -> Preset:
     """One law without a process: what it leaves unexplained counts as noise."""
-    return replace(FULL, name=family.name, families=lambda _: (family,), most_late_power=None, process_points=0)
+    return replace(
+        FULL, name=family.name, families=lambda _: (family,), start_up=None, most_late_power=None, process_points=0
+    )
 
 
 def fit_forecaster(
@@ -136,23 +147,21 @@ def fit_forecaster(
             no weight are left as they are, so that a refit with a few more points takes milliseconds.
     """
     curves = [averaged(curve) for curve in curves]
-    families = warm.families if warm is not None else preset.families(Units.of([curve.schedule for curve in curves]))
-    starts = [None] * len(families) if warm is None else [fit.logs for fit in warm.fits]
-    preset = replace(preset, fit=_late_options(families[0], curves, preset, warm))
-    found = [
-        warm.fits[law]
-        if warm is not None and warm.weights[law] < LEAST_WEIGHT
-        else fit_law(family, curves, preset.fit, start=starts[law])
-        for law, family in enumerate(families)
-    ]
-    kept = [(family, fit) for family, fit in zip(families, found, strict=True) if isinstance(fit, LawFit)]
+    usual = warm.families if warm is not None else preset.families(Units.of([curve.schedule for curve in curves]))
+    preset = replace(preset, fit=_late_options(usual[0], curves, preset, warm))
+    found = [*_usual_fits(usual, curves, preset, warm)]
+    if preset.start_up is not None and _wants_start_up(found, warm):
+        family = preset.start_up(Units.of([curve.schedule for curve in curves]))
+        preset = replace(preset, fit=_late_options(family, curves, preset, None))
+        found.append((family, fit_law(family, curves, preset.fit)))
+    kept = [(family, fit) for family, fit in found if isinstance(fit, LawFit)]
     if not kept:
-        return next(fit for fit in found if isinstance(fit, FitFailure))
+        return next(fit for _, fit in found if isinstance(fit, FitFailure))
     curves = without_outliers(curves, common_outliers([fit for _, fit in kept]))
     if preset.sure_parameters:
         kept = [(family, replace(fit, covariance=np.zeros_like(fit.covariance))) for family, fit in kept]
     fits, names = tuple(fit for _, fit in kept), tuple(curve.name for curve in curves)
-    if warm is not None and len(kept) == len(families):
+    if warm is not None and len(kept) == len(usual):
         law = replace(warm, fits=fits, names=names, late_power=preset.fit.late_power)
         return _with_process(law, curves, preset, None if warm.process is None else warm.process.kernel)
     held = leave_out(kept, curves, preset.fit, preset.folds)
@@ -175,6 +184,23 @@ def fit_forecaster(
     if law.process is None or not preset.folds:
         return law
     return replace(law, inflation=_inflation(law, law.process.kernel, held, curves, preset))
+
+
+def _usual_fits(
+    families: Sequence[LawFamily[Any]], curves: Sequence[Curve], preset: Preset, warm: Forecaster | None
+) -> Iterator[tuple[LawFamily[Any], LawFit | FitFailure]]:
+    """Each law fitted; laws that had no weight in the warm fit are taken from it."""
+    for law, family in enumerate(families):
+        if warm is not None and warm.weights[law] < LEAST_WEIGHT:
+            yield family, warm.fits[law]
+        else:
+            yield family, fit_law(family, curves, preset.fit, start=None if warm is None else warm.fits[law].logs)
+
+
+def _wants_start_up(found: Sequence[tuple[LawFamily[Any], LawFit | FitFailure]], warm: Forecaster | None) -> bool:
+    """Whether the usual laws miss the curves; a warm fit is content with any that is sound."""
+    fits = [fit for _, fit in found if isinstance(fit, LawFit)]
+    return not fits if warm is not None else all(fit.residual_sd > WORST_MISFIT for fit in fits)
 
 
 def knowing_run(law: Forecaster, run: Curve, *, fitted: int | None = None) -> tuple[Forecaster, int]:
@@ -219,10 +245,12 @@ def forecast_run(
         run: the run so far; its schedule covers the whole horizon.
         others: other runs, whole or partial, of any horizon.
         least_sd: least standard deviation, relative.
-        worst_misfit: root mean square log residual above which the law does not describe the curves.
+        worst_misfit: root mean square log residual above which the law does not describe the curves; where losses fall
+            by large factors, the share of their spread that may stay unexplained grows with it.
     """
     curves = [run, *others]
-    law = fit_forecaster(curves, replace(FAST, fit=replace(FAST.fit, worst_sd=worst_misfit)))
+    unexplained = WORST_FORECAST_SHARE * worst_misfit / WORST_FORECAST_MISFIT
+    law = fit_forecaster(curves, replace(FAST, fit=replace(FAST.fit, worst_sd=worst_misfit, worst_share=unexplained)))
     if isinstance(law, FitFailure):
         return law
     law = replace(law, least_sd=least_sd)

@@ -2,13 +2,17 @@
 
     z(i)   = lrs[i] / peak,  u = peak / reference_lr
     tau(t) = sum over i < t of u**time_peak_power * z(i)**time_power / reference_steps    intrinsic time
-    L(t)   = floor + scale * tau(t)**-exponent + noise * u**noise_peak_power * N(t)
+    L(t)   = floor + scale * (tau(t) + start)**-exponent + noise * u**noise_peak_power * N(t)
     N(t)   = sum over i < t of z(i)**noise_power * (G(tau(t) - tau(i)) - G(tau(t) - tau(i + 1)))
     G(x)   = 1 - (1 + speed * x)**-saturation
 
 N is the convolution of the LR with the power-law forgetting kernel G': a high LR makes noise, which is forgotten as
 intrinsic time goes on. So a higher peak is faster and noisier, and the best peak lies between (the U shape). Warmup
 is part of the path. At an LR of exactly 0 intrinsic time stands still and nothing explodes.
+
+`start` is 0 in the paper, and a run's first loss without end. Losses that stay near their first value for a while and
+then fall by large factors (classification, regression) have a first value, ``floor + scale * start**-exponent``
+(:mod:`autosched.laws.start_up`).
 
 The paper has one LR power in tau and one in the noise. They are split here in two, one for the LR inside a run and
 one for the peak between runs, because one power fits real runs of several peaks badly
@@ -162,6 +166,8 @@ class FunctionalLaw(ParametricLaw):
         noise_power, noise_peak_power: how noise grows with the LR inside a run, and with the peak between runs.
         time_power, time_peak_power: the same for the speed of intrinsic time.
         speed, saturation: the forgetting kernel.
+        start: intrinsic time that counts as gone before the first update, >= 0; fitted by
+            :class:`autosched.laws.start_up.StartUpFamily`.
         reference_lr, reference_steps: units in which the others are stated; not fitted.
     """
 
@@ -179,6 +185,7 @@ class FunctionalLaw(ParametricLaw):
     time_peak_power: float
     speed: float
     saturation: float
+    start: float = 0.0
     reference_lr: float = 1e-3
     reference_steps: float = 1000.0
 
@@ -187,15 +194,72 @@ class FunctionalLaw(ParametricLaw):
         for unit in ("reference_lr", "reference_steps"):
             if not (0 < getattr(self, unit) < np.inf):
                 raise ValueError(f"{unit} must be finite and > 0, but got {getattr(self, unit)!r}.")
+        if not (0 <= self.start < np.inf):
+            raise ValueError(f"start must be finite and >= 0, but got {self.start!r}.")
 
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
-        return FunctionalFamily(units=self.units).losses(intrinsic_path([(schedule, steps)]), self.logs())[0]
+        path = intrinsic_path([(schedule, steps)])
+        logs = np.append(self.logs(), np.log(self.start)) if self.start else self.logs()
+        return functional_losses(path, logs, self.units)[0]
 
     @property
     def units(self) -> Units:
         """The reference LR and steps."""
         return Units(lr=self.reference_lr, steps=self.reference_steps)
+
+
+def functional_losses(path: IntrinsicPath, logs: FloatArray, units: Units) -> tuple[FloatArray, FloatArray]:
+    """Losses at the asked steps, shape (q,), and their derivatives by the log-parameters, shape (q, p).
+
+    Args:
+        logs: of the ten fields, and of `start` where it is not 0, shape (p,).
+    """
+    floor, scale, exponent, noise, noise_power, noise_peak_power, time_power, time_peak_power, speed, saturation = (
+        np.exp(logs[:10])
+    )
+    start = float(np.exp(logs[10:]).sum())
+    log_u = path.log_peak - np.log(units.lr)
+    pace = np.exp(time_peak_power * log_u) / units.steps
+    begin, by_power, done, done_by_power = _intrinsic_time(path, time_power)
+    now, now_by_power = begin[path.part_piece] + done, by_power[path.part_piece] + done_by_power
+    size, size_by_power = _jumps(path, noise_power)
+
+    row = np.concatenate([path.pair_row, np.arange(log_u.size)])
+    since = np.concatenate([now[path.pair_row] - begin[path.pair_piece], done])
+    since_by_power = np.concatenate([now_by_power[path.pair_row] - by_power[path.pair_piece], done_by_power])
+
+    def total(values: FloatArray) -> FloatArray:
+        return sum_by_row(row, values, log_u.size)
+
+    rate = speed * pace[row]
+    x = rate * since
+    log_rest = np.log1p(x)
+    rest = np.exp(-saturation * log_rest)
+    slope = saturation * rest / (1 + x) * size
+    level = noise * np.exp(noise_peak_power * log_u)
+    added = level * total(size * (1 - rest))
+    by_log_speed = level * total(slope * x)
+    tau = now * pace
+    log_time = np.log(tau + start)
+    power = scale * np.exp(-exponent * log_time)
+    fall = exponent * power * tau / (tau + start)
+    jacobian = np.column_stack(
+        [
+            np.full(log_u.shape, floor),
+            power,
+            -exponent * log_time * power,
+            added,
+            noise_power * level * total(size_by_power * (1 - rest)),
+            noise_peak_power * log_u * added,
+            time_power * (level * total(slope * rate * since_by_power) - fall * now_by_power / now),
+            time_peak_power * log_u * (by_log_speed - fall),
+            by_log_speed,
+            level * saturation * total(size * rest * log_rest),
+            *([-exponent * power * start / (tau + start)] if start else []),
+        ]
+    )
+    return floor + power + added, jacobian
 
 
 def _intrinsic_time(path: IntrinsicPath, power: float) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -267,48 +331,8 @@ class FunctionalFamily(LawFamily[IntrinsicPath]):
 
     def losses(self, prepared: IntrinsicPath, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the ten logs (n, 10), or the eight of the tied law (n, 8)."""
-        floor, scale, exponent, noise, noise_power, noise_peak_power, time_power, time_peak_power, speed, saturation = (
-            np.exp(self._ten(x))
-        )
-        log_u = prepared.log_peak - np.log(self.units.lr)
-        pace = np.exp(time_peak_power * log_u) / self.units.steps
-        begin, by_power, done, done_by_power = _intrinsic_time(prepared, time_power)
-        now, now_by_power = begin[prepared.part_piece] + done, by_power[prepared.part_piece] + done_by_power
-        size, size_by_power = _jumps(prepared, noise_power)
-
-        row = np.concatenate([prepared.pair_row, np.arange(log_u.size)])
-        since = np.concatenate([now[prepared.pair_row] - begin[prepared.pair_piece], done])
-        since_by_power = np.concatenate(
-            [now_by_power[prepared.pair_row] - by_power[prepared.pair_piece], done_by_power]
-        )
-
-        def total(values: FloatArray) -> FloatArray:
-            return sum_by_row(row, values, log_u.size)
-
-        rate = speed * pace[row]
-        passed = rate * since
-        log_rest = np.log1p(passed)
-        rest = np.exp(-saturation * log_rest)
-        slope = saturation * rest / (1 + passed) * size
-        level = noise * np.exp(noise_peak_power * log_u)
-        added = level * total(size * (1 - rest))
-        by_log_speed = level * total(slope * passed)
-        power = scale * np.exp(-exponent * np.log(now * pace))
-        jacobian = np.column_stack(
-            [
-                np.full(log_u.shape, floor),
-                power,
-                -exponent * np.log(now * pace) * power,
-                added,
-                noise_power * level * total(size_by_power * (1 - rest)),
-                noise_peak_power * log_u * added,
-                time_power * (level * total(slope * rate * since_by_power) - exponent * power * now_by_power / now),
-                time_peak_power * log_u * (by_log_speed - exponent * power),
-                by_log_speed,
-                level * saturation * total(size * rest * log_rest),
-            ]
-        )
-        return floor + power + added, jacobian @ _SPREAD if self.tied else jacobian
+        losses, jacobian = functional_losses(prepared, self._ten(x), self.units)
+        return losses, jacobian @ _SPREAD if self.tied else jacobian
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Centred where byte models and 124M-parameter models agree; amounts of loss scale with the least loss seen."""

@@ -42,6 +42,9 @@ FUNCTIONAL_SD = (0.3, 1.0, 0.4, 1.0, 0.4, 0.4, 0.4, 0.4, 1.0, 0.4)
 (docs/records/numbers-of-laws.md)."""
 UNITS_PER_HORIZON = 25.0
 """[1] Units of intrinsic time in a run of mean length at the reference peak LR. Source: a definition of the unit."""
+START_UP_STARTS = ((0.5, 0.01), (0.7, 1.0), (2.0, 3.0), (4.0, 10.0))
+"""[1, units of intrinsic time] Exponents and start-ups from which a fit of losses that begin at a plateau descends:
+from a power law to an exponential. Judgement."""
 EXPONENTIAL_MEMORY = 0.2
 """[share of the last update] Where the exponential's memory is centred; fits start from a few updates, too, and from
 longer than the run. Judgement."""
@@ -67,6 +70,9 @@ WORST_MISFIT = 0.05
 """[log loss] Root mean square residual above which a law does not describe the curves. Judgement."""
 WORST_FORECAST_MISFIT = 0.15
 """[log loss] The same for forecasts in a study, which the misfit widens up to there. Judgement."""
+WORST_FORECAST_SHARE = 0.5
+"""[share of the log losses' standard deviation] The same where losses fall by large factors: what is left unexplained
+is then at most a quarter of their variance. Ablation: docs/records/digits.md."""
 OUTLYING = 6.0
 """[robust standard deviations] Beyond which a row, if beyond WORST_MISFIT too, says nothing of the law. Source: of
 10**8 normal residuals not one lies there."""
@@ -95,7 +101,9 @@ TRANSIENT_POWER = 2.0
 
 # -- the weights of the laws ------------------------------------------------------------------------------------------
 
-LAW_WEIGHTS: Mapping[str, float] = MappingProxyType({"functional": 0.7, "multi_power": 0.2, "annealing": 0.1})
+LAW_WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {"functional": 0.7, "multi_power": 0.2, "annealing": 0.1, "start_up": 0.7}
+)
 """[share] Weights of the laws before leave-one-out. Ablation: 0.6 to 0.8 for the functional law change the GPT splits,
 on which it was chosen, by a tenth."""
 RESOLUTION = 0.005

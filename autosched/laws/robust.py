@@ -103,7 +103,7 @@ def minimise(  # noqa: PLR0913
         candidate = x.copy()
         candidate[free] -= np.clip(step, -2.0, 2.0)
         r_new, jacobian_new = residuals(candidate)
-        value_new = objective(r_new, candidate) if np.all(np.isfinite(r_new)) else np.inf
+        value_new = objective(r_new, candidate) if _finite(r_new, jacobian_new) else np.inf
         fresh = value_new <= value
         if fresh:
             converged = value - value_new < tolerance * (1.0 + value)
@@ -115,6 +115,10 @@ def minimise(  # noqa: PLR0913
     covariance = np.zeros((x.size, x.size))
     covariance[np.ix_(free, free)] = _solve(hessian, np.eye(free.size))
     return Minimum(x=x, covariance=covariance, objective=value, residuals=r, iterations=tried, converged=converged)
+
+
+def _finite(residuals: FloatArray, jacobian: FloatArray) -> bool:
+    return bool(np.all(np.isfinite(residuals)) and np.all(np.isfinite(jacobian)))
 
 
 def _solve(matrix: FloatArray, right: FloatArray) -> FloatArray:

@@ -301,3 +301,5 @@ class Decision:
 
 
 KEEP = Decision(action="keep", reason="no pruner")
+LAWLESS = "no law describes the curves"
+"""How the reason of a decision begins that was made in the law's place."""

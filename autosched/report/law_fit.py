@@ -7,6 +7,8 @@ import numpy as np
 from autosched.curves import Curve
 from autosched.laws.files import SavedLaw
 from autosched.laws.fit import FitFailure
+from autosched.laws.forecaster import Forecaster
+from autosched.laws.priors import WORST_MISFIT
 from autosched.ledger.state import StudyState, TrialState
 from autosched.search.surrogate import Surrogate
 from autosched.space.records import Space
@@ -28,6 +30,16 @@ def study_law(state: StudyState, space: Space) -> SavedLaw | FitFailure:
         if curves[number].name == f"trial {trial}":  # not one that so far shares all its updates with another
             logs[number] = _log(state.trials[trial])
     return SavedLaw.of(fitted.law, logs)
+
+
+def misfit_note(law: SavedLaw) -> str | None:
+    """What to know of a law that misses its curves by more than those of language models are missed; else None."""
+    if not isinstance(law.law, Forecaster):
+        return None
+    missed = float(law.law.weights @ [fit.residual_sd for fit in law.law.fits])
+    if missed <= WORST_MISFIT:
+        return None
+    return f"the law misses the curves by {missed:.0%} (root mean square), and its forecasts are as unsure as that"
 
 
 def _log(trial: TrialState) -> Curve:

@@ -18,6 +18,7 @@ from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.report.confirmation import Confirmation, confirmation, default_trial, unconfirmed, winner
 from autosched.report.cost import study_cost
 from autosched.report.holdouts import holdouts
+from autosched.report.lawless import lawless_note
 from autosched.report.sensitivity import sensitivities
 from autosched.space.records import Space
 from autosched.urls import without_secrets
@@ -98,7 +99,7 @@ def summarise(
     """
     best, default, seen = winner(state), default_trial(state), holdouts(state)
     confirmed = confirmation(state)
-    missing = unconfirmed(state, space.confirm.seeds)
+    known = [unconfirmed(state, space.confirm.seeds), lawless_note(state)]
     document = {
         "study": state.name,
         "state": "finished" if state.finished is not None else "running" if running else "interrupted",
@@ -121,7 +122,7 @@ def summarise(
             "uri": _shown(tracking.get("uri")),
         },
         "artifacts": {name: artifacts.get(name) for name in ("schedule", "report", "law")},
-        "notes": [*([] if missing is None else [missing]), *notes],
+        "notes": [*(note for note in known if note is not None), *notes],
     }
     return {name: json_safe(value) for name, value in document.items()}
 

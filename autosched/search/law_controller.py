@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autosched.laws.fit import FitFailure
 from autosched.laws.forecast import Forecast, Query
 from autosched.ledger.records import Decision
 from autosched.ledger.records import Forecast as Recorded
@@ -42,6 +43,7 @@ from autosched.search.law_candidates import CANDIDATE_ROLES, Candidate, Candidat
 from autosched.search.law_options import LawOptions
 from autosched.search.law_rule import LawRule, recorded
 from autosched.search.law_start import Start
+from autosched.search.lost_runs import lost
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.peak_posterior import with_interior_best
 from autosched.search.policy import Proposal, Resume
@@ -132,6 +134,10 @@ class LawController:
         schedule = state.trials[trial].schedule
         end = fitted.law.forecast(Query.ends([schedule]), [fitted.runs.get(trial)])
         return recorded(end, law=fitted.law.name, step=state.trials[trial].step)
+
+    def is_lawless(self, state: StudyState) -> bool:
+        """Whether no law describes what is a whole run and more: then TPE proposes."""
+        return state.best is not None and isinstance(self._surrogate.at(state), FitFailure)
 
     def has_seen(self, state: StudyState, trial: int) -> bool:
         """Whether losses of this trial are among those the law is fitted to; its first ones are not."""
@@ -276,8 +282,11 @@ class LawController:
         """Probability of each candidate not to diverge."""
         horizon = self._space.horizon_steps
         searched = state.searched
-        diverged = [trial.schedule for trial in searched if trial.status == "diverged"]
-        safe = [trial for trial in searched if trial.status != "diverged" and trial.step >= SAFE_SHARE * horizon]
+        gone = lost({trial.number: trial.step for trial in searched}, state.trials)
+        failed = [trial.status == "diverged" or trial.number in gone for trial in searched]
+        diverged = [trial.schedule for trial, fails in zip(searched, failed, strict=True) if fails]
+        through = [trial.step >= SAFE_SHARE * horizon for trial in searched]
+        safe = [trial for trial, fails, far in zip(searched, failed, through, strict=True) if far and not fails]
         found = boundary([trial.schedule for trial in safe[-REMEMBERED:]], diverged[-REMEMBERED:])
         return np.ones(len(candidates)) if found is None else found.survival([c.schedule for c in candidates])
 

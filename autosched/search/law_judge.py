@@ -5,6 +5,9 @@ trial beats it is ``Phi((ln b - ln m) / s)``. Under the `threshold` of the law p
 unless the law has seen nothing of it yet; a share of such trials is kept nevertheless, to count how often that would
 have been wrong (holdouts). A stopped trial stays among the controller's candidates, so it is resumed when the law
 changes its mind.
+
+Where no law describes the curves, the controller proposes as TPE does, and Hyperband stops what it proposed: the usual
+search, until a law fits again.
 """
 
 from __future__ import annotations
@@ -14,13 +17,17 @@ from dataclasses import replace
 
 from scipy.special import ndtr, ndtri
 
-from autosched.ledger.records import KEEP, Decision, Forecast
+from autosched.ledger.records import LAWLESS, Decision, Forecast
 from autosched.ledger.state import StudyState
 from autosched.randomness import uniform
 from autosched.search.law_controller import LawController
 from autosched.search.law_pruner import LawPrunerOptions
+from autosched.search.optuna_pruner import OptunaPruner
 from autosched.search.policy import Pruner
-from autosched.space.records import Space
+from autosched.space.records import Component, Space
+
+_NOTHING_BETTER = Decision(action="keep", reason="no other candidate promises more")
+INSTEAD = "hyperband"
 
 
 class LawJudge:
@@ -32,14 +39,24 @@ class LawJudge:
     """
 
     def __init__(self, space: Space, controller: LawController, options: LawPrunerOptions) -> None:
-        self._seed, self._controller, self._options = space.seed, controller, options
+        self._space, self._seed, self._controller, self._options = space, space.seed, controller, options
+        self._usual: OptunaPruner | None = None
 
     def judge(self, state: StudyState, trial: int) -> Decision:
         """Stop what cannot win, pause what promises less than another candidate, keep the rest."""
         forecast = self._controller.forecast(state, trial)
         hopeless = None if forecast is None else self._hopeless(state, trial, forecast)
-        decision = hopeless or self._controller.judge(state, trial) or KEEP
+        decision = hopeless or self._controller.judge(state, trial) or self._lawless(state, trial) or _NOTHING_BETTER
         return decision if decision.forecast is not None else replace(decision, forecast=forecast)
+
+    def _lawless(self, state: StudyState, trial: int) -> Decision | None:
+        """What Hyperband says while no law describes the curves; None while one does."""
+        if not self._controller.is_lawless(state):
+            return None
+        if self._usual is None:
+            self._usual = OptunaPruner(self._space, Component(name=INSTEAD))
+        usual = self._usual.judge(state, trial)
+        return replace(usual, reason=f"{LAWLESS}; {usual.reason}")
 
     def resume(self, state: StudyState) -> None:
         """The controller resumes, weighing stopped trials against new ones."""

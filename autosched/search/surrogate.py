@@ -19,8 +19,9 @@ from autosched.curves.curve import Curve
 from autosched.laws.fit import FitFailure, thinned
 from autosched.laws.forecaster import Forecaster
 from autosched.laws.forecaster_fit import FULL, fit_forecaster
-from autosched.laws.priors import POINTS_PER_CURVE, WORST_FORECAST_MISFIT
+from autosched.laws.priors import POINTS_PER_CURVE, WORST_FORECAST_MISFIT, WORST_FORECAST_SHARE
 from autosched.ledger.state import StudyState, TrialState
+from autosched.search.lost_runs import lost
 from autosched.search.old_runs import comparable
 from autosched.search.priors import MOST_CURVES, REFIT_GROWTH
 from autosched.space.records import Space
@@ -94,6 +95,8 @@ class Surrogate:
             curves, _ = self.curves(state, length)
             self._cold = milestone, _fitted(curves, None)
         cold = self._cold[1]
+        if isinstance(cold, FitFailure) and cold.tried:
+            return cold  # until the next milestone
         curves, runs = self.curves(state, len(state.log))
         law = _fitted(curves, cold if isinstance(cold, Forecaster) else None)
         return Fitted(law=law, runs=runs) if isinstance(law, Forecaster) else law
@@ -139,20 +142,22 @@ class Surrogate:
                 last[number] = place, step
             elif status == "diverged":  # what leads to a divergence is no law's matter
                 diverged.add(number)
-        # Confirming runs have other seeds.
-        usable = {n: seen for n, seen in last.items() if n not in diverged and state.trials[n].role != "confirm"}
-        reaches = {n: _Reach(state.trials[n], step) for n, (_, step) in usable.items()}
+        # Confirming runs have other seeds; of a run that lost what it had learned there is nothing to learn.
+        reaches = {n: step for n, (_, step) in last.items() if n not in diverged and state.trials[n].role != "confirm"}
+        gone = lost(reaches, state.trials)
+        usable = {n: last[n] for n in reaches if n not in gone}
+        reached = {n: _Reach(state.trials[n], step) for n, (_, step) in usable.items()}
         whole = sorted(
-            (n for n, r in reaches.items() if r.step == self._horizon),
+            (n for n, r in reached.items() if r.step == self._horizon),
             key=lambda n: (state.trials[n].points[-1].loss, n),
         )
-        partial = sorted(reaches.keys() - set(whole), key=lambda n: -usable[n][0])
+        partial = sorted(reached.keys() - set(whole), key=lambda n: -usable[n][0])
         kept = whole[: max(MOST_CURVES // 2, MOST_CURVES - len(partial))]
         kept += partial[: MOST_CURVES - len(kept)]
-        return sorted((reaches[n] for n in kept), key=lambda reach: (-reach.step, reach.trial.number))
+        return sorted((reached[n] for n in kept), key=lambda reach: (-reach.step, reach.trial.number))
 
 
-_PRESET = replace(FULL, fit=replace(FULL.fit, worst_sd=WORST_FORECAST_MISFIT))
+_PRESET = replace(FULL, fit=replace(FULL.fit, worst_sd=WORST_FORECAST_MISFIT, worst_share=WORST_FORECAST_SHARE))
 
 
 def _fitted(curves: list[Curve], warm: Forecaster | None) -> Forecaster | FitFailure:

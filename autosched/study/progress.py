@@ -13,9 +13,11 @@ from rich import progress as bars
 from rich.console import Console
 
 from autosched.engine.confirm import confirmations
-from autosched.ledger.events import RangeTested, SegmentFailed, Stamped, TrialEnded
+from autosched.ledger.events import RangeTested, SegmentFailed, Stamped, TrialEnded, TrialJudged
+from autosched.ledger.records import LAWLESS
 from autosched.ledger.state import StudyState, TrialState
 from autosched.printed import printable, tell
+from autosched.report.lawless import lawless_decisions
 from autosched.report.lr_section import range_test_text
 from autosched.report.text import outcome_line
 from autosched.search.budget import trials_left
@@ -132,6 +134,8 @@ def _news(state: StudyState, stamped: Stamped, seconds: float) -> str | None:
     event = stamped.event
     if isinstance(event, TrialEnded):
         return ended_line(state, state.trials[event.trial], seconds)
+    if isinstance(event, TrialJudged) and event.decision.reason.startswith(LAWLESS) and lawless_decisions(state) == 1:
+        return f"[{seconds:5.0f}s] {LAWLESS} so far: TPE proposes and Hyperband stops, until one does"
     if isinstance(event, RangeTested):
         return f"[{seconds:5.0f}s] range test: {range_test_text(dataclasses.asdict(event))}"
     if isinstance(event, SegmentFailed):

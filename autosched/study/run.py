@@ -22,7 +22,7 @@ from autosched.ledger.events import TrialProposed
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.report.html import write_report
-from autosched.report.law_fit import study_law
+from autosched.report.law_fit import misfit_note, study_law
 from autosched.report.sharing import sharing_note
 from autosched.report.summary import summarise, winner
 from autosched.schedules.schedule import Schedule
@@ -197,6 +197,8 @@ def _write_winner(state: StudyState, space: Space, folder: Path) -> tuple[dict[s
     if isinstance(law, SavedLaw):
         write_whole(folder / "law.json", law.to_json())
         artifacts["law"] = str(folder / "law.json")
+        missed = misfit_note(law)
+        notes += [] if missed is None else [missed]
     elif best is not None:
         notes.append(f"there is no law: {law.reason}")
     shared = sharing_note(state, space)

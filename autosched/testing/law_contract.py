@@ -148,7 +148,7 @@ class LawContract(PredictionContract):
 
     def test_a_parameter_that_is_not_positive_is_refused_by_name(self, family: LawFamily[Any], x: FloatArray) -> None:
         law: Any = family.law(x)
-        for field in family.fields:
+        for field in family.law_type.fields:
             for value in (0.0, -1.0, float("nan"), float("inf")):
                 with pytest.raises(ValueError, match=rf"{field} must be finite and > 0, but got {value}"):
                     replace(law, **{field: value})

@@ -15,6 +15,7 @@ from studies import Study, wsd_space
 
 from autosched.errors import SpaceError
 from autosched.ledger.events import TrialEnded, TrialResumed
+from autosched.ledger.records import LAWLESS
 from autosched.ledger.state import StudyState
 from autosched.randomness import uniform
 from autosched.search.law_controller import LawController
@@ -195,9 +196,9 @@ def test_other_pruners_go_with_it(tmp_path):
         assert Study(space).run().finished is not None
 
 
-def test_where_no_law_fits_tpe_proposes_and_nothing_is_paused(tmp_path):
+def test_where_no_law_fits_tpe_proposes_and_hyperband_judges(tmp_path):
     space = space_of({"wsd": NUMERIC}, controller="law", pruner="law", budget={"trials": 40})
-    script, policy = Script(space), make_policy(space)
+    script, policy, judged = Script(space), make_policy(space), []
     tpe = make_policy(replace(space, controller=Component(name="tpe"), pruner=Component(name="none")))
     for _ in range(8):
         proposal = policy.ask(script.state)
@@ -208,8 +209,12 @@ def test_where_no_law_fits_tpe_proposes_and_nothing_is_paused(tmp_path):
             step = script.state.trials[number].step
             script.advance(number, 10.0 ** (uniform(number, step, "loss") - 0.5))
             if 20 < step + 20 < 100 and number >= 2:
-                assert policy.judge(script.state, number).action == "keep"
+                said = policy.judge(script.state, number)
+                assert said.action in {"keep", "stop"}
+                assert said.reason.startswith(f"{LAWLESS}; hyperband: loss")
+                judged.append(said.action)
         script.end(number, "complete", script.state.trials[number].points[-1].loss)
+    assert "stop" in judged
 
 
 @pytest.mark.parametrize(
