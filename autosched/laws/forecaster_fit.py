@@ -152,7 +152,8 @@ def fit_forecaster(
     found = [*_usual_fits(usual, curves, preset, warm)]
     if preset.start_up is not None and _wants_start_up(found, warm):
         family = preset.start_up(Units.of([curve.schedule for curve in curves]))
-        preset = replace(preset, fit=_late_options(family, curves, preset, None))
+        if not any(isinstance(fit, LawFit) for _, fit in found):
+            preset = replace(preset, fit=_late_options(family, curves, preset, None))
         found.append((family, fit_law(family, curves, preset.fit)))
     kept = [(family, fit) for family, fit in found if isinstance(fit, LawFit)]
     if not kept:
