@@ -324,7 +324,7 @@ def test_values_of_any_framework_are_numbers_and_texts_are_none() -> None:
     assert as_loss(torch.tensor(2.0)) == as_loss(np.float32(2)) == as_loss(2) == 2.0
     assert as_means({"train_loss": np.float64(1), "norm": torch.tensor([3.0])}) == {"train_loss": 1.0, "norm": 3.0}
     for value in ("0.5", None, [1.0, 2.0], torch.ones(2)):
-        with pytest.raises(UsageError, match=r"evaluate\(\) must give one number, the validation loss, but gave"):
+        with pytest.raises(UsageError, match=r"evaluate\(\) must give one number, the validation loss, or a mapping"):
             as_loss(value)
 
 
