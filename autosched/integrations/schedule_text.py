@@ -46,7 +46,7 @@ def schedule_to_text(schedule: Schedule) -> str:
         document: dict[str, Any] = {"family": schedule.family, "params": dict(schedule.params)}
     else:
         knots = straight_knots(schedule.lrs, TOLERANCE * schedule.peak_lr)
-        document = {"knots": [[knot, float(schedule.lrs[knot])] for knot in knots]}
+        document = {"knots": [list(pair) for pair in zip(knots, schedule.lr_at(knots).tolist(), strict=True)]}
     text = json.dumps({"steps": schedule.steps, **document})
     if len(text) > LONGEST_TEXT:
         raise ScheduleError(

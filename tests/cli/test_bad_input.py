@@ -175,7 +175,7 @@ def test_no_command_prints_the_help(folder: Path, capsys: Capture) -> None:
         ),
         (
             ("export", "s", "--to", "jax"),
-            "csv, torch, huggingface, lightning, keras, optax, megatron, nemo, but got 'jax'.",
+            "csv, torch, huggingface, lightning, keras, optax, megatron, nemo, checkpoint, but got 'jax'.",
         ),
         (
             ("export", "s", "--out", "absent/schedule.json"),

@@ -135,10 +135,11 @@ def _gives(source: str, schedule: Schedule) -> bool:
     pieces = names["PIECES"]
     ends = np.cumsum([count for count, _ in pieces])
     updates = np.unique(np.linspace(0, schedule.steps - 1, MOST_CHECKED).astype(int))
-    for update, place in zip(updates.tolist(), np.searchsorted(ends, updates, side="right").tolist(), strict=True):
+    places = np.searchsorted(ends, updates, side="right")
+    for update, place, lr in zip(updates.tolist(), places.tolist(), schedule.lr_at(updates).tolist(), strict=True):
         count, curve = pieces[place]
         try:
-            if float(curve(float(update - (ends[place] - count)))) != schedule.lrs[update]:
+            if float(curve(float(update - (ends[place] - count)))) != lr:
                 return False
         except (ArithmeticError, ValueError):
             return False

@@ -44,13 +44,14 @@ def check_float32(schedule: Schedule, target: str) -> None:
         ScheduleError: an LR that is neither 0 nor a normal float32.
     """
     limits = np.finfo(np.float32)
-    bad = np.flatnonzero((schedule.lrs != 0) & ~((schedule.lrs >= limits.tiny) & (schedule.lrs <= limits.max)))
+    lrs = schedule.lrs
+    bad = np.flatnonzero((lrs != 0) & ~((lrs >= limits.tiny) & (lrs <= limits.max)))
     if bad.size:
         step = int(bad[0])
         allowed = f"0 or from {float(limits.tiny):.3g} to {float(limits.max):.3g}"
         raise ScheduleError(
             f"{target} computes LRs in float32, where they must be {allowed}, "
-            f"but update {step} has {float(schedule.lrs[step])!r}."
+            f"but update {step} has {float(lrs[step])!r}."
         )
 
 
