@@ -147,11 +147,12 @@ def fit_forecaster(
             no weight are left as they are, so that a refit with a few more points takes milliseconds.
     """
     curves = [averaged(curve) for curve in curves]
-    usual = warm.families if warm is not None else preset.families(Units.of([curve.schedule for curve in curves]))
+    units = Units.of([curve.schedule for curve in curves])
+    usual = preset.families(units) if warm is None else warm.families
     preset = replace(preset, fit=_late_options(usual[0], curves, preset, warm))
-    found = [*_usual_fits(usual, curves, preset, warm)]
+    found = list(_usual_fits(usual, curves, preset, warm))
     if preset.start_up is not None and _wants_start_up(found, warm):
-        family = preset.start_up(Units.of([curve.schedule for curve in curves]))
+        family = preset.start_up(units)
         if not any(isinstance(fit, LawFit) for _, fit in found):
             preset = replace(preset, fit=_late_options(family, curves, preset, None))
         found.append((family, fit_law(family, curves, preset.fit)))

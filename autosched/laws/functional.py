@@ -201,7 +201,7 @@ class FunctionalLaw(ParametricLaw):
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
         path = intrinsic_path([(schedule, steps)])
         logs = np.append(self.logs(), np.log(self.start)) if self.start else self.logs()
-        return functional_losses(path, logs, self.units)[0]
+        return functional_losses(path, logs, self.units, slopes=False)[0]
 
     @property
     def units(self) -> Units:
@@ -209,11 +209,14 @@ class FunctionalLaw(ParametricLaw):
         return Units(lr=self.reference_lr, steps=self.reference_steps)
 
 
-def functional_losses(path: IntrinsicPath, logs: FloatArray, units: Units) -> tuple[FloatArray, FloatArray]:
+def functional_losses(
+    path: IntrinsicPath, logs: FloatArray, units: Units, *, slopes: bool = True
+) -> tuple[FloatArray, FloatArray]:
     """Losses at the asked steps, shape (q,), and their derivatives by the log-parameters, shape (q, p).
 
     Args:
         logs: of the ten fields, and of `start` where it is not 0, shape (p,).
+        slopes: whether derivatives are wanted; without, they have shape (q, 0).
     """
     floor, scale, exponent, noise, noise_power, noise_peak_power, time_power, time_peak_power, speed, saturation = (
         np.exp(logs[:10])
@@ -236,13 +239,15 @@ def functional_losses(path: IntrinsicPath, logs: FloatArray, units: Units) -> tu
     x = rate * since
     log_rest = np.log1p(x)
     rest = np.exp(-saturation * log_rest)
-    slope = saturation * rest / (1 + x) * size
     level = noise * np.exp(noise_peak_power * log_u)
     added = level * total(size * (1 - rest))
-    by_log_speed = level * total(slope * x)
     tau = now * pace
     log_time = np.log(tau + start)
     power = scale * np.exp(-exponent * log_time)
+    if not slopes:
+        return floor + power + added, np.empty((log_u.size, 0))
+    slope = saturation * rest / (1 + x) * size
+    by_log_speed = level * total(slope * x)
     fall = exponent * power * tau / (tau + start)
     jacobian = np.column_stack(
         [
@@ -333,6 +338,10 @@ class FunctionalFamily(LawFamily[IntrinsicPath]):
         """Losses (n,) and derivatives by the ten logs (n, 10), or the eight of the tied law (n, 8)."""
         losses, jacobian = functional_losses(prepared, self._ten(x), self.units)
         return losses, jacobian @ _SPREAD if self.tied else jacobian
+
+    def means(self, prepared: IntrinsicPath, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone, without paying for derivatives."""
+        return functional_losses(prepared, self._ten(x), self.units, slopes=False)[0]
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Centred where byte models and 124M-parameter models agree; amounts of loss scale with the least loss seen."""

@@ -74,6 +74,10 @@ class StartUpFamily(LawFamily[IntrinsicPath]):
         """Losses (n,) and derivatives by the eleven logs (n, 11)."""
         return functional_losses(prepared, x, self.units)
 
+    def means(self, prepared: IntrinsicPath, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone, without paying for derivatives."""
+        return functional_losses(prepared, x, self.units, slopes=False)[0]
+
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """That of the functional law, loose in how the loss falls; a start-up of one unit of intrinsic time."""
         usual = FunctionalFamily(units=self.units).prior(curves)

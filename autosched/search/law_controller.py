@@ -283,10 +283,9 @@ class LawController:
         horizon = self._space.horizon_steps
         searched = state.searched
         gone = lost({trial.number: trial.step for trial in searched}, state.trials)
-        failed = [trial.status == "diverged" or trial.number in gone for trial in searched]
-        diverged = [trial.schedule for trial, fails in zip(searched, failed, strict=True) if fails]
-        through = [trial.step >= SAFE_SHARE * horizon for trial in searched]
-        safe = [trial for trial, fails, far in zip(searched, failed, through, strict=True) if far and not fails]
+        failed = gone | {trial.number for trial in searched if trial.status == "diverged"}
+        diverged = [trial.schedule for trial in searched if trial.number in failed]
+        safe = [trial for trial in searched if trial.number not in failed and trial.step >= SAFE_SHARE * horizon]
         found = boundary([trial.schedule for trial in safe[-REMEMBERED:]], diverged[-REMEMBERED:])
         return np.ones(len(candidates)) if found is None else found.survival([c.schedule for c in candidates])
 

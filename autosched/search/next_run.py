@@ -21,14 +21,13 @@ from scipy.special import ndtri
 from autosched.laws.forecast import Query
 from autosched.laws.forecaster import Forecaster
 from autosched.laws.optimum import OptimumTask
+from autosched.laws.priors import SEEN_SHARE
 from autosched.schedules import Schedule, build
 from autosched.schedules.schedule import FloatArray
 
 COOLDOWNS = (0.1, 0.2, 0.4, 0.7, 1.0)
 PEAKS = 5
 """What is tried: peak LRs between the bounds, and shares of cooldown, of WSD. A finer grid names neighbours."""
-CLEARLY_SHORTER = 0.9
-"""Share of the horizon above which a shorter run is no other one: logs end some updates before it."""
 NODES = 1000
 """Of the mean over z, at equal shares of the normal: the least of a few lines to 1e-3 of a standard deviation."""
 
@@ -61,7 +60,7 @@ def next_runs(law: Forecaster, best: Schedule, task: OptimumTask, *, longest: in
         The one with the greatest value of each length, the more valuable first; none where nothing is uncertain.
     """
     choices = [best, *_tried(task.steps, task)]
-    shorter = _tried(longest, task) if 2 * task.warmup_steps < longest < CLEARLY_SHORTER * task.steps else []
+    shorter = _tried(longest, task) if 2 * task.warmup_steps < longest < SEEN_SHARE * task.steps else []
     schedules = [*choices, *shorter]
     query = Query.ends(schedules)
     ends = law.forecast(query, observation_noise=False)
