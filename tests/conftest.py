@@ -26,8 +26,9 @@ from workers.ray_cluster import loopback_environment
 for name, value in loopback_environment().items():
     os.environ.setdefault(name, value)
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: tests press Ctrl-C all the same
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+for number, usual in {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}.items():
+    if signal.getsignal(number) is signal.SIG_IGN:  # a shell's background job, nohup: tests send them all the same
+        signal.signal(number, usual)
 
 # Hypothesis draws the same examples in every run; benchmarks/fuzz_readers.py draws others by the thousand.
 settings.register_profile("fixed", derandomize=True, database=None, deadline=None)

@@ -8,8 +8,8 @@ from itertools import islice
 
 from autosched.ledger.state import StudyState, Transition
 
-EQUAL_FAILURES = 5
-"""Trials in a row: if half of all schedules failed, so many would in 3 studies of 100."""
+EQUAL_FAILURES = 3
+"""Trials in a row; each tried `resources.retries` times more, so the error came back in nine attempts by default."""
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+")
 """Addresses, process ids and counts, by which equal failures differ."""
 

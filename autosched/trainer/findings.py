@@ -71,7 +71,8 @@ class UsualRun:
     def noise(self) -> float:
         """Relative difference that counts for nothing: ten times that of two equal runs."""
         one, other = self.ends
-        return 10 * abs(one - other) / abs(one)
+        largest = max(abs(one), abs(other))
+        return 10 * abs(one - other) / largest if largest else 0.0
 
 
 Promise = Callable[[Case, UsualRun], Finding]

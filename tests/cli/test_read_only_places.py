@@ -77,11 +77,11 @@ def run(program: list[str], folder: Path, environment: dict[str, str]) -> subpro
     )
 
 
-def tuned(folder: Path, *, locked: str = "", tracking: str = "none") -> subprocess.CompletedProcess[str]:
+def tuned(folder: Path, *, locked: str = "") -> subprocess.CompletedProcess[str]:
     """Run a study in an empty folder."""
     (folder / "locking.py").write_text(TRAINER)
-    (folder / "space.yaml").write_text(SPACE.replace("tracking: none", f"tracking: {tracking}"))
-    for name in ("ledger", "checkpoints", "reports", "tracking"):
+    (folder / "space.yaml").write_text(SPACE)
+    for name in ("ledger", "checkpoints", "reports"):
         (folder / name).mkdir()
     words = ("tune", "--space", "space.yaml", "--backend", "local", "--trust-trainer")
     return command(folder, *words, locked=locked and str(folder / locked))
@@ -115,14 +115,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, 
         ("checkpoints", "cannot store the checkpoint "),
         ("ledger", ""),
         ("reports", "reports/s: Read-only file system; nothing is lost: mend that, then resume."),
-        ("tracking", ""),
     ],
 )
 def test_a_place_that_becomes_read_only(
     tmp_path: Path, undisturbed: list[tuple[object, ...]], place: str, says: str
 ) -> None:
-    tracking = "{uri: 'sqlite:///../tracking/mlflow.db'}" if place == "tracking" else "none"
-    done = tuned(tmp_path, locked=place, tracking=tracking)
+    done = tuned(tmp_path, locked=place)
     assert "Traceback" not in done.stderr
     if says:
         assert done.returncode == 1

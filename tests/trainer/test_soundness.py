@@ -320,6 +320,19 @@ def test_what_a_device_sums_in_any_order_is_allowed_for() -> None:
     assert set(levels.values()) == {"kept"}
 
 
+def test_losses_that_are_all_0_are_found_out_and_no_error_of_ours() -> None:
+    class Zero(Sound):
+        def evaluate(self) -> Any:
+            return 0.0 * super().evaluate()
+
+    findings = list(check_soundness(Case(make=Zero, lr=0.1), thorough=True))
+    assert {finding.promise for finding in findings if finding.level == "broken"} >= {
+        "Update i uses lrs[i]",
+        "Another seed gives other losses",
+    }
+    assert not [finding.seen for finding in findings if "Error" in finding.seen]
+
+
 def test_values_of_any_framework_are_numbers_and_texts_are_none() -> None:
     assert as_loss(torch.tensor(2.0)) == as_loss(np.float32(2)) == as_loss(2) == 2.0
     assert as_means({"train_loss": np.float64(1), "norm": torch.tensor([3.0])}) == {"train_loss": 1.0, "norm": 3.0}
