@@ -85,6 +85,16 @@ def checkpoints_taken(_: Path) -> None:
     Path("checkpoints").write_text("taken")
 
 
+def in_ledger(fault: Break) -> Break:
+    """The fault in the ledger's file; what was there is kept in ``before``."""
+
+    def broken(_: Path) -> None:
+        shutil.copytree(Path(), "before", ignore=shutil.ignore_patterns("before", "mlartifacts"), dirs_exist_ok=True)
+        fault(Path("autosched.db"))
+
+    return broken
+
+
 CHECKPOINTS = {
     f"checkpoints {name}": in_checkpoints(fault)
     for name, fault in {
@@ -102,7 +112,18 @@ PLACES: dict[str, Break] = {
     "tracking broken": tracking_broken,
     "disk full": full,
 }
-FAULTS = {**CHECKPOINTS, **PLACES}
+LEDGER = {
+    f"ledger {name}": in_ledger(fault)
+    for name, fault in {
+        "deleted": Path.unlink,
+        "truncated": truncated,
+        "flipped": flipped,
+        "emptied": lambda path: path.write_bytes(b""),
+        "folder": made_folder,
+        "pipe": made_pipe,
+    }.items()
+}
+FAULTS = {**CHECKPOINTS, **PLACES, **LEDGER}
 CASES = (
     ("checkpoints taken",),
     ("reports taken",),
@@ -201,3 +222,29 @@ def test_a_study_ends_as_ever_or_stops_with_one_line(
         assert run(["resume", "s"]) == 0, capsys.readouterr().err
     assert decided() == undisturbed
     assert (study / "reports" / "s" / "schedule.json").stat().st_size > 0
+
+
+@pytest.mark.parametrize("fault", LEDGER, ids=lambda name: name.replace(" ", "_"))
+def test_a_ledger_that_is_lost_or_changed_in_mid_run_is_written_whole_or_stops_the_study_with_one_line(
+    study: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    undisturbed: list[tuple[object, ...]],
+    fault: str,
+) -> None:
+    monkeypatch.setenv("FAULTS", fault)
+    code = run([*TUNE, "--trust-trainer"])
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    if code == 0:  # SQLite's log of what was written last held all of it
+        assert decided() == undisturbed
+        return
+    assert code == 1
+    assert said.splitlines()[-1].startswith(f"{PREFIX}the ledger "), said
+    monkeypatch.setenv("FAULTS", "")
+    for path in study.glob("autosched.db*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in (study / "before").glob("autosched.db*"):
+        shutil.copy(path, study)
+    assert run(["resume", "s"]) == 0, capsys.readouterr().err
+    assert decided() == undisturbed
