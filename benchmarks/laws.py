@@ -3,10 +3,10 @@
     python benchmarks/laws.py [--json FILE]
 
 Splits: ``gpt25m`` and ``gpt100m`` (fit three curves, predict six others), ``llama35k`` (fit horizons 15,000 and 25,000,
-predict the ends at 35,000), ``llama25k`` (fit 15,000, predict the ends at 25,000), ``llama15to35`` (fit 15,000, predict
-the ends at 35,000), ``halfway`` (each 25,000-step run up to half of its steps and the other peaks' runs in full, predict
-the ends). ``prede`` and ``worste`` are over whole curves for the GPT splits and over ends for the others; ``best_gap``
-is what the run that is predicted to end lowest really ended above the best one.
+predict the ends at 35,000), ``llama25k`` (fit 15,000, predict the ends at 25,000), ``llama15to35`` (fit 15,000,
+predict the ends at 35,000), ``halfway`` (each 25,000-step run up to half of its steps and the other peaks' runs in
+full, predict the ends). ``prede`` and ``worste`` are over whole curves for the GPT splits and over ends for the others;
+``best_gap`` is what the run that is predicted to end lowest really ended above the best one.
 """
 
 from __future__ import annotations

@@ -30,7 +30,13 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from autosched.errors import ScheduleError, UsageError
-from autosched.integrations.reported import ReportedRun, check_checks, first_in_cell, judge_reported
+from autosched.integrations.reported import (
+    LawlessWarning,
+    ReportedRun,
+    check_checks,
+    first_in_cell,
+    judge_reported,
+)
 from autosched.integrations.schedule_text import schedule_to_text, steps_and_peak
 from autosched.schedules.schedule import Schedule
 from autosched.search.law_rule import LawRule, Verdict
@@ -58,6 +64,7 @@ class LawPruner(BasePruner):
     def __init__(self, rule: LawRule | None = None, *, checks: int = 25) -> None:
         check_checks(checks)
         self._rule, self._checks = rule or LawRule(), checks
+        self._lawless = LawlessWarning()
 
     @staticmethod
     def set_schedule(trial: optuna.Trial, schedule: Schedule) -> None:
@@ -80,6 +87,7 @@ class LawPruner(BasePruner):
         if text and reports and not first_in_cell(reports, steps_and_peak(text)[0], self._checks):
             return False
         verdict = self.judge(study, trial)
+        self._lawless.hear(verdict)
         if verdict.stop:
             _LOGGER.info("trial %d is stopped: %s", trial.number, verdict.reason)
         return verdict.stop

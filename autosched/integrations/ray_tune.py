@@ -31,7 +31,13 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from autosched.errors import LocatedError, ScheduleError, UsageError
-from autosched.integrations.reported import ReportedRun, check_checks, first_in_cell, judge_reported
+from autosched.integrations.reported import (
+    LawlessWarning,
+    ReportedRun,
+    check_checks,
+    first_in_cell,
+    judge_reported,
+)
 from autosched.integrations.schedule_text import schedule_to_text, steps_and_peak
 from autosched.json_documents import JsonFault, read_record
 from autosched.schedules.schedule import Schedule
@@ -121,6 +127,7 @@ class LawScheduler(FIFOScheduler):
         self._rule = rule or LawRule()
         self._metric, self._mode = metric, _checked_mode(mode)
         self._trials: dict[str, _Reports] = {}
+        self._lawless = LawlessWarning()
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
         """Take metric and mode from ``TuneConfig``; False when they were given here already, as Tune expects."""
@@ -168,6 +175,7 @@ class LawScheduler(FIFOScheduler):
         if max(reports.losses) == steps or not first_in_cell(reports.losses, steps, self._checks):
             return str(TrialScheduler.CONTINUE)
         verdict = self.judge(trial)
+        self._lawless.hear(verdict)
         reports.stopped |= verdict.stop
         if verdict.stop:
             _LOGGER.info("trial %s is stopped: %s", trial.trial_id, verdict.reason)

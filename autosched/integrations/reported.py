@@ -12,6 +12,7 @@ loss, the gap is exactly 0.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from autosched.errors import UsageError
 from autosched.integrations.schedule_text import cached_schedule, steps_and_peak
 from autosched.search.law_rule import LawRule, OtherRun, Verdict
 
+_LOGGER = logging.getLogger("autosched.integrations")
 _RECENT_RUNS = 512
 NEARLY_DONE = 0.9
 """Share of a schedule from which on a reported loss may be compared with the final value."""
@@ -108,6 +110,23 @@ def judge_reported(rule: LawRule, run: ReportedRun, others: Sequence[ReportedRun
     if winner is not None and winner not in recent:
         recent = [winner, *recent]
     return rule.judge(run.curve(), _as_others(recent, gap), best, best_sd=spread / best if best else 0.0)
+
+
+class LawlessWarning:
+    """Says once, to whoever looks at the log, that trials are not stopped because no law describes them."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def hear(self, verdict: Verdict) -> None:
+        """Warn at the first verdict that no law could be asked for."""
+        if verdict.lawless and not self._said:
+            self._said = True
+            _LOGGER.warning(
+                "no law describes the trials so far (%s): none is stopped until one does; MedianPruner, Hyperband or "
+                "ASHA compare losses at equal updates and need no law",
+                verdict.reason,
+            )
 
 
 def first_in_cell(steps: Iterable[int], total: int, cells: int) -> bool:

@@ -13,12 +13,12 @@ import numpy as np
 
 from autosched.curves.sensitivity import NoSensitivity, Sensitivity
 from autosched.ledger.events import RangeTested
+from autosched.ledger.lawless import lawless_note
 from autosched.ledger.records import Forecast
 from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.report.confirmation import Confirmation, confirmation, default_trial, unconfirmed, winner
 from autosched.report.cost import study_cost
 from autosched.report.holdouts import holdouts
-from autosched.report.lawless import lawless_note
 from autosched.report.sensitivity import sensitivities
 from autosched.space.records import Space
 from autosched.urls import without_secrets

@@ -55,12 +55,14 @@ class Verdict:
         reason: one line for a person.
         forecast: of its loss at the end of its schedule; None while little is known.
         chance: of beating the best run; None without a forecast.
+        lawless: whether there was enough to fit, and no law described it.
     """
 
     stop: bool
     reason: str
     forecast: Forecast | None = None
     chance: float | None = None
+    lawless: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,31 +114,33 @@ class LawRule:
         """
         if best is not None and best <= 0:
             return Verdict(stop=False, reason=f"the best loss is {best:g}, and laws describe losses above 0 only")
-        found = "no complete trial to compare with" if best is None else self.forecast(run, others)
-        if isinstance(found, str) or best is None:
-            return Verdict(stop=False, reason=str(found))
+        if best is None:
+            return Verdict(stop=False, reason="no complete trial to compare with")
+        found = self.forecast(run, others)
+        if isinstance(found, FitFailure):
+            return Verdict(stop=False, reason=found.reason, lawless=found.tried)
         chance = float(found.chance_below(best, loss_sd=best_sd)[0])
         (low,), (high,) = found.interval(self.interval)
         stop = chance < self.threshold
         reason = f"forecast {low:.4f} to {high:.4f} {'cannot' if stop else 'may'} beat {best:.4f} (chance {chance:.1%})"
         return Verdict(stop=stop, reason=reason, forecast=found, chance=chance)
 
-    def forecast(self, run: Curve, others: Iterable[OtherRun]) -> Forecast | str:
+    def forecast(self, run: Curve, others: Iterable[OtherRun]) -> Forecast | FitFailure:
         """Loss at the end of a run's schedule, or why there is no forecast that counts."""
         curve = thinned(run, most=self.points_per_curve)
         done, start = float(run.steps[-1]) if run.steps.size else 0.0, self.min_fraction * run.schedule.steps
         if done < start:
-            return f"update {done:g} is before {start:g}, where forecasts begin"
+            return FitFailure(reason=f"update {done:g} is before {start:g}, where forecasts begin")
         if curve.steps.size < self.min_points:
-            return f"only {curve.steps.size} of {self.min_points} points to forecast from"
+            return FitFailure(reason=f"only {curve.steps.size} of {self.min_points} points to forecast from")
         teachers = self._teachers(run, others)
         complete = sum(other.steps[-1] == other.schedule.steps for other in teachers)
         if complete < self.min_complete:
-            return f"only {complete} of {self.min_complete} complete trials to learn from"
+            return FitFailure(reason=f"only {complete} of {self.min_complete} complete trials to learn from")
         found = forecast_run(curve, teachers, least_sd=self.sd_floor, worst_misfit=self.worst_fit)
-        if isinstance(found, FitFailure):
-            return found.reason
-        return found if found.sound[0] else "the law has no finite forecast"
+        if isinstance(found, FitFailure) or found.sound[0]:
+            return found
+        return FitFailure(reason="the law has no finite forecast", tried=True)
 
     def _teachers(self, run: Curve, others: Iterable[OtherRun]) -> list[Curve]:
         """Thinned curves of the other runs that tell most: complete ones first, then the nearest in peak LR."""

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from autosched.engine.confirm import confirmations
 from autosched.ledger.events import RangeTested, SegmentFailed, Stamped, TrialEnded, TrialJudged
+from autosched.ledger.lawless import lawless_decisions
 from autosched.ledger.records import LAWLESS
 from autosched.ledger.state import StudyState, TrialState
 from autosched.printed import printable, tell
-from autosched.report.lawless import lawless_decisions
 from autosched.report.lr_section import range_test_text
 from autosched.report.text import outcome_line
 from autosched.search.budget import trials_left

@@ -6,12 +6,13 @@
     TrialProposed    the trial's run, and the whole planned LR curve as ``lr_plan`` (at most 200 points)
     TrialAdvanced    ``loss``, ``lr`` (of the last update done), of several validation losses each as ``loss_NAME``, and
                      the trainer's metrics, at every new evaluation
-    TrialJudged      ``forecast``, ``forecast_low``, ``forecast_high``; ``holdout`` when a condemned trial is kept
+    TrialJudged      ``forecast``, ``forecast_low``, ``forecast_high``; ``holdout`` when a condemned trial is kept,
+                     ``lawless`` where no law described the curves
     TrialEnded       ``value``, ``steps_shared``, ``schedule.json``, ``curve.csv``, the status;
                      ``best_value`` on the parent
     TrialResumed     the trial's run is RUNNING again
     StageAdvanced    ``stage`` and ``stage_lr`` at the update that the stage goes to
-    StudyFinished    counts, the driver's own measurements, and the status on the parent
+    StudyFinished    counts, the driver's own measurements, the status, and whether a law was in force on the parent
 
 A metric's step counts updates done; on the parent it is the virtual clock, that is updates paid for so far.
 """
@@ -39,6 +40,8 @@ from autosched.ledger.events import (
     TrialResumed,
 )
 from autosched.ledger.fold import apply
+from autosched.ledger.lawless import lawless_note
+from autosched.ledger.records import LAWLESS
 from autosched.ledger.state import RESUMABLE, StudyState, TrialState
 from autosched.schedules.schedule import Schedule
 from autosched.space.json_form import without_secrets_in
@@ -249,6 +252,8 @@ class Translator:
 
     def _judged(self, event: TrialJudged) -> list[Write]:
         values: dict[str, float] = {"holdout": 1.0} if event.decision.holdout else {}
+        if event.decision.reason.startswith(LAWLESS):
+            values["lawless"] = 1.0
         forecast = event.decision.forecast
         if forecast is not None:
             values |= {"forecast": forecast.mean, "forecast_low": forecast.low, "forecast_high": forecast.high}
@@ -281,6 +286,9 @@ class Translator:
     def _study_end(self, event: StudyFinished) -> RunEnd:
         best = self.state.best_trial()
         tags = {"autosched.status": "finished", "autosched.reason": event.reason}
+        lawless = lawless_note(self.state)
+        if lawless is not None:
+            tags["autosched.law"] = lawless
         if best is not None:
             tags |= {"autosched.best_trial": str(best.number), "autosched.best_fingerprint": best.fingerprint}
         return RunEnd(run=STUDY, status="FINISHED", time=self._time, tags=tags)

@@ -100,6 +100,25 @@ def test_a_study_in_a_file_goes_on_with_another_pruner_object_as_if_nothing_had_
     assert TrialState.PRUNED in {state for state, _ in seen[1][6:]}
 
 
+def test_it_says_once_that_no_law_describes_the_trials(caplog):
+    def lawless(trial):
+        LawPruner.set_schedule(trial, schedule_of(trial))
+        for step in range(EVERY, STEPS + 1, EVERY):
+            loss = 2.0 * 3.0 ** generator(trial.number, step, "anything").uniform(-1, 1)
+            trial.report(loss, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return loss
+
+    study = studied(LawPruner(), trials=8, run=lawless)
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
+    (said,) = [record for record in caplog.records if record.name == "autosched.integrations"]
+    assert "no law describes the trials so far (" in said.getMessage()
+    caplog.clear()
+    studied(LawPruner(), trials=8)
+    assert not caplog.records
+
+
 def test_jobs_in_threads_stop_what_one_job_stops():
     study = studied(LawPruner(), trials=24, jobs=3)
     states = [trial.state for trial in study.trials]

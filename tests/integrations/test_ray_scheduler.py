@@ -72,6 +72,17 @@ def test_a_hopeless_trial_is_stopped_and_a_good_one_is_not():
     assert judge.debug_string() == "Using LawScheduler: 3 of 7 trials stopped."
 
 
+def test_it_says_once_that_no_law_describes_the_trials(caplog):
+    judge = scheduler()
+    for number in range(6):
+        trial = add(judge, f"t{number}", DESIGN[number % len(DESIGN)])
+        for step in range(40, STEPS + 1, 40):
+            loss = 2.0 * 3.0 ** generator(number, step, "anything").uniform(-1, 1)
+            assert judge.on_trial_result(None, trial, {"step": step, "loss": loss}) == TrialScheduler.CONTINUE
+    (said,) = [record for record in caplog.records if record.name == "autosched.integrations"]
+    assert "no law describes the trials so far (" in said.getMessage()
+
+
 def test_what_was_saved_is_restored_and_decides_the_same(tmp_path):
     judge, fresh = seasoned(), scheduler()
     judge.save(str(tmp_path / "scheduler.json"))
