@@ -20,7 +20,7 @@ from autosched.ledger.events import (
     TrialJudged,
     TrialProposed,
 )
-from autosched.ledger.records import KEEP, Decision, Divergence, Failure, Forecast, Observation, Point
+from autosched.ledger.records import KEEP, LAWLESS, Decision, Divergence, Failure, Forecast, Observation, Point
 from autosched.schedules.schedule import Schedule
 
 HORIZON = 40
@@ -111,6 +111,7 @@ def _write_story() -> list[Stamped]:
     author.propose(2, peak_lr=0.3)
     author.train(2, "high", 0, (3.5, 3.0))
     author.advance(2, "high", 20)
+    author.judge(2, Decision(action="keep", reason=f"{LAWLESS}; hyperband: it is among the best"))
     author.judge(2, Decision(action="stop", reason="forecast 1.9 to 2.2 cannot win", forecast=FORECAST))
     author.end(2, "pruned", 20, reason="forecast 1.9 to 2.2 cannot win", forecast=FORECAST)
     author.propose(3, peak_lr=9.0)

@@ -66,6 +66,13 @@ def test_a_long_plan_is_thinned_but_keeps_its_ends(story):
     assert [(m.step, m.value) for m in (plan.metrics[0], plan.metrics[-1])] == [(1, 1.0), (5000, 0.0)]
 
 
+def test_where_no_law_describes_the_curves_the_trial_and_the_study_say_so(picture):
+    assert [entry[::2] for entry in picture[2].metrics["lawless"]] == [(20, 1.0)]
+    assert "lawless" not in picture[1].metrics
+    law = "no law describes the curves at 1 of 4 decisions: there TPE proposed, and Hyperband stopped trials"
+    assert picture[STUDY].tags["autosched.law"] == law
+
+
 def test_forecasts_stand_at_the_update_they_were_made(picture):
     metrics = picture[2].metrics
     assert {key: metrics[key][0][::2] for key in ("forecast", "forecast_low", "forecast_high")} == {
