@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,10 @@ from autosched.space.auto_bounds import has_auto_bounds
 from autosched.space.json_form import without_secrets_in
 from autosched.space.records import Space
 from autosched.study.command_space import written_space
+from autosched.study.ladder import ladder_below
 from autosched.study.progress import make_progress
 from autosched.study.run import RunOptions, run_study, space_of
+from autosched.study.sources import SpaceSource
 from autosched.study.start import CHECKS, Settings, Started, reopen, start
 
 AddressOption = Annotated[
@@ -91,6 +94,12 @@ def tune(
     fresh: FreshOption = False,
     reuse_anyway: AnywayOption = False,
     trust_trainer: TrustOption = False,
+    ladder: Annotated[
+        int | None,
+        typer.Option(
+            "--ladder", help="Tune at so many horizons (or widths), each half of the next, and fit the rule to them."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Find the best schedule of a space: propose, train, prune, confirm, report.
@@ -108,12 +117,24 @@ def tune(
         warm_start=warm_start or [],
         warm_start_other=warm_start_other or [],
     )
+    enter = partial(
+        _start, reuse_anyway=reuse_anyway, trust_trainer=trust_trainer or address is not None, as_json=as_json
+    )
+    if ladder is not None:
+        rungs, settings = ladder_below(space, settings, ladder)
+        for rung in rungs:
+            code = _run(enter(rung, Settings(ledger=ledger), resume=True), options, as_json, shown=not as_json)
+            if code:
+                return code
+    return _run(enter(space, settings, resume=resume), options, as_json)
+
+
+def _start(source: SpaceSource, settings: Settings, *, as_json: bool, **how: bool) -> Started:
     with kept_for_json(as_json):
-        trusted = trust_trainer or address is not None
-        started = start(space, settings, resume=resume, reuse_anyway=reuse_anyway, trust_trainer=trusted)
+        started = start(source, settings, **how)
     for note in started.notes:
         tell(f"autosched: {note}", sys.stderr)
-    return _run(started, options, as_json)
+    return started
 
 
 def _space_of(space: Path | None, run: str | None, *, steps: int | None, peak_lr: str | None, name: str | None) -> Path:
@@ -165,7 +186,7 @@ def _options(*, backend: str, address: str | None, fresh: bool, reuse_anyway: bo
         raise UsageError(f"--{error}") from None
 
 
-def _run(started: Started, options: RunOptions, as_json: bool) -> int:
+def _run(started: Started, options: RunOptions, as_json: bool, *, shown: bool = True) -> int:
     store, study = started.ledger, started.study
     progress = make_progress(space_of(store.state(study)), sys.stderr if as_json else sys.stdout)
     try:
@@ -178,7 +199,8 @@ def _run(started: Started, options: RunOptions, as_json: bool) -> int:
     finally:
         progress.close()
         store.close()
-    show(as_json, outcome.summary, final_lines(outcome.summary))
+    if shown:
+        show(as_json, outcome.summary, final_lines(outcome.summary))
     if outcome.untracked:
         tell_error(
             f"the study is finished, but {outcome.untracked} events are not in the tracker "

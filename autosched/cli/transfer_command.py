@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,48 +14,20 @@ from autosched.cli.schedule_commands import load_schedule
 from autosched.errors import UsageError
 from autosched.report.schedule_plot import schedule_plot
 from autosched.report.terminal_plot import terminal_plot
-from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.schedules.schedule import ParameterValue
 from autosched.transfer import (
     DEFAULTS,
     Change,
-    NoExtension,
-    NoTransfer,
     Setting,
-    Transfer,
     TransferRule,
     carried,
-    extend_wsd,
     get_rule,
-    peak_lr_prior,
-    transferred,
 )
-from autosched.transfer.carry import is_family
-from autosched.transfer.extension import WSD_EXTENSION
+from autosched.transfer.carry_over import CarriedOver, carried_over_document, carry_over, rule_document
 from autosched.transfer.power_rules import PowerRule
 from autosched.transfer.rule import Axis
 
 AXIS_OPTIONS = {"horizon": "--to-steps", "shape": "--to-cooldown", "batch": "--to-batch", "width": "--to-width"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """A schedule carried over.
-
-    Attributes:
-        change: from what to what.
-        rules: the rules that were asked.
-        transfer: what they say together.
-        schedule: the new schedule.
-        stable_steps: of an extension, the update of the checkpoint to go on from.
-        others: the schedule of the weights that a rule does not hold for; None when it holds for all.
-    """
-
-    change: Change
-    rules: tuple[TransferRule, ...]
-    transfer: Transfer
-    schedule: Schedule
-    stable_steps: int | None = None
-    others: Schedule | None = None
 
 
 def transfer(
@@ -111,7 +81,7 @@ def transfer(
         write_file(out_others, outcome.others.to_json().encode())
     if plot is not None:
         write_file(plot, schedule_plot([schedule, outcome.schedule], ["tuned", "carried over"]))
-    show(as_json, _document(outcome), _lines(outcome, [out, out_others, plot], drawn=plot is None))
+    show(as_json, carried_over_document(outcome), _lines(outcome, [out, out_others, plot], drawn=plot is None))
 
 
 def changed_axes(change: Change, *, shape: bool) -> tuple[Axis, ...]:
@@ -161,77 +131,12 @@ def choose_rules(
     )
 
 
-def carry_over(change: Change, rules: tuple[TransferRule, ...], changes: dict[str, ParameterValue]) -> Outcome:
-    """The new schedule.
-
-    Raises:
-        UsageError: a rule has nothing to say of this change; the line is its reason.
-    """
-    said = transferred(change, rules)
-    if isinstance(said, NoTransfer):
-        raise UsageError(said.reason)
-    old, steps = change.old.schedule, change.new.schedule.steps
-    if WSD_EXTENSION not in rules:
-        if not is_family(old) and steps != old.steps:
-            text = "a table is stretched as a whole, warmup included."
-            said = dataclasses.replace(said, warnings=(*said.warnings, text))
-        schedule = carried(old, steps=steps, factor=said.factor, changes=changes)
-        others = None if said.others is None else carried(old, steps=steps, factor=said.others, changes=changes)
-        return Outcome(change=change, rules=rules, transfer=said, schedule=schedule, others=others)
-    if changes:
-        raise UsageError(f"{WSD_EXTENSION.name} keeps the cooldown's share of the run: leave out --to-cooldown.")
-    longer = extend_wsd(old, steps)
-    if isinstance(longer, NoExtension):
-        raise UsageError(longer.reason)
-    return Outcome(
-        change=change, rules=rules, transfer=said, schedule=longer.schedule, stable_steps=longer.stable_steps
-    )
-
-
-def _document(outcome: Outcome) -> dict[str, Any]:
-    old, new, said = outcome.change.old, outcome.change.new, outcome.transfer
-    low, high = said.interval(old.schedule.peak_lr)
-    prior = peak_lr_prior(old.schedule.peak_lr, said)
-    return {
-        "old": {"steps": old.schedule.steps, "peak_lr": old.schedule.peak_lr, "batch": old.batch, "width": old.width},
-        "new": {
-            "steps": new.schedule.steps,
-            "peak_lr": old.schedule.peak_lr * said.factor,
-            "low": low,
-            "high": high,
-            "batch": new.batch,
-            "width": new.width,
-        },
-        "rules": [_rule_document(rule, outcome.change) for rule in outcome.rules],
-        "factor": said.factor,
-        "log_sd": said.log_sd,
-        "weights": said.weights or "all",
-        "factor_of_others": said.others,
-        "prior": {"mean": prior.mean, "sd": prior.sd},
-        "warnings": list(said.warnings),
-        "stable_steps": outcome.stable_steps,
-        "schedule": json.loads(outcome.schedule.to_json()),
-    }
-
-
-def _rule_document(rule: TransferRule, change: Change) -> dict[str, Any]:
-    alone = rule.apply(change)
-    numbers = {} if isinstance(alone, NoTransfer) else {"factor": alone.factor, "log_sd": alone.log_sd}
-    return {
-        "name": rule.name,
-        **numbers,
-        "formula": rule.formula,
-        "validity": rule.validity,
-        "source": rule.source,
-    }
-
-
-def _lines(outcome: Outcome, written: Sequence[Path | None], *, drawn: bool) -> list[str]:
+def _lines(outcome: CarriedOver, written: Sequence[Path | None], *, drawn: bool) -> list[str]:
     old, said, extended = outcome.change.old.schedule, outcome.transfer, outcome.stable_steps is not None
     low, high = said.interval(old.peak_lr)
     lines = []
     for rule in outcome.rules:
-        numbers = _rule_document(rule, outcome.change)
+        numbers = rule_document(rule, outcome.change)
         lines.append(f"rule        {rule.name}: {rule.formula}; times {numbers['factor']:.4g}")
         lines.append(f"            holds for {rule.validity} ({rule.source})")
     what = "2nd stage" if extended else "peak LR"

@@ -26,6 +26,7 @@ from autosched.report.lr_section import lr_section
 from autosched.report.markup import join, page, tag
 from autosched.report.named_losses_plot import named_losses
 from autosched.report.range_test_plot import study_range_test
+from autosched.report.target import ladder_plot, target_section
 from autosched.space import space_to_json
 from autosched.space.json_form import without_secrets_in
 from autosched.space.records import Space
@@ -64,6 +65,9 @@ def write_report(state: StudyState, space: Space, summary: Mapping[str, Any], fo
         if drawn is not None:
             figures[name] = canvas.png(drawn)
             write_whole(folder / f"{name}.png", figures[name])
+    if summary["target"] is not None and summary["target"]["ladder"] is not None:
+        figures["ladder"] = canvas.png(ladder_plot(summary["target"]))
+        write_whole(folder / "ladder.png", figures["ladder"])
     document = space_yaml(space)
     write_whole(folder / "space.yaml", document)
     path = folder / "report.html"
@@ -92,6 +96,7 @@ def report_page(
     """
     sections = [
         ("use", "Use it", usage_section(summary)),
+        ("target", "Target", target_section(summary, figures)),
         ("search", "Search", search_section(figures)),
         ("lr", "Peak LR", lr_section(summary, figures)),
         ("forecasts", "Forecasts", forecast_section(figures)),

@@ -50,7 +50,7 @@ def summarise(
     """The study as plain JSON data; numbers that do not exist (or are not finite) are None.
 
     Args:
-        artifacts: where the ``schedule``, the ``report`` and the ``law`` were written.
+        artifacts: where the ``schedule``, the ``report``, the ``law`` and the ``target`` were written.
         tracking: the tracker's ``uri``, ``experiment`` and ``run_id``.
         running: whether a driver is at work on the study, which its events cannot tell.
         notes: what a reader should know that the events do not tell.
@@ -91,6 +91,10 @@ def summarise(
             None, or by fresh seed: ``seeds``, losses of the ``best`` and the ``default``, their means ``mean_best`` and
             ``mean_default``, ``gain`` = mean of default - best with its 90% interval ``gain_low`` to ``gain_high``,
             ``winner_trial``. A run that diverged has loss None.
+        ``target``
+            None, which whoever finishes the study replaces by the winner at the space's target: what ``autosched
+            transfer --json`` gives, and the ``ladder``: None, or its ``rungs``, the fitted ``exponent`` with its sd,
+            and the ``check`` of the largest rung by the smaller ones.
         ``tracking``, ``artifacts``
             As given; what is missing is None.
         ``notes``
@@ -121,7 +125,8 @@ def summarise(
             **{name: tracking.get(name) for name in ("experiment", "run_id")},
             "uri": _shown(tracking.get("uri")),
         },
-        "artifacts": {name: artifacts.get(name) for name in ("schedule", "report", "law")},
+        "artifacts": {name: artifacts.get(name) for name in ("schedule", "report", "law", "target")},
+        "target": None,
         "notes": [*(note for note in known if note is not None), *notes],
     }
     return {name: json_safe(value) for name, value in document.items()}

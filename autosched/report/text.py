@@ -10,6 +10,7 @@ from autosched.ledger.events import Role
 from autosched.ledger.records import Decision, Forecast
 from autosched.ledger.state import StudyState, TrialState, Turn
 from autosched.report.lr_section import range_test_text, sensitivity_text
+from autosched.report.target import target_lines
 from autosched.report.terminal_plot import terminal_plot
 from autosched.space.records import Space
 from autosched.urls import without_secrets
@@ -26,6 +27,7 @@ def final_lines(summary: Mapping[str, Any]) -> list[str]:
         *_best_lines(summary),
         *_lr_lines(summary),
         *_cost_lines(summary),
+        *target_lines(summary["target"]),
         *_place_lines(summary),
     ]
 
@@ -236,7 +238,7 @@ def _place_lines(summary: Mapping[str, Any]) -> list[str]:
     lines = [f"trials      {_counts(summary['trials'])}"]
     if tracking["run_id"] is not None:
         lines.append(f"mlflow      run {tracking['run_id']} of {tracking['experiment']} in {tracking['uri']}")
-    lines += [f"{name:<12}{artifacts[name]}" for name in ("schedule", "report", "law") if artifacts[name]]
+    lines += [f"{name:<12}{artifacts[name]}" for name in ("schedule", "report", "law", "target") if artifacts[name]]
     return lines + [f"note        {note}" for note in summary["notes"]]
 
 

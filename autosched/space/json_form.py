@@ -15,6 +15,7 @@ from autosched.errors import SpaceError
 from autosched.space.auto_bounds import AUTO, has_auto_bounds
 from autosched.space.document import Document
 from autosched.space.records import Budget, Choice, Component, Confirm, FamilySpace, Fixed, SearchParameter, Space
+from autosched.space.target import target_to_json
 from autosched.space.warm_start import warm_start_to_json
 from autosched.space.yaml_file import read_space
 from autosched.urls import without_secrets
@@ -54,6 +55,8 @@ def space_to_json(space: Space) -> dict[str, Any]:
         result["range_test"] = {"low": sweep.low, "high": sweep.high, "steps": sweep.steps}
     if space.warm_start:
         result["warm_start"] = [warm_start_to_json(warm) for warm in space.warm_start]
+    if space.target is not None:
+        result["target"] = target_to_json(space.target)
     if space.default is not None:
         result["default"] = {space.default.family: _plain(space.default.params)}
     return result

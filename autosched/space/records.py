@@ -171,6 +171,26 @@ class Confirm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The training that the study's runs stand for.
+
+    Attributes:
+        steps: its updates; None where they are those of the study's runs, as batch and width.
+        batch, width: what one of its updates sees, and the width of its hidden layers.
+        from_batch, from_width: the same of the study's runs; the trainer's options where they are not given.
+        rungs: studies of the same ledger at smaller horizons or widths, to which a rule is fitted, see
+            :mod:`autosched.transfer.ladder`.
+    """
+
+    steps: int | None = None
+    batch: float | None = None
+    width: float | None = None
+    from_batch: float | None = None
+    from_width: float | None = None
+    rungs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
     """A whole study as data.
 
@@ -195,6 +215,7 @@ class Space:
         confirm: runs on fresh seeds after the search, which measure the gain over the default.
         range_test: the sweep that finds bounds that are ``auto``; not run when none is.
         warm_start: old runs that the search begins with.
+        target: the training that the winner is carried over to; None for the study's own.
     """
 
     study: str
@@ -215,6 +236,7 @@ class Space:
     candidates: tuple[ScheduleSpec, ...] = ()
     range_test: Sweep = field(default_factory=Sweep)
     warm_start: tuple[WarmStart, ...] = ()
+    target: Target | None = None
 
     @property
     def objective(self) -> Mapping[str, float]:

@@ -32,6 +32,7 @@ from autosched.space.records import (
 )
 from autosched.space.schedule_section import read_default, read_families
 from autosched.space.section import MAX_COUNT, Faults, Section, closest, dotted, is_number
+from autosched.space.target import read_target
 from autosched.space.trainer_spec import TrainerSpec
 from autosched.space.warm_start import read_warm_start
 from autosched.urls import without_secrets
@@ -118,7 +119,7 @@ def read_space(document: Document) -> Space:
     pruner = _component(top, "pruner", names.PRUNERS, own)
     budget, resources, storage = _budget(top, horizon), _resources(top), _storage(top)
     tracking, confirm, sweep = _tracking(top), _confirm(top), read_sweep(top)
-    warm = read_warm_start(top, controller.name)
+    warm, target = read_warm_start(top, controller.name), read_target(top, trainer)
     top.close()
     if faults or study is None or trainer is None or horizon is None:
         raise faults.first()
@@ -141,6 +142,7 @@ def read_space(document: Document) -> Space:
         candidates=candidates,
         range_test=sweep,
         warm_start=warm,
+        target=target,
     )
     check_use(space, top)
     _check_confirm(space, top)

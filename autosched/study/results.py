@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-FILES = {"schedule": "schedule.json", "report": "report.html", "law": "law.json"}
+FILES = {"schedule": "schedule.json", "report": "report.html", "law": "law.json", "target": "target.json"}
 """What a study leaves in its report's folder."""
 LABEL = 12
 """Width of the labels before the lines about a study."""

@@ -24,7 +24,7 @@ from autosched.ledger.store import Ledger
 from autosched.report.html import write_report
 from autosched.report.law_fit import misfit_note, study_law
 from autosched.report.sharing import sharing_note
-from autosched.report.summary import summarise, winner
+from autosched.report.summary import json_safe, summarise, winner
 from autosched.schedules.schedule import Schedule
 from autosched.space import build_schedule, space_from_json
 from autosched.space.auto_bounds import with_bounds
@@ -32,6 +32,7 @@ from autosched.space.records import ScheduleSpec, Space
 from autosched.study.identity import check_unchanged
 from autosched.study.places import placed, tracked
 from autosched.study.progress import Progress
+from autosched.study.target import TargetResult, on_target
 from autosched.tracking.mirror import Mirror
 from autosched.tracking.select import make_tracker
 from autosched.tracking.tracker import STUDY
@@ -161,7 +162,7 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
         try:
             if journal.state.finished is None:
                 _train(ledger, journal, space, options)
-            return _finish(journal.state, tracked(space_of(journal.state, ledger.folder), options.tracking), mirror)
+            return _finish(ledger, journal.state, options, mirror)
         except BaseException:
             if mirror is not None:
                 mirror.stop(SYNC_SECONDS / 4)
@@ -206,16 +207,35 @@ def _write_winner(state: StudyState, space: Space, folder: Path) -> tuple[dict[s
     return artifacts, notes
 
 
-def _finish(state: StudyState, space: Space, mirror: Mirror | None) -> Outcome:
+def _write_target(ledger: Ledger, state: StudyState, space: Space, folder: Path) -> tuple[TargetResult | None, str]:
+    """Write the schedules of the target; returns what is known of it, and the path of its schedule."""
+    if space.target is None:
+        return None, ""
+    below = [ledger.state(name) for name in space.target.rungs if name in {row.name for row in ledger.studies()}]
+    found = on_target((state, space), [(rung, space_of(rung, ledger.folder)) for rung in below])
+    if found is None or found.carried is None:
+        return found, ""
+    write_whole(folder / "target.json", found.carried.schedule.to_json())
+    if found.carried.others is not None:
+        write_whole(folder / "target-others.json", found.carried.others.to_json())
+    return found, str(folder / "target.json")
+
+
+def _finish(ledger: Ledger, state: StudyState, options: RunOptions, mirror: Mirror | None) -> Outcome:
     """Write the winner and the report, hand both to the tracker, and wait for it."""
+    space = tracked(space_of(state, ledger.folder), options.tracking)
     folder = report_folder(space)
     with _said(folder):
         artifacts, notes = _write_winner(state, space, folder)
+        target, schedule = _write_target(ledger, state, space, folder)
+    artifacts |= {"target": schedule} if schedule else {}
+    notes += [] if target is None else target.notes
     behind = 0 if mirror is None else mirror.flush(SYNC_SECONDS)
     run_id = None if mirror is None or behind else mirror.run_id
     notes += [f"left out of the tracker: {reason}" for reason in mirror.left_out] if mirror is not None else []
     tracking = {"uri": space.tracking.uri, "experiment": space.tracking.experiment, "run_id": run_id}
     summary = summarise(state, space, artifacts=artifacts, tracking=tracking, notes=notes)
+    summary["target"] = None if target is None else json_safe(target.document())
     with _said(folder):
         write_report(state, space, summary, folder)
     if mirror is None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from autosched.errors import SpaceError
 from autosched.printed import tell
 from autosched.space.document import OVERRIDES
+from autosched.study.ladder import ladder_below
 from autosched.study.progress import NoProgress, make_progress
 from autosched.study.results import Study
 from autosched.study.run import RunOptions, run_study, space_of
@@ -33,6 +35,7 @@ def tune(
     fresh: bool = False,
     reuse_anyway: bool = False,
     trust_trainer: bool = False,
+    ladder: int | None = None,
     progress: bool = True,
 ) -> Study:
     """Find the best schedule of a space: propose, train, prune, confirm, report.
@@ -56,6 +59,8 @@ def tune(
             these options.
         trust_trainer: do not train the few updates that show, before the first study of a trainer of your own, whether
             it keeps its promises. With an `address` they are not trained: the cluster may have what this machine lacks.
+        ladder: tune at this many horizons first, each half of the next and the space's own the last (or widths, where
+            the space's target names a width alone), and fit to their best peak LRs the rule that carries them on.
         progress: print a line for each trial; bars on a terminal, and in a notebook that has ipywidgets.
 
     Returns:
@@ -94,14 +99,13 @@ def tune(
         warm_start=warm_start,
         warm_start_other=warm_start_other,
     )
+    entered = partial(start, reuse_anyway=reuse_anyway, trust_trainer=trust_trainer or address is not None)
     try:
-        started = start(
-            space,
-            settings,
-            resume=resume,
-            reuse_anyway=reuse_anyway,
-            trust_trainer=trust_trainer or address is not None,
-        )
+        if ladder is not None:
+            rungs, settings = ladder_below(space, settings, ladder)
+            for rung in rungs:
+                _run(entered(rung, Settings(ledger=ledger), resume=True), options, progress=progress)
+        started = entered(space, settings, resume=resume)
     except SpaceError as error:
         if error.file != OVERRIDES:
             raise

@@ -63,11 +63,12 @@ def is_family(schedule: Schedule) -> bool:
 def _rebuilt(schedule: Schedule, steps: int, factor: float, changes: Mapping[str, ParameterValue]) -> Schedule:
     """The family's schedule for `steps` updates, its LRs given as parameters times `factor`."""
     parameters, ratio = get_family(schedule.family).parameters, steps / schedule.steps
-    params = {name: _scaled(parameters[name], value, factor, ratio) for name, value in schedule.params.items()}
+    params = {name: scaled_parameter(parameters[name], value, factor, ratio) for name, value in schedule.params.items()}
     return build(schedule.family, {**params, **changes}, steps=steps)
 
 
-def _scaled(parameter: Parameter, value: ParameterValue, factor: float, ratio: float) -> ParameterValue:
+def scaled_parameter(parameter: Parameter, value: ParameterValue, factor: float, ratio: float) -> ParameterValue:
+    """A parameter's value at `ratio` times the horizon and `factor` times the LRs."""
     if parameter.unit == "LR":
         scale = factor
     elif parameter.unit == "updates" and parameter.name != _WARMUP:

@@ -148,7 +148,7 @@ def test_a_table_is_stretched_and_the_reader_told(here: Path, capsys: Capture) -
         (("--to-steps", "4000", "--rule", "wsd-extension"), "an extension must be longer than the 5000 updates"),
         (
             ("--to-steps", "9000", "--rule", "wsd-extension", "--to-cooldown", "0.5"),
-            "wsd-extension keeps the cooldown's share of the run: leave out --to-cooldown.",
+            "wsd-extension keeps the cooldown's share of the run: leave out the cooldown.",
         ),
         (("--to-steps", "9000", "-o", "none/out.json"), "cannot write none/out.json"),
     ],

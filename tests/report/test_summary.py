@@ -12,6 +12,7 @@ from autosched.report.summary import json_safe, summarise
 KEYS = {
     "study": None,
     "state": None,
+    "target": None,
     "reason": None,
     "best": {"trial", "value", "losses", "schedule", "predicted"},
     "default": {"trial", "value", "losses", "schedule"},
@@ -58,7 +59,7 @@ KEYS = {
         "winner_trial",
     },
     "tracking": {"uri", "experiment", "run_id"},
-    "artifacts": {"schedule", "report", "law"},
+    "artifacts": {"schedule", "report", "law", "target"},
     "notes": None,
 }
 
@@ -133,7 +134,7 @@ def test_measurements_of_the_driver_are_preferred_to_estimates() -> None:
 
 def test_places_that_are_unknown_are_null() -> None:
     summary = summarise(Study().state, SPACE, artifacts={"report": "r.html"}, tracking={"uri": "sqlite:///m.db"})
-    assert summary["artifacts"] == {"schedule": None, "report": "r.html", "law": None}
+    assert summary["artifacts"] == {"schedule": None, "report": "r.html", "law": None, "target": None}
     assert summary["tracking"] == {"uri": "sqlite:///m.db", "experiment": None, "run_id": None}
 
 

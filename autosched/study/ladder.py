@@ -1,0 +1,110 @@
+"""`--ladder N`: the same study at smaller horizons or widths, so that a transfer rule can be fitted to one's own code.
+
+Each rung has half the size of the next; the largest is the study itself. A rung has the study's budget in full runs of
+its own, no confirming runs, and the space's own bounds; counts of updates in its schedules shrink with the horizon, but
+for the warmup's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from autosched.errors import UsageError
+from autosched.schedules.registry import get_family
+from autosched.space import space_to_json
+from autosched.space.records import Budget, Choice, Confirm, Domain, FamilySpace, Fixed, Range, ScheduleSpec, Space
+from autosched.space.target import OPTIONS
+from autosched.space.yaml_file import checked_space
+from autosched.study.sources import SpaceSource, override_texts, read_source
+from autosched.study.start import CHECKS, Settings
+from autosched.study.target import axis_of, size_of
+from autosched.transfer.carry import scaled_parameter
+from autosched.transfer.ladder import QUANTITIES
+from autosched.transfer.rule import Axis
+
+
+def ladder_below(source: SpaceSource, settings: Settings, count: int) -> tuple[list[Mapping[str, Any]], Settings]:
+    """The spaces of the rungs below a study, the smallest first, and its own settings, which name their studies.
+
+    Raises:
+        UsageError: as :func:`rungs_below`, or the space has a fault (SpaceError).
+    """
+    rungs = rungs_below(checked_space(read_source(source), settings.texts(), CHECKS), count)
+    named = f"target.rungs={json.dumps([rung['study'] for rung in rungs])}"
+    return rungs, dataclasses.replace(settings, overrides=[*override_texts(settings.overrides), named])
+
+
+def rungs_below(space: Space, count: int) -> list[Mapping[str, Any]]:
+    """The spaces of the smaller rungs, the smallest first.
+
+    Args:
+        count: rungs of the ladder, the space's own among them.
+
+    Raises:
+        UsageError: fewer than two, or a size that cannot be halved so often.
+    """
+    axis = axis_of(space)
+    size = size_of(space, axis)
+    if count < 2:
+        raise UsageError(f"--ladder must be at least 2, the studies of the ladder with this one, but got {count}.")
+    if size is None:
+        raise UsageError(f"--ladder over widths needs the trainer's option {' or '.join(OPTIONS['width'])}.")
+    parts = [2**power for power in range(count - 1, 0, -1)]
+    if size % parts[0]:
+        halved = f"{QUANTITIES[axis]} that can be halved {count - 1} times"
+        raise UsageError(f"--ladder {count} needs {halved}, but this space has {size:g}.")
+    return [_rung(space, axis, part) for part in parts]
+
+
+def _rung(space: Space, axis: Axis, part: int) -> Mapping[str, Any]:
+    size = int(size_of(space, axis) or 0) // part
+    named = dataclasses.replace(space, study=f"{space.study}-{size}", confirm=Confirm(), target=None)
+    if axis == "width":
+        option = next(option for option in OPTIONS["width"] if option in space.trainer.options)
+        options = {**space.trainer.options, option: size}
+        return space_to_json(dataclasses.replace(named, trainer=dataclasses.replace(space.trainer, options=options)))
+    shorter = dataclasses.replace(
+        named,
+        horizon_steps=size,
+        schedule=tuple(_shorter_family(family, part) for family in space.schedule),
+        candidates=tuple(_shorter_spec(spec, part) for spec in space.candidates),
+        default=None if space.default is None else _shorter_spec(space.default, part),
+        budget=_shorter_budget(space.budget, part),
+    )
+    data = space_to_json(shorter)
+    return {key: value for key, value in data.items() if key not in {"eval_every", "checkpoint_every"}}
+
+
+def _shorter_budget(budget: Budget, part: int) -> Budget:
+    return dataclasses.replace(budget, steps=None if budget.steps is None else max(1, budget.steps // part))
+
+
+def _shorter_spec(spec: ScheduleSpec, part: int) -> ScheduleSpec:
+    parameters = get_family(spec.family).parameters
+    params = {name: scaled_parameter(parameters[name], value, 1.0, 1 / part) for name, value in spec.params.items()}
+    return ScheduleSpec(family=spec.family, params=params)
+
+
+def _shorter_family(family: FamilySpace, part: int) -> FamilySpace:
+    known = get_family(family.family).parameters
+    searched = {
+        name: dataclasses.replace(parameter, domain=_shorter(known[name], parameter.domain, part))
+        for name, parameter in family.parameters.items()
+    }
+    return dataclasses.replace(family, parameters=searched)
+
+
+def _shorter(parameter: Any, domain: Domain, part: int) -> Domain:
+    def scaled(value: Any) -> Any:
+        return scaled_parameter(parameter, value, 1.0, 1 / part)
+
+    match domain:
+        case Fixed(value=value):
+            return Fixed(value=scaled(value))
+        case Choice(values=values):
+            return Choice(values=tuple(scaled(value) for value in values))
+        case Range(low=low, high=high):
+            return dataclasses.replace(domain, low=scaled(low), high=scaled(high))
