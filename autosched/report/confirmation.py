@@ -9,6 +9,7 @@ low, high = gain -+ t * std(d_s) / sqrt(n)   (central 90% interval)             
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autosched.ledger.state import StudyState, TrialState
+from autosched.transfer.rule import Z90
 
 Losses = Mapping[int, tuple[float, ...]]
 """Trial number -> its final losses on the fresh seeds, in one order; inf where the run diverged."""
@@ -61,6 +63,49 @@ def unconfirmed(state: StudyState, wanted: int) -> str | None:
     cut = not begun or any(trial.status == "stopped" for trial in begun)
     why = f"the study ended before the others, {state.finished.reason}" if cut else "runs on the others failed"
     return f"{seen} of {wanted} fresh seeds confirm the winner: {why}."
+
+
+def seed_noise(confirmed: Confirmation) -> float | None:
+    """How much the difference of two schedules scatters between seeds, nats: a standard deviation, pooled over pairs.
+
+    ``sqrt(mean over pairs of var_s(loss_a - loss_b))``: the search compares schedules on one seed, so this is the
+    noise of what it compares. None with fewer than two seeds, or two schedules without a divergence.
+
+    Example:
+        >>> losses = {1: (2.0, 2.1), 4: (1.9, 2.2)}
+        >>> round(seed_noise(Confirmation(seeds=(7, 8), losses=losses, winner=4, default=None, gain=None)), 4)
+        0.1414
+    """
+    sound = [np.array(losses) for losses in confirmed.losses.values() if np.all(np.isfinite(losses))]
+    if len(confirmed.seeds) < 2 or len(sound) < 2:
+        return None
+    return math.sqrt(float(np.mean([np.var(a - b, ddof=1) for a, b in itertools.combinations(sound, 2)])))
+
+
+def too_close(state: StudyState) -> str | None:
+    """That other trials ended so near the best one of the search that one seed cannot tell them apart; else None."""
+    confirmed, best = confirmation(state), state.best_trial()
+    noise = None if confirmed is None else seed_noise(confirmed)
+    if confirmed is None or noise is None or best is None or best.value is None:
+        return None
+    reach = Z90 * noise
+    near = [
+        trial.number
+        for trial in state.trials
+        if trial.role not in {"confirm", "default"}
+        and trial.number != best.number
+        and trial.status == "complete"
+        and trial.value is not None
+        and trial.value - best.value < reach
+    ]
+    if not near:
+        return None
+    trials = f"trial {near[0]}" if len(near) == 1 else f"{len(near)} other trials"
+    return (
+        f"between {len(confirmed.seeds)} seeds the difference of two schedules scatters by {noise:.4f} nats, and "
+        f"{trials} ended within {reach:.4f} of the search's best: one seed cannot tell them apart, and a longer search "
+        "would choose among equals; more confirm.finalists and confirm.seeds can"
+    )
 
 
 def winner(state: StudyState) -> TrialState | None:

@@ -16,7 +16,7 @@ from autosched.ledger.events import RangeTested
 from autosched.ledger.lawless import lawless_note
 from autosched.ledger.records import Forecast
 from autosched.ledger.state import StudyState, TrialState, TrialStatus
-from autosched.report.confirmation import Confirmation, confirmation, default_trial, unconfirmed, winner
+from autosched.report.confirmation import Confirmation, confirmation, default_trial, too_close, unconfirmed, winner
 from autosched.report.cost import study_cost
 from autosched.report.holdouts import holdouts
 from autosched.report.sensitivity import sensitivities
@@ -103,7 +103,7 @@ def summarise(
     """
     best, default, seen = winner(state), default_trial(state), holdouts(state)
     confirmed = confirmation(state)
-    known = [unconfirmed(state, space.confirm.seeds), lawless_note(state)]
+    known = [unconfirmed(state, space.confirm.seeds), lawless_note(state), too_close(state)]
     document = {
         "study": state.name,
         "state": "finished" if state.finished is not None else "running" if running else "interrupted",

@@ -5,7 +5,7 @@ import pytest
 from example_study import HORIZON, Study, example_study, search_of_fourteen
 from scipy import stats
 
-from autosched.report.confirmation import confirmation, paired_gain, winner
+from autosched.report.confirmation import confirmation, paired_gain, seed_noise, too_close, winner
 
 
 def confirmed(losses: dict[int, list[float | None]]) -> Study:
@@ -101,3 +101,29 @@ def test_one_seed_gives_a_gain_without_an_interval() -> None:
     assert gain is not None
     assert gain.mean == pytest.approx(0.1)
     assert (gain.low, gain.high) == (None, None)
+
+
+def test_trials_that_one_seed_cannot_tell_from_the_best_are_counted() -> None:
+    noisy = confirmed({12: [1.80, 1.90], 8: [1.95, 1.76], 0: [1.9, 1.9]})
+    found = confirmation(noisy.state)
+    assert found is not None
+    noise = seed_noise(found)
+    pairs = [np.subtract(found.losses[a], found.losses[b]) for a, b in ((0, 8), (0, 12), (8, 12))]
+    assert noise == pytest.approx(np.sqrt(np.mean([pair.var(ddof=1) for pair in pairs])))
+    best = noisy.state.best_trial()
+    assert best is not None
+    near = [
+        trial
+        for trial in noisy.state.trials
+        if trial.role == "search" and trial.status == "complete" and trial is not best
+        if trial.value < best.value + 1.645 * noise
+    ]
+    said = too_close(noisy.state)
+    assert said is not None
+    assert f"scatters by {noise:.4f} nats, and {len(near)} other trials ended within" in said
+
+
+def test_nothing_is_said_where_seeds_agree_or_are_too_few() -> None:
+    assert too_close(confirmed({12: [1.80, 1.81], 8: [1.90, 1.91]}).state) is None
+    assert too_close(confirmed({12: [1.80], 8: [1.95]}).state) is None
+    assert too_close(search_of_fourteen().state) is None
