@@ -17,8 +17,9 @@ class LocalBackend:
 
     Args:
         factory: makes a trainer from (use, options, seed, horizon).
-        workers: how many workers it claims to have. Segments still run one at a time; with the same number, a study
-            decides here exactly what it decides on that many real workers.
+        workers: how many workers it claims to have: so many trainers stay in memory, as on real ones, and a run goes on
+            in the one that holds it. Segments still run one at a time; with the same number, a study decides here
+            exactly what it decides on that many real workers.
         name: what it is called in the ledger.
 
     Raises:
@@ -30,7 +31,7 @@ class LocalBackend:
             raise UsageError(f"workers must be at least 1, but got {workers}.")
         self.name = name
         self.workers = workers
-        self._runner = SegmentRunner(factory, worker=name)
+        self._runners = deque(SegmentRunner(factory, worker=name) for _ in range(workers))
         self._queue: deque[Segment] = deque()
         self._closed = False
 
@@ -54,21 +55,37 @@ class LocalBackend:
         """
         if not self._queue:
             raise BackendError("cannot wait: no segment was submitted.")
+        segment = self._queue[0]
+        runner = self._runner_for(segment)
         try:
             with time_limit(timeout):
-                outcome = self._runner.run(self._queue[0])
+                outcome = runner.run(segment)
         except TimeUp:
-            self._runner.forget()
+            runner.forget()
             return []
         self._queue.popleft()
         return [outcome]
 
+    def _runner_for(self, segment: Segment) -> SegmentRunner:
+        """The one that holds the segment's start, else one that holds nothing, else the one used least lately."""
+        order = sorted(self._runners, key=lambda runner: (runner.state != segment.load_id, runner.state != ""))
+        chosen = order[0]
+        self._runners.remove(chosen)
+        self._runners.append(chosen)
+        return chosen
+
     def release(self, state: str) -> None:
-        """Drop the trainer in memory if it is in this state."""
-        self._runner.release(state)
+        """Drop the trainers in memory that are in this state."""
+        for runner in self._runners:
+            runner.release(state)
+
+    def forget(self) -> None:
+        """Drop all trainers in memory."""
+        for runner in self._runners:
+            runner.forget()
 
     def close(self) -> None:
-        """Forget the queue and the trainer in memory."""
+        """Forget the queue and the trainers in memory."""
         self._closed = True
         self._queue.clear()
-        self._runner.forget()
+        self.forget()

@@ -263,7 +263,7 @@ class Unreliable(LocalBackend):
         self._count += 1
         if self._count in self._losses and segment.load_uri is not None:
             next(self._faults)(Path(segment.load_uri))
-            self._runner.forget()
+            self.forget()
         if self._count in self._deaths:
             self._dead.append(Failure(segment=segment.id, kind="worker_died", reason="killed", seconds=0.1))
         else:
