@@ -125,6 +125,14 @@ class Study:
             ledger.close()
         return journal.state
 
+    def ended(self) -> StudyState:
+        """The state of a study that has run already, as its ledger has it."""
+        ledger = Ledger(self.space.storage.ledger)
+        state = ledger.state(self.space.study)
+        ledger.close()
+        assert state.finished is not None
+        return state
+
     def events(self, start: int = 0) -> list[Stamped]:
         ledger = Ledger(self.space.storage.ledger)
         found = list(ledger.read(self.space.study, start))

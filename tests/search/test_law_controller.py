@@ -56,7 +56,7 @@ def study(tmp_path_factory) -> Study:
 
 @pytest.fixture(scope="module")
 def state(study) -> StudyState:
-    return study.run()
+    return study.ended()
 
 
 def test_the_first_trials_differ_in_peak_lr_and_wait_until_all_have_been_seen(tmp_path):
@@ -97,7 +97,6 @@ def test_expected_improvement_counts_once_pilots_showed_the_place_and_a_run_is_c
         return "\n".join(event.reason for event in endings(of) if "promises more" in event.reason)
 
     blind = Study(law_space(tmp_path, controller=designed(), budget=Budget(steps=900)))
-    study.run()
     blind.run()
     assert "an expected improvement of" in reasons(study)
     assert "expected improvement" not in reasons(blind)
@@ -152,10 +151,10 @@ def first_complete(folder, trusted: float, **changes):
     """The first search trial that reaches the horizon in a study without a default, and what was paused for it."""
     law = designed(trusted=trusted)
     study = Study(law_space(folder, controller=law, default=None, budget=Budget(steps=600), **changes))
-    study.run()
+    state = study.run()
     ended = endings(study)
     first = next(event.trial for event in ended if event.status == "complete")
-    return study.run().trials[first], [event.reason for event in ended if "whole run" in event.reason]
+    return state.trials[first], [event.reason for event in ended if "whole run" in event.reason]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

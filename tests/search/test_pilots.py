@@ -94,7 +94,7 @@ def study(tmp_path_factory) -> Study:
 
 
 def pilots_of(study: Study) -> list[TrialState]:
-    return [trial for trial in study.run().trials if trial.role == "pilot"]
+    return [trial for trial in study.ended().trials if trial.role == "pilot"]
 
 
 def test_a_study_begins_with_pilots_that_are_never_resumed(study):
@@ -109,7 +109,7 @@ def test_a_study_begins_with_pilots_that_are_never_resumed(study):
 
 
 def test_a_pilot_saves_nothing_by_pruning_and_is_not_among_the_pruned_trials(study):
-    state, numbers = study.run(), {trial.number for trial in pilots_of(study)}
+    state, numbers = study.ended(), {trial.number for trial in pilots_of(study)}
     assert all(cost.rest == 0 for cost in trial_costs(state) if cost.trial in numbers)
     others = [t for t in state.trials if t.status in {"pruned", "paused"}]
     assert study_cost(state, horizon=200).saved_by_pruning == sum(200 - trial.step for trial in others)
@@ -128,7 +128,7 @@ def test_a_pilot_reserves_only_its_own_updates(study):
 
 
 def test_to_the_law_a_pilot_is_a_whole_run_of_its_own_length(study):
-    state = study.run()
+    state = study.ended()
     curves, runs = Surrogate(study.space).curves(state, len(state.log))
     for trial in pilots_of(study):
         curve = curves[runs[trial.number]]
@@ -138,7 +138,7 @@ def test_to_the_law_a_pilot_is_a_whole_run_of_its_own_length(study):
 
 
 def test_the_report_has_the_law_of_the_search(study):
-    state = study.run()
+    state = study.ended()
     surrogate = Surrogate(study.space)
     curves, _ = surrogate.curves(state, len(state.log))
     law = study_law(state, study.space)
@@ -150,7 +150,7 @@ def test_the_report_has_the_law_of_the_search(study):
 
 
 def test_whole_runs_lie_about_the_peak_that_pilots_show(study):
-    state = study.run()
+    state = study.ended()
     peaks, losses = pilot_ends(pilots_of(study))
     assert len(peaks) == 3
     found = peak_posterior(peaks, losses, PeakPosterior.of(np.log([1e-3, 1e-1])), to_horizon(20, 200))
@@ -167,7 +167,7 @@ def test_losses_that_fall_over_the_whole_range_say_that_the_best_peak_lies_above
 
 
 def test_a_whole_run_follows_at_once(study):
-    state = study.run()
+    state = study.ended()
     assert [trial.role for trial in state.trials[:5]] == ["default", "pilot", "pilot", "pilot", "search"]
     # with a default no other whole run is needed; without one the next trial is trained to its end
     alone = replace(study.space, default=None, study="alone", budget=Budget(steps=600))
