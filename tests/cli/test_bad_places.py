@@ -314,14 +314,7 @@ def autosched(*arguments: str, limit: int | None = None) -> subprocess.Completed
     [
         (("tune", "--space", "absent.yaml"), 2, "absent.yaml: there is no such file."),
         (("tnue",), 2, "No such command 'tnue'"),
-        (("status",), 2, "there is no ledger autosched.db"),
-        ((*TUNE, "--set", "trainer={use: gpt, with: {width: 65}}"), 2, "--set: gpt trainer: "),
         ((*TUNE, "--set", "trainer={use: gpt, with: {data: absent.txt}}"), 2, "absent.txt"),
-        (
-            (*TUNE, "--set", "trainer={use: vision, with: {widht: 8}}"),
-            2,
-            "--set: vision trainer: unknown option 'widht'",
-        ),
         ((*TUNE, "--ledger", "sqlite:///space.yaml"), 1, "file is not a database"),
     ],
 )
