@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from autosched.errors import UsageError
+from autosched.space.domains import endpoints
+from autosched.space.hyperparameters import central
 from autosched.space.records import Space
+from autosched.space.trainer_spec import TrainerSpec
 from autosched.trainer import Trainer
 from autosched.trainer.fingerprints import code_fingerprints, data_fingerprints, named_paths
 from autosched.trainer.protocol import SegmentTrainer
@@ -73,10 +76,48 @@ def check_trainer_space(space: Space) -> None:
     Raises:
         UsageError: as :func:`check_trainer`, or it cannot.
     """
-    check_trainer(space.trainer.use, space.trainer.options)
+    try:
+        check_trainer(space.trainer.use, space.trainer.options)
+    except UsageError as error:  # what it lacks may be a hyperparameter
+        together = space.trainer.beside(central(space.hyperparameters))
+        if together is space.trainer or not _is_allowed(together):
+            raise error
     check = getattr(trainer_class(space.trainer.use), "check_space", None)
     if check is not None:
         check(space)
+
+
+def _is_allowed(trainer: TrainerSpec) -> bool:
+    try:
+        check_trainer(trainer.use, trainer.options)
+    except UsageError:
+        return False
+    return True
+
+
+def check_hyperparameters(space: Space) -> None:
+    """:func:`check_trainer` with the values that span a space's hyperparameters, one after another.
+
+    Raises:
+        UsageError: the trainer has no such option, or does not allow a value that would be tried.
+    """
+    if not space.hyperparameters:
+        return
+    middle = central(space.hyperparameters)
+    points = [dict(middle)]
+    for name, parameter in space.hyperparameters.items():
+        needed = {other: values[0] for other, values in parameter.when.items()}
+        points += [{**middle, **needed, name: value} for value in endpoints(parameter.domain)]
+    for point in points:
+        exist = {
+            name: value
+            for name, value in point.items()
+            if all(point.get(other) in values for other, values in space.hyperparameters[name].when.items())
+        }
+        try:
+            check_trainer(space.trainer.use, space.trainer.beside(exist).options)
+        except UsageError as error:
+            raise UsageError(f"hyperparameters: {error}") from None
 
 
 def trainer_fingerprints(use: str, options: Mapping[str, Any]) -> dict[str, str]:

@@ -175,7 +175,7 @@ class Dispatcher:
         self.backend.submit(
             Segment(
                 id=identity,
-                trainer=self.space.trainer,
+                trainer=self.space.trainer.beside(plan.schedule.hyperparameters),
                 seed=plan.seed,
                 start=load,
                 stop=order.stop,

@@ -222,6 +222,7 @@ class Loop:
                 at=state.clock,
                 until=proposal.until,
                 of=of,
+                hyperparameters=schedule.hyperparameters,
             )
         )
 

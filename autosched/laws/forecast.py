@@ -109,7 +109,7 @@ class Query:
 
     Attributes:
         asked: the schedules, each with its steps.
-        features: the histories up to these steps as the residual process sees them, shape (n, 5).
+        features: the histories up to these steps as the residual process sees them, shape (n, 5 + k).
         prepared: what was made of the schedules for the laws that were asked before, by :attr:`LawFamily.sees`.
     """
 

@@ -12,6 +12,10 @@ The history of a run up to update t is five numbers (z = LR / peak, u = update /
 
     log peak | mean of z | mean of 2 u z | mean of z over the last 5% | log t
 
+Where hyperparameters are searched beside the schedule, their places in the space (0 to 1, see
+:func:`autosched.space.hyperparameters.coordinates`) are further features of the shared part: what they do to the loss
+is left to the process, which learns a length for each, so that one that does not matter gets a long one.
+
 They tell a long cooldown from a short one, a bent one from a straight one, and at any t, not only at the end. So a run
 that was seen so far is anchored at its own last losses, and borrows how runs of like history ended. Amplitudes and
 lengths start from the residuals' own size and scatter; with enough points the marginal likelihood refines them.
@@ -29,8 +33,21 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_tri
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 
-from autosched.laws.priors import KERNEL_SD, LASTING_EFOLDS, LEAST_RESIDUAL, NEAR_PEAK, RECENT_SHARE, KernelPrior
+from autosched.laws.priors import (
+    COORDINATE_LENGTH,
+    COORDINATE_LENGTH_SD,
+    KERNEL_SD,
+    LASTING_EFOLDS,
+    LEAST_RESIDUAL,
+    NEAR_PEAK,
+    RECENT_SHARE,
+    KernelPrior,
+)
 from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
+
+
+HISTORY = 5
+"""Features of a history, before the coordinates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +56,7 @@ class RunPoints:
 
     Attributes:
         run: number of the run each point belongs to, shape (n,).
-        features: the history up to each point, shape (n, 5).
+        features: the history up to each point, and the coordinates of the run, shape (n, 5 + k).
     """
 
     run: NDArray[np.intp]
@@ -57,7 +74,7 @@ def run_points(asked: Sequence[tuple[Schedule, FloatArray]], *, first_run: int =
 
 
 def history(schedule: Schedule, steps: FloatArray) -> FloatArray:
-    """The five features of a schedule up to each of `steps` (updates done), shape (q, 5)."""
+    """The five features of a schedule up to each of `steps` (updates done), then its coordinates, shape (q, 5 + k)."""
     peak = max(schedule.peak_lr, LEAST_PEAK_LR)
     done = np.clip(steps.astype(np.intp), 1, schedule.steps)
     before = np.minimum(((1 - RECENT_SHARE) * done).astype(np.intp), done - 1)
@@ -71,6 +88,7 @@ def history(schedule: Schedule, steps: FloatArray) -> FloatArray:
             2 * moment[done_at] / done**2,
             (area[done_at] - area[before_at]) / (done - before),
             np.log(done),
+            *(np.full(done.size, place) for place in schedule.coordinates),
         ]
     )
 
@@ -80,7 +98,7 @@ class ResidualKernel:
     """Amplitudes of the parts (relative loss) and the lengths of the shared one, all > 0.
 
     Attributes:
-        lengths: per feature, shape (5,).
+        lengths: per feature, shape (5 + k,).
     """
 
     shared: float
@@ -98,7 +116,9 @@ class ResidualKernel:
         scatter = 1.21 * float(np.median(np.abs(bends))) if bends.size else 0.3 * size  # normal: sd / sqrt(1.5) x 1.48
         scatter = min(max(scatter, 0.05 * size, LEAST_RESIDUAL), size)
         shared, near, own = prior.shared * size, prior.near * size, prior.own * size
-        return cls(shared=shared, near=near, own=own, scatter=scatter, lengths=np.array(prior.lengths))
+        beside = points.features.shape[1] - len(prior.lengths)
+        lengths = np.array([*prior.lengths, *([COORDINATE_LENGTH] * beside)])
+        return cls(shared=shared, near=near, own=own, scatter=scatter, lengths=lengths)
 
     @property
     def variance(self) -> float:
@@ -106,7 +126,7 @@ class ResidualKernel:
         return self.shared**2 + self.near**2 + self.own**2 + self.scatter**2
 
     def logs(self) -> FloatArray:
-        """Natural logs of amplitudes and lengths, shape (9,)."""
+        """Natural logs of amplitudes and lengths, shape (9 + k,)."""
         return np.log([self.shared, self.near, self.own, self.scatter, *self.lengths])
 
     @classmethod
@@ -140,7 +160,8 @@ def learned(
     if residuals.size > most:
         rows = np.unique(np.linspace(0, residuals.size - 1, most).round().astype(np.intp))
         points, residuals = points[rows], residuals[rows]
-    centre, spread = guess.logs(), np.array(KERNEL_SD)
+    centre = guess.logs()
+    spread = np.array([*KERNEL_SD, *([COORDINATE_LENGTH_SD] * (centre.size - len(KERNEL_SD)))])
 
     def cost(logs: FloatArray) -> tuple[float, FloatArray]:
         value, slope = evidence(ResidualKernel.from_logs(logs), points, residuals)
@@ -152,14 +173,14 @@ def learned(
 
 
 def evidence(kernel: ResidualKernel, points: RunPoints, residuals: FloatArray) -> tuple[float, FloatArray]:
-    """Negative log marginal likelihood and its derivatives by the nine logs."""
+    """Negative log marginal likelihood and its derivatives by the logs of the kernel."""
     shared, near, own = _parts(kernel, points, points)
     matrix = shared + near + own
     matrix[np.diag_indices_from(matrix)] += kernel.scatter**2
     try:
         factor = cho_factor(matrix, lower=True)
     except LinAlgError:
-        return 1e10, np.zeros(9)
+        return 1e10, np.zeros(4 + kernel.lengths.size)
     solved = cho_solve(factor, residuals)
     pull = cho_solve(factor, np.eye(residuals.size)) - np.outer(solved, solved)
     value = 0.5 * float(residuals @ solved) + float(np.log(np.diag(factor[0])).sum())

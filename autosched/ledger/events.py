@@ -106,9 +106,10 @@ class TrialProposed:
         role: why it is trained.
         until: the update it is meant to reach; None, in ledgers older than roles, for the horizon.
         seed: the training seed (model init and batches).
-        fingerprint: of the schedule's LRs.
+        fingerprint: of the schedule's LRs, and of the hyperparameters where there are any.
         at: virtual time, in updates.
         of: for ``confirm``, the trial whose schedule is confirmed.
+        hyperparameters: options of the trainer that the schedule is tuned with.
     """
 
     trial: int
@@ -120,6 +121,7 @@ class TrialProposed:
     at: int
     until: int | None
     of: int | None = None
+    hyperparameters: Mapping[str, ParameterValue] = field(default_factory=dict, metadata={"absent_when_empty": True})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from autosched.ledger.events import (
     TrialResumed,
 )
 from autosched.ledger.state import RESUMABLE, ScheduledSegment, StudyState, Transition, TrialState, Turn
+from autosched.space.hyperparameters import coordinates
 
 
 def _created(state: StudyState, event: StudyCreated, time: float) -> None:
@@ -60,13 +61,15 @@ def _proposed(state: StudyState, event: TrialProposed, time: float) -> None:
         TrialState(
             number=event.trial,
             family=event.family,
-            params=event.params,
+            schedule_params=event.params,
             seed=event.seed,
             fingerprint=event.fingerprint,
             horizon=state.horizon,
             turns=[turn],
             due=event.at,
             of=event.of,
+            hyperparameters=event.hyperparameters,
+            coordinates=coordinates(state.searched_hyperparameters, event.hyperparameters),
             proposed_time=time,
         )
     )

@@ -32,8 +32,10 @@ Action = Literal["keep", "stop", "pause"]
 class SegmentIds(Mapping[int, str]):
     """Identities of the model's state at the cuts of a run, by update; hashed as far as they are asked for.
 
-    Each is a hash of (trainer configuration, seed, evaluation grid, every LR so far): two trials whose schedules agree
-    on their first k updates have the same identity at k, so those updates are trained once. A run that cannot resume
+    Each is a hash of (trainer configuration, the schedule's hyperparameters in it; seed, evaluation grid, every LR so
+    far): two trials whose schedules agree
+    on their first k updates have the same identity at k, so those updates are trained once; with other hyperparameters
+    they have nothing in common. A run that cannot resume
     (:attr:`TrainerSpec.resumes`) shares nothing with runs that begin alike, so its identities hold all of its LRs.
 
     Args:
@@ -44,7 +46,7 @@ class SegmentIds(Mapping[int, str]):
         self, trainer: TrainerSpec, *, seed: int, eval_every: int, schedule: Schedule, cuts: Sequence[int]
     ) -> None:
         self._schedule, self._cuts = schedule, tuple(cuts)
-        self._digest = _begun(trainer, seed, eval_every)
+        self._digest = _begun(trainer.beside(schedule.hyperparameters), seed, eval_every)
         if not trainer.resumes:
             schedule.add_to(self._digest, 0, schedule.steps)
         self._known: dict[int, str] = {}

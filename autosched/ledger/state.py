@@ -21,7 +21,8 @@ from autosched.ledger.events import (
 from autosched.ledger.records import Decision, Divergence, Failure, Forecast, Observation, Point
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import ParameterValue, Schedule
-from autosched.space.records import ScheduleSpec
+from autosched.space.hyperparameters import hyperparameters_in
+from autosched.space.records import ScheduleSpec, SearchParameter
 
 TrialStatus = Literal["running", "complete", "reached", "pruned", "paused", "diverged", "failed", "stopped"]
 LogKind = Literal["proposed", "advanced", "ended", "resumed"]
@@ -47,6 +48,8 @@ class TrialState:
     """One trial as the ledger knows it; only the fold changes it.
 
     Attributes:
+        schedule_params: the parameters of the schedule's family.
+        hyperparameters, coordinates: see :class:`autosched.schedules.schedule.Schedule`.
         horizon: updates of a full run.
         turns: the present turn is the last.
         step: updates reached.
@@ -58,13 +61,15 @@ class TrialState:
 
     number: int
     family: str
-    params: Mapping[str, ParameterValue]
+    schedule_params: Mapping[str, ParameterValue]
     seed: int
     fingerprint: str
     horizon: int
     turns: list[Turn]
     due: int
     of: int | None = None
+    hyperparameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    coordinates: tuple[float, ...] = ()
     proposed_time: float = 0.0
     ended_time: float | None = None
     status: TrialStatus = "running"
@@ -97,15 +102,21 @@ class TrialState:
         return max(turn.until for turn in self.turns)
 
     @property
+    def params(self) -> Mapping[str, ParameterValue]:
+        """All that was chosen for the trial: the parameters of its schedule, and its hyperparameters."""
+        return {**self.schedule_params, **self.hyperparameters} if self.hyperparameters else self.schedule_params
+
+    @property
     def spec(self) -> ScheduleSpec:
-        """The schedule's family and parameters."""
+        """The point of the space."""
         return ScheduleSpec(family=self.family, params=self.params)
 
     @property
     def schedule(self) -> Schedule:
         """The schedule over the whole horizon, made when it is first asked for."""
         if self._schedule is None:
-            self._schedule = build(self.family, self.params, steps=self.horizon)
+            bare = build(self.family, self.schedule_params, steps=self.horizon)
+            self._schedule = bare.beside(self.hyperparameters, self.coordinates)
         return self._schedule
 
     @property
@@ -187,11 +198,19 @@ class StudyState:
     workers: int = 0
     range_test: RangeTested | None = None
     finished: StudyFinished | None = None
+    _hyperparameters: Mapping[str, SearchParameter] | None = field(default=None, repr=False, compare=False)
 
     @property
     def seconds(self) -> float:
         """Wall-clock seconds a driver was at work, summed over sessions (a killed one ends at its last event)."""
         return sum(end - start for start, end in self.sessions)
+
+    @property
+    def searched_hyperparameters(self) -> Mapping[str, SearchParameter]:
+        """The domains of the hyperparameters that the study searches."""
+        if self._hyperparameters is None:
+            self._hyperparameters = hyperparameters_in(self.space)
+        return self._hyperparameters
 
     @property
     def horizon(self) -> int:

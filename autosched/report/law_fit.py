@@ -20,6 +20,9 @@ def study_law(state: StudyState, space: Space) -> SavedLaw | FitFailure:
     Confirmation runs are left out: their seeds differ, and a law does not know seeds. A pilot counts as far as it was
     meant to go.
     """
+    if space.hyperparameters:
+        names = ", ".join(space.hyperparameters)
+        return FitFailure(reason=f"a law file knows LRs alone, and this study searched {names} too.")
     surrogate = Surrogate(space)
     fitted = surrogate.at(state)
     if isinstance(fitted, FitFailure):

@@ -15,7 +15,8 @@ def shared_beginnings(state: StudyState, space: Space) -> int:
     seen: set[bytes] = set()
     shared = 0
     for trial in state.trials:
-        digest, done = hashlib.sha256(str(trial.seed).encode()), 0
+        beginning = f"{trial.seed} {dict(trial.hyperparameters)}" if trial.hyperparameters else str(trial.seed)
+        digest, done = hashlib.sha256(beginning.encode()), 0
         for cut in cuts:
             if cut > trial.step:
                 break

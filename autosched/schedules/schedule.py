@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -80,6 +80,9 @@ def check_updates(steps: object, name: str = "steps") -> int:
 class Schedule:
     """An immutable learning-rate schedule; compares, hashes and is fingerprinted by its LRs alone.
 
+    Where other hyperparameters of the trainer were tuned beside it, it carries those that it was tuned with, and they
+    belong to its identity (:meth:`beside`).
+
     A family's schedule of more than :data:`KEPT` updates keeps its pieces: its LRs are computed where they are asked
     for, and checked there.
 
@@ -90,6 +93,9 @@ class Schedule:
 
     Attributes:
         steps: number of updates.
+        hyperparameters: options of the trainer that this schedule is tuned with, by name.
+        coordinates: where these lie in the space that is searched, shape (k,), see
+            :func:`autosched.space.hyperparameters.coordinates`; a description, not part of the identity.
 
     Raises:
         ScheduleError: empty, not a vector, a negative or a non-finite LR.
@@ -100,10 +106,12 @@ class Schedule:
         (3, 0.1, True)
     """
 
-    __slots__ = ("_array", "_known", "_pieces", "family", "params", "steps")
+    __slots__ = ("_array", "_known", "_pieces", "coordinates", "family", "hyperparameters", "params", "steps")
     family: str
     params: Mapping[str, ParameterValue]
     steps: int
+    hyperparameters: Mapping[str, ParameterValue]
+    coordinates: tuple[float, ...]
     _array: FloatArray | None
     _pieces: Pieces | None
     _known: dict[str, Any]  # what was computed of the LRs before
@@ -124,8 +132,19 @@ class Schedule:
     def _fill(self, array: FloatArray | None, pieces: Pieces | None, family: str, params: _Params) -> None:
         steps = array.size if array is not None else pieces.steps if pieces is not None else 0
         made: dict[str, Any] = {"_array": array, "_pieces": pieces, "_known": {}, "family": family, "steps": int(steps)}
-        for name, value in {**made, "params": MappingProxyType(dict(params))}.items():
+        beside = {"hyperparameters": _NONE, "coordinates": ()}
+        for name, value in {**made, **beside, "params": MappingProxyType(dict(params))}.items():
             object.__setattr__(self, name, value)
+
+    def beside(self, hyperparameters: _Params, coordinates: Sequence[float] = ()) -> Schedule:
+        """The same LRs, trained with these hyperparameters; itself when there are none."""
+        if not hyperparameters and not self.hyperparameters:
+            return self
+        found = Schedule.__new__(Schedule)
+        found._fill(self._array, self._pieces, self.family, self.params)
+        object.__setattr__(found, "hyperparameters", MappingProxyType(dict(hyperparameters)))
+        object.__setattr__(found, "coordinates", tuple(coordinates))
+        return found
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"a schedule cannot be changed, but {name!r} was to be set.")
@@ -197,16 +216,24 @@ class Schedule:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of the whole array; equal curves have equal fingerprints whatever made them."""
+        """SHA-256 (hex) of the whole array, and of the hyperparameters where there are any.
+
+        Equal curves have equal fingerprints whatever made them.
+        """
         found: str = self._once("fingerprint", lambda: self.prefix_fingerprint(self.steps))
         return found
 
     def prefix_fingerprint(self, steps: int) -> str:
         """SHA-256 (hex) of the first `steps` LRs; two schedules agree that far exactly when these are equal."""
         self._check_prefix(steps)
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self._beside)
         self.add_to(digest, 0, steps)
         return digest.hexdigest()
+
+    @property
+    def _beside(self) -> bytes:
+        """The hyperparameters as canonical text; empty without any."""
+        return json.dumps(dict(self.hyperparameters), sort_keys=True).encode() if self.hyperparameters else b""
 
     def add_to(self, digest: hashlib._Hash, start: int, stop: int) -> None:
         """Feed the bytes of the updates `start` to `stop` - 1 to a hash."""
@@ -216,11 +243,13 @@ class Schedule:
     def prefix(self, steps: int) -> Schedule:
         """The first `steps` updates as a schedule of its own (a table)."""
         self._check_prefix(steps)
-        return Schedule(self.part(0, steps)) if self._pieces is None else Schedule.of_pieces(self._pieces.first(steps))
+        first = self.part(0, steps) if self._pieces is None else self._pieces.first(steps)
+        cut = Schedule.of_pieces(first) if isinstance(first, Pieces) else Schedule(first)
+        return cut.beside(self.hyperparameters, self.coordinates)
 
     def common_steps(self, other: Schedule) -> int:
         """How many first updates the two schedules share exactly."""
-        length = min(self.steps, other.steps)
+        length = min(self.steps, other.steps) if self._beside == other._beside else 0
         for first in range(0, length, KEPT):
             end = min(first + KEPT, length)
             differs = np.flatnonzero(self.part(first, end) != other.part(first, end))
@@ -245,37 +274,34 @@ class Schedule:
         return hash(self._sample)
 
     @property
-    def _sample(self) -> tuple[int, bytes]:
-        """The number of updates and a few LRs, which differ in most schedules that differ."""
+    def _sample(self) -> tuple[int, bytes, bytes]:
+        """The number of updates, a few LRs and the hyperparameters, which differ in most schedules that differ."""
 
-        def taken() -> tuple[int, bytes]:
+        def taken() -> tuple[int, bytes, bytes]:
             updates = np.linspace(0, self.steps - 1, min(self.steps, SAMPLED)).astype(np.intp)
-            return self.steps, self.lr_at(updates).tobytes()
+            return self.steps, self.lr_at(updates).tobytes(), self._beside
 
-        found: tuple[int, bytes] = self._once("sample", taken)
+        found: tuple[int, bytes, bytes] = self._once("sample", taken)
         return found
 
     def __len__(self) -> int:
         return self.steps
 
     def __reduce__(self) -> tuple[Any, ...]:
+        bare: tuple[Any, ...] = (Schedule, (np.asarray(self.lrs), self.family, dict(self.params)))
         if self._pieces is not None and self.family != "table":
-            return (_built, (self.family, dict(self.params), self.steps))
-        return (Schedule, (np.asarray(self.lrs), self.family, dict(self.params)))
+            bare = (_built, (self.family, dict(self.params), self.steps))
+        return (_beside, (*bare, dict(self.hyperparameters), self.coordinates)) if self.hyperparameters else bare
 
     def __repr__(self) -> str:
         return f"<Schedule {self.describe()}>"
 
     def describe(self) -> str:
         """One line for a person, e.g. ``wsd(peak_lr=0.01, warmup_steps=30)``."""
+        beside = f" with {_listed(self.hyperparameters)}" if self.hyperparameters else ""
         if not self.params:
-            return f"{self.family}({self.steps} steps, peak {self.peak_lr:.3g})"
-        inside = ", ".join(
-            f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
-            for name, value in self.params.items()
-            if not isinstance(value, list)
-        )
-        return f"{self.family}({inside})"
+            return f"{self.family}({self.steps} steps, peak {self.peak_lr:.3g}){beside}"
+        return f"{self.family}({_listed(self.params)}){beside}"
 
     def to_json(self) -> str:
         """A JSON document with every LR as Python's shortest ``repr``, which reads back to the same bits anywhere.
@@ -291,6 +317,7 @@ class Schedule:
             "params": dict(self.params),
             "steps": self.steps,
             "fingerprint": self.fingerprint,
+            **({"hyperparameters": dict(self.hyperparameters)} if self.hyperparameters else {}),
         }
         return json.dumps(document if made else {**document, "lrs": self.lrs.tolist()})
 
@@ -312,3 +339,19 @@ def _built(family: str, params: Mapping[str, ParameterValue], steps: int) -> Sch
     from autosched.schedules.registry import build
 
     return build(family, params, steps=steps)
+
+
+def _beside(
+    make: Callable[..., Schedule], given: tuple[Any, ...], hyperparameters: _Params, coordinates: Sequence[float]
+) -> Schedule:
+    """What a pickled schedule with hyperparameters becomes."""
+    return make(*given).beside(hyperparameters, coordinates)
+
+
+def _listed(values: _Params) -> str:
+    """``peak_lr=0.01, warmup_steps=30``; without lists."""
+    return ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in values.items()
+        if not isinstance(value, list)
+    )

@@ -38,10 +38,11 @@ class MadeSchedule(BaseModel):
     params: dict[str, PlainParameter] = Field(default_factory=dict)
     steps: int = Field(ge=1)
     fingerprint: str
+    hyperparameters: dict[str, PlainParameter] = Field(default_factory=dict)
 
     def schedule(self) -> Schedule:
         """The schedule, made again; raises ScheduleError."""
-        made = build(self.family, self.params, steps=self.steps)
+        made = build(self.family, self.params, steps=self.steps).beside(self.hyperparameters)
         if self.fingerprint != made.fingerprint:
             raise ScheduleError(
                 '"family", "params" and "steps" do not match "fingerprint": the file was edited, or written by a '
@@ -59,7 +60,7 @@ class ListedSchedule(MadeSchedule):
         """The schedule of these LRs; raises ScheduleError."""
         if self.steps != len(self.lrs):
             raise ScheduleError(f'"steps" must be the number of "lrs" ({len(self.lrs)}), but got {self.steps}.')
-        schedule = Schedule(np.array(self.lrs), self.family, self.params)
+        schedule = Schedule(np.array(self.lrs), self.family, self.params).beside(self.hyperparameters)
         if self.fingerprint != schedule.fingerprint:
             raise ScheduleError('"lrs" does not match "fingerprint": the file was edited or damaged.')
         return schedule

@@ -199,6 +199,20 @@ def check_schedule(space: Space) -> None:
         _schedule(space)
 
 
+def check_hyperparameters(space: Space) -> None:
+    """That there are none: AutoLRS changes LRs while it trains one run.
+
+    Raises:
+        SpaceError: there are.
+    """
+    if space.controller.name == NAME and space.hyperparameters:
+        names = ", ".join(space.hyperparameters)
+        raise SpaceError(
+            f"hyperparameters: controller autolrs trains one run and changes its LRs only, but got {names}; use another "
+            "controller, or write them as options of the trainer."
+        )
+
+
 def _sweeps(space: Space) -> bool:
     domain = space.schedule[0].parameters["peak_lr"].domain
     return isinstance(domain, Range) and (domain.auto_low or domain.auto_high)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autosched.laws.forecast import Query
-from autosched.laws.residual import history
+from autosched.laws.residual import HISTORY, history
 from autosched.ledger.events import Role
 from autosched.ledger.records import SegmentIds, cut_points
 from autosched.ledger.state import RESUMABLE, StudyState, TrialState
@@ -70,11 +70,12 @@ class Candidates:
 
     def central(self, log_peak: float) -> Candidate:
         """Of the candidates nearest to this ln(peak LR) the one in the middle of how LRs are spread over the run."""
-        features = self.asked.features[:, :SPREAD_OF_LRS]
+        features = _spread_columns(self.asked.features)
         low, high = features.min(axis=0), features.max(axis=0)
         middle = np.concatenate(([log_peak], ((low + high) / 2)[1:]))
         apart = (features - middle) / np.where(high > low, high - low, 1.0)
-        return self.pool[int((apart**2 @ CENTRAL_WEIGHTS).argmin())]
+        weights = [*CENTRAL_WEIGHTS, *([1.0] * (features.shape[1] - SPREAD_OF_LRS))]
+        return self.pool[int((apart**2 @ weights).argmin())]
 
     def novel(self, fresh: Sequence[Candidate], trials: Sequence[TrialState]) -> list[Candidate]:
         """Those of `fresh` that are no near-duplicate of a trial: what they would end at is told by that one.
@@ -85,7 +86,8 @@ class Candidates:
             return list(fresh)
         known = np.array([self._trial_spread(trial) for trial in trials])
         asked = np.array([_spread(candidate.schedule) for candidate in fresh])
-        alike = np.all(np.abs(asked[:, None, :] - known[None, :, :]) < ALIKE, axis=2).any(axis=1)
+        gaps = [*ALIKE, *([NEAR] * (asked.shape[1] - SPREAD_OF_LRS))]
+        alike = np.all(np.abs(asked[:, None, :] - known[None, :, :]) < gaps, axis=2).any(axis=1)
         return [candidate for candidate, same in zip(fresh, alike, strict=True) if not same]
 
     def _trial_spread(self, trial: TrialState) -> FloatArray:
@@ -166,9 +168,10 @@ class Candidates:
 
     def _branch(self, origin: ScheduleSpec, generator_: np.random.Generator) -> ScheduleSpec | None:
         """Another point of the origin's family with the origin's stable phase; None for a family without one."""
-        stable = get_family(origin.family).stable_parameters
-        if not stable:
+        shape = get_family(origin.family).stable_parameters
+        if not shape:
             return None
+        stable = (*shape, *self._space.hyperparameters)
         family = self._space.family(origin.family)
         for _ in range(8):
             other = draw(self._space, generator_)
@@ -181,8 +184,15 @@ class Candidates:
 
 
 def _spread(schedule: Schedule) -> FloatArray:
-    """Log peak LR, and mean and moment of the LRs over the peak, shape (3,)."""
-    return history(schedule, np.array([float(schedule.steps)]))[0, :SPREAD_OF_LRS]
+    """Log peak LR, mean and moment of the LRs over the peak, and the hyperparameters' coordinates, shape (3 + k,)."""
+    return _spread_columns(history(schedule, np.array([float(schedule.steps)])))[0]
+
+
+def _spread_columns(features: FloatArray) -> FloatArray:
+    """Of the features of a history those that tell whole runs apart, shape (n, 3 + k)."""
+    chosen = [*range(SPREAD_OF_LRS), *range(HISTORY, features.shape[1])]
+    found: FloatArray = features[:, chosen]
+    return found
 
 
 def _moved(domain: Range, value: float, by: float) -> ParameterValue:

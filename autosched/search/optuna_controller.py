@@ -330,16 +330,21 @@ def suggest(space: Space, trial: optuna.trial.Trial) -> ScheduleSpec:
     """Draw one point of `space` from an Optuna trial, conditions respected."""
     names = [family.family for family in space.schedule]
     name = names[0] if len(names) == 1 else str(trial.suggest_categorical("family", names))
-    return ScheduleSpec(family=name, params=_suggest_family(space.family(name), trial))
+    return ScheduleSpec(family=name, params=_suggest_family(space, space.family(name), trial))
 
 
-def _suggest_family(family: FamilySpace, trial: optuna.trial.Trial) -> dict[str, ParameterValue]:
+def _label(space: Space, family: str, name: str) -> str:
+    """What Optuna calls a parameter: all families share a hyperparameter."""
+    return name if name in space.hyperparameters else f"{family}.{name}"
+
+
+def _suggest_family(space: Space, family: FamilySpace, trial: optuna.trial.Trial) -> dict[str, ParameterValue]:
     params: dict[str, ParameterValue] = {}
     for name, parameter in family.parameters.items():
         if not all(params.get(other) in allowed for other, allowed in parameter.when.items()):
             continue
         domain = parameter.domain
-        label = f"{family.family}.{name}"
+        label = _label(space, family.family, name)
         if isinstance(domain, Fixed):
             params[name] = domain.value
         elif isinstance(domain, Choice):
@@ -366,7 +371,7 @@ def locate(space: Space, spec: ScheduleSpec) -> tuple[dict[str, Any], dict[str, 
     point = stated(family, spec.params)
     for name, parameter in active_parameters(family, point).items():
         if not isinstance(parameter.domain, Fixed):
-            label = f"{spec.family}.{name}"
+            label = _label(space, spec.family, name)
             params[label], distributions[label] = _coordinate(parameter.domain, point[name])
     return params, distributions
 

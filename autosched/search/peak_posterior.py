@@ -23,7 +23,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.spatial.distance import cdist
 
 from autosched.laws.forecast import Forecast
-from autosched.laws.priors import WHOLE_RUNS
+from autosched.laws.priors import COORDINATE_LENGTH, WHOLE_RUNS
 from autosched.schedules.schedule import FloatArray
 from autosched.search.priors import (
     BEST_PEAK_SHARE,
@@ -80,6 +80,9 @@ def with_interior_best(ends: Forecast, features: FloatArray, place: PeakPosterio
 def prior(features: FloatArray, place: PeakPosterior) -> tuple[FloatArray, FloatArray]:
     """Mean (n,) and covariance (n, n) of log final losses before any run, up to their level."""
     x, shapes = features[:, 0] - place.mean, features[:, 1:3] / WHOLE_RUNS.lengths[1:3]
+    if features.shape[1] > len(WHOLE_RUNS.lengths):  # hyperparameters do as much to an end as a shape
+        beside = features[:, len(WHOLE_RUNS.lengths) :] / COORDINATE_LENGTH
+        shapes = np.concatenate([shapes, beside], axis=1)
     slope_sd = 2 * np.hypot(PEAK_BEND, PEAK_BEND_SD) * place.sd
     shape_gaps = cdist(shapes, shapes, "sqeuclidean")
     peak_gaps = ((x[:, None] - x[None, :]) / WHOLE_RUNS.lengths[0]) ** 2

@@ -13,8 +13,8 @@ A pilot is a trial of the role ``pilot``, with a schedule of the family ``piecew
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from autosched.search.priors import (
     PILOT_NOISE,
     PILOT_PIECES,
 )
+from autosched.space.hyperparameters import central, coordinates
 from autosched.space.records import Space
 
 FAMILY = "piecewise"
@@ -47,11 +48,14 @@ class Pilots:
         length: updates of each, a multiple of the space's segments.
         warmup: updates of its warmup.
         log_peaks: ln(peak LR) of each, in the order in which they are trained.
+        hyperparameters, coordinates: of all of them the middle of the space's, so that they differ by the peak alone.
     """
 
     length: int
     warmup: int
     log_peaks: tuple[float, ...]
+    hyperparameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    coordinates: tuple[float, ...] = ()
 
     def schedule(self, number: int, horizon: int) -> Schedule:
         """Of a pilot, over the whole horizon: after its end the last LR stays."""
@@ -65,7 +69,7 @@ class Pilots:
             "boundaries": [float(start) for start in starts],
             "warmup_steps": self.warmup,
         }
-        return build("piecewise", params, steps=horizon)
+        return build("piecewise", params, steps=horizon).beside(self.hyperparameters, self.coordinates)
 
 
 def planned(space: Space, log_peaks: Sequence[float], warmup: int, share: float) -> Pilots | None:
@@ -79,7 +83,14 @@ def planned(space: Space, log_peaks: Sequence[float], warmup: int, share: float)
     length = every * max(1, round(share * space.horizon_steps / every))
     if length > PILOT_MOST_SHARE * space.horizon_steps or length < 2 * space.eval_every:
         return None
-    return Pilots(length=length, warmup=min(warmup, int(PILOT_MOST_WARMUP * length)), log_peaks=tuple(log_peaks))
+    beside = central(space.hyperparameters)
+    return Pilots(
+        length=length,
+        warmup=min(warmup, int(PILOT_MOST_WARMUP * length)),
+        log_peaks=tuple(log_peaks),
+        hyperparameters=beside,
+        coordinates=coordinates(space.hyperparameters, beside),
+    )
 
 
 def peak_posterior(

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from autosched.errors import SpaceError
 from autosched.search.autolrs_controller import AutoLrsPolicy
 from autosched.search.autolrs_space import NAME as AUTOLRS
-from autosched.search.autolrs_space import check_budget, check_pruner, check_schedule
+from autosched.search.autolrs_space import check_budget, check_hyperparameters, check_pruner, check_schedule
 from autosched.search.law_controller import LawController
 from autosched.search.law_judge import LawJudge, PausingPruner
 from autosched.search.law_pruner import LawPruner, LawPrunerOptions
@@ -30,6 +30,7 @@ def make_policy(space: Space) -> Policy:
         SpaceError: an unknown name, or an option that it does not have or does not obey.
     """
     if space.controller.name == AUTOLRS:
+        check_hyperparameters(space)
         check_pruner(space)
         check_budget(space)
         return AutoLrsPolicy(space)
@@ -86,6 +87,12 @@ def _check_pruner(space: Space) -> None:
 
 
 CHECKS: Mapping[str, Callable[[Space], object]] = MappingProxyType(
-    {"schedule": check_schedule, "controller": _check_controller, "pruner": _check_pruner, "budget": check_budget}
+    {
+        "schedule": check_schedule,
+        "hyperparameters": check_hyperparameters,
+        "controller": _check_controller,
+        "pruner": _check_pruner,
+        "budget": check_budget,
+    }
 )
 """What a space says of its search that only the search can check, by the key of the space file."""

@@ -18,29 +18,61 @@ from autosched.errors import ScheduleError
 from autosched.schedules import Family
 from autosched.schedules.schedule import ParameterValue
 from autosched.space.document import KeyPath, shown
-from autosched.space.domains import MOST_CHOICES, read_value
-from autosched.space.records import Choice, Domain, FamilySpace, Fixed, ScheduleSpec, SearchParameter
+from autosched.space.domains import MOST_CHOICES, domain_of, read_value
+from autosched.space.hyperparameters import KEY as HYPERPARAMETERS
+from autosched.space.hyperparameters import read_values
+from autosched.space.records import FamilySpace, Fixed, ScheduleSpec, SearchParameter
 from autosched.space.schedule_section import no_family
 from autosched.space.section import Section, closest, dotted
+from autosched.space.trainer_spec import TrainerSpec
 
 FORM = "a list of schedules, each one family with plain values, like [{wsd: {peak_lr: 1e-3, …}}, …]"
 
 
-def read_candidates(top: Section, horizon: int | None) -> tuple[ScheduleSpec, ...]:
+def read_candidates(top: Section, horizon: int | None, trainer: TrainerSpec | None) -> tuple[ScheduleSpec, ...]:
     """The listed schedules, complete with defaults; empty when there are none, or after a fault."""
     specs: list[ScheduleSpec] = []
     found: dict[schedules.Schedule, int] = {}
-    for index, entry in enumerate(_listed(top)):
-        spec = None if horizon is None else _read_candidate(top, ("candidates", index), entry, horizon)
+    listed = _listed(top)
+    names = hyperparameters_of(listed)
+    for index, entry in enumerate(listed):
+        path = ("candidates", index)
+        known = isinstance(entry, dict)
+        own = {name: part for name, part in entry.items() if name != HYPERPARAMETERS} if known else entry
+        spec = None if horizon is None else _read_candidate(top, path, own, horizon)
         if spec is None or horizon is None:
             return ()
-        first = found.setdefault(schedules.build(spec.family, spec.params, steps=horizon), index)
+        beside = _read_beside(top, path, entry, names, trainer)
+        if beside is None:
+            return ()
+        built = schedules.build(spec.family, spec.params, steps=horizon).beside(beside)
+        spec = ScheduleSpec(family=spec.family, params={**spec.params, **beside})
+        first = found.setdefault(built, index)
         if first != index:
             message = f"candidates[{index}] is the schedule of candidates[{first}] again; candidates must differ."
             top.faults.add(("candidates", index), message)
             return ()
         specs.append(spec)
     return tuple(specs)
+
+
+def hyperparameters_of(listed: Sequence[Any]) -> list[str]:
+    """The names of hyperparameters that any listed candidate has."""
+    parts = [entry.get(HYPERPARAMETERS) for entry in listed if isinstance(entry, dict)]
+    return list(dict.fromkeys(name for part in parts if isinstance(part, dict) for name in part))
+
+
+def _read_beside(
+    top: Section, path: KeyPath, entry: Any, names: Sequence[str], trainer: TrainerSpec | None
+) -> dict[str, ParameterValue] | None:
+    """The hyperparameters of a candidate: all that any candidate has, the trainer's own where it has none."""
+    written = entry.get(HYPERPARAMETERS, {})
+    here = (*path, HYPERPARAMETERS)
+    if not isinstance(written, dict):
+        top.faults.add(here, f"{dotted(here)} must be a mapping of names to values, but got {shown(written)}.")
+        return None
+    known = {name: SearchParameter(domain=Fixed(value=0)) for name in names}
+    return read_values(Section(written, here, top.faults), known, trainer)
 
 
 def families_of(candidates: Sequence[ScheduleSpec]) -> tuple[FamilySpace, ...]:
@@ -60,9 +92,10 @@ def _listed(top: Section) -> list[Any]:
     if len(listed) > MOST_CHOICES:
         top.fault("candidates", f"must be at most {MOST_CHOICES}, but are {len(listed)}.")
         return []
-    if top.has("schedule"):
-        top.fault("candidates", "stand instead of schedule; keep one of the two.", related=["schedule"])
-        return []
+    for other in ("schedule", HYPERPARAMETERS):
+        if top.has(other):
+            top.fault("candidates", f"stand instead of {other}; keep one of the two.", related=[other])
+            return []
     return listed
 
 
@@ -112,15 +145,5 @@ def _family_space(name: str, points: Sequence[Mapping[str, ParameterValue]]) -> 
         values = [point[key] for point in points if key in point]
         if values:
             values += silent if len(values) < len(points) else []
-            parameters[key] = SearchParameter(domain=_domain(values), when=dict(parameter.when))
+            parameters[key] = SearchParameter(domain=domain_of(values), when=dict(parameter.when))
     return FamilySpace(family=name, parameters=parameters)
-
-
-def _domain(values: Sequence[ParameterValue]) -> Domain:
-    """One value or, numbers in order, several."""
-    distinct = [value for index, value in enumerate(values) if value not in values[:index]]
-    if len(distinct) == 1:
-        return Fixed(value=distinct[0])
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in distinct):
-        distinct = sorted(distinct, key=lambda value: float(str(value)))
-    return Choice(values=tuple(distinct))

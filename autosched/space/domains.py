@@ -5,6 +5,7 @@ The bounds of a peak LR may be ``auto``, see :mod:`autosched.space.auto_bounds`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from autosched.errors import ScheduleError
@@ -76,6 +77,16 @@ def default_domain(parameter: Parameter, *, searched: bool) -> Domain | None:
             integer=parameter.kind == "integer",
         )
     return None if parameter.default is None else Fixed(value=parameter.default)
+
+
+def domain_of(values: Sequence[ParameterValue]) -> Domain:
+    """One value or, numbers in order, several."""
+    distinct = [value for index, value in enumerate(values) if value not in values[:index]]
+    if len(distinct) == 1:
+        return Fixed(value=distinct[0])
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in distinct):
+        distinct = sorted(distinct, key=lambda value: float(str(value)))
+    return Choice(values=tuple(distinct))
 
 
 def endpoints(domain: Domain) -> tuple[ParameterValue, ...]:

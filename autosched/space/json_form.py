@@ -14,8 +14,19 @@ from typing import Any
 from autosched.errors import SpaceError
 from autosched.space.auto_bounds import AUTO, has_auto_bounds
 from autosched.space.document import Document
-from autosched.space.records import Budget, Choice, Component, Confirm, FamilySpace, Fixed, SearchParameter, Space
 from autosched.space.target import target_to_json
+from autosched.space.hyperparameters import divided
+from autosched.space.records import (
+    Budget,
+    Choice,
+    Component,
+    Confirm,
+    FamilySpace,
+    Fixed,
+    ScheduleSpec,
+    SearchParameter,
+    Space,
+)
 from autosched.space.warm_start import warm_start_to_json
 from autosched.space.yaml_file import read_space
 from autosched.urls import without_secrets
@@ -32,6 +43,7 @@ def space_to_json(space: Space) -> dict[str, Any]:
         "eval_every": space.eval_every,
         "checkpoint_every": space.checkpoint_every,
         **_schedules(space),
+        **_hyperparameters(space),
         "controller": _component(space.controller),
         "pruner": _component(space.pruner),
         "budget": _budget(space.budget),
@@ -58,7 +70,7 @@ def space_to_json(space: Space) -> dict[str, Any]:
     if space.target is not None:
         result["target"] = target_to_json(space.target)
     if space.default is not None:
-        result["default"] = {space.default.family: _plain(space.default.params)}
+        result["default"] = _point(space, space.default)
     return result
 
 
@@ -99,15 +111,28 @@ def _plain(value: Any) -> Any:
 def _schedules(space: Space) -> dict[str, Any]:
     """The listed candidates, from which the families follow, or else the families."""
     if space.candidates:
-        return {"candidates": [{spec.family: _plain(spec.params)} for spec in space.candidates]}
-    return {"schedule": [{family.family: _family(family)} for family in space.schedule]}
+        return {"candidates": [_point(space, spec) for spec in space.candidates]}
+    return {"schedule": [{family.family: _family(space, family)} for family in space.schedule]}
 
 
-def _family(family: FamilySpace) -> dict[str, Any]:
-    return {name: _parameter(parameter) for name, parameter in family.parameters.items()}
+def _hyperparameters(space: Space) -> dict[str, Any]:
+    """In a list, as families, because their order counts; candidates say theirs themselves."""
+    if space.candidates or not space.hyperparameters:
+        return {}
+    return {"hyperparameters": [{name: _parameter(one, beside=True)} for name, one in space.hyperparameters.items()]}
 
 
-def _parameter(parameter: SearchParameter) -> dict[str, Any]:
+def _point(space: Space, spec: ScheduleSpec) -> dict[str, Any]:
+    params, beside = divided(spec.params, space.hyperparameters)
+    return {spec.family: _plain(params), **({"hyperparameters": _plain(beside)} if beside else {})}
+
+
+def _family(space: Space, family: FamilySpace) -> dict[str, Any]:
+    own = divided(dict(family.parameters), space.hyperparameters)[0]  # type: ignore[arg-type]
+    return {name: _parameter(parameter) for name, parameter in own.items()}  # type: ignore[arg-type]
+
+
+def _parameter(parameter: SearchParameter, *, beside: bool = False) -> dict[str, Any]:
     domain = parameter.domain
     result: dict[str, Any]
     if isinstance(domain, Fixed):
@@ -120,6 +145,8 @@ def _parameter(parameter: SearchParameter) -> dict[str, Any]:
             "high": AUTO if domain.auto_high else domain.high,
             "scale": "log" if domain.log else "linear",
         }
+        if beside and domain.integer:
+            result["integer"] = True
     if parameter.when:
         result["when"] = _plain(parameter.when)
     return result

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from autosched import schedules
 from autosched.errors import ScheduleError
 from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.space.hyperparameters import coordinates, divided
 from autosched.space.records import Choice, Domain, FamilySpace, Fixed, Range, ScheduleSpec, SearchParameter, Space
 
 
@@ -16,7 +17,9 @@ def build_schedule(space: Space, spec: ScheduleSpec) -> Schedule:
     Raises:
         ScheduleError: an unknown family or parameter, or a value against the family's rules.
     """
-    return schedules.build(spec.family, spec.params, steps=space.horizon_steps)
+    params, beside = divided(spec.params, space.hyperparameters)
+    built = schedules.build(spec.family, params, steps=space.horizon_steps)
+    return built.beside(beside, coordinates(space.hyperparameters, beside))
 
 
 def contains(space: Space, spec: ScheduleSpec) -> bool:
@@ -46,13 +49,14 @@ def can_branch(space: Space, spec: ScheduleSpec | Schedule, step: int) -> bool:
     family = _competing(space, spec)
     if family is None or not 0 < step <= space.horizon_steps:
         return False
-    params = stated(family, spec.params)
+    given = {**spec.params, **spec.hyperparameters} if isinstance(spec, Schedule) else spec.params
+    params = stated(family, given)
     active = active_parameters(family, params)
     if all(_repeats(parameter, params.get(name)) for name, parameter in active.items()):
         return True
     shape = schedules.get_family(spec.family)
-    stable = [name for name in shape.stable_parameters if name in active]
-    complete = shape.complete(params, steps=space.horizon_steps)  # with what a condition left to its default
+    stable = [name for name in (*shape.stable_parameters, *space.hyperparameters) if name in active]
+    complete = shape.complete(divided(params, space.hyperparameters)[0], steps=space.horizon_steps)  # with what a condition left to its default
     within = step <= shape.stable_steps(complete, space.horizon_steps)
     return within and all(_repeats(active[name], params.get(name)) for name in stable)
 
@@ -89,10 +93,11 @@ def domain_contains(domain: Domain, value: ParameterValue | None) -> bool:
 def _is_listed(space: Space, spec: ScheduleSpec) -> bool:
     """Whether the point is one of the space's candidates, which are complete."""
     try:
-        params = schedules.get_family(spec.family).complete(spec.params, steps=space.horizon_steps)
+        own, beside = divided(spec.params, space.hyperparameters)
+        params = schedules.get_family(spec.family).complete(own, steps=space.horizon_steps)
     except ScheduleError:
         return False
-    return ScheduleSpec(family=spec.family, params=params) in space.candidates
+    return ScheduleSpec(family=spec.family, params={**params, **beside}) in space.candidates
 
 
 def _competing(space: Space, spec: ScheduleSpec | Schedule) -> FamilySpace | None:

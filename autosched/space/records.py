@@ -74,7 +74,7 @@ class FamilySpace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleSpec:
-    """A family with all its parameters: one point of a space."""
+    """A family with all its parameters, and the hyperparameters: one point of a space."""
 
     family: str
     params: Mapping[str, ParameterValue]
@@ -203,7 +203,8 @@ class Space:
         horizon_steps: updates of a full run.
         eval_every: updates between evaluations.
         checkpoint_every: updates between checkpoints (pruning decisions and branch points), a multiple of `eval_every`.
-        schedule: families that compete.
+        schedule: families that compete, each with its parameters and then the hyperparameters.
+        hyperparameters: options of the trainer that are searched beside the schedule.
         candidates: when not empty, the only schedules that may be proposed; `schedule` then has their values.
         default: what would have been used without tuning; trained first and the report's baseline.
         controller, pruner: what proposes trials, and what says whether one goes on; a name, or a mapping of `use` and
@@ -237,6 +238,7 @@ class Space:
     range_test: Sweep = field(default_factory=Sweep)
     warm_start: tuple[WarmStart, ...] = ()
     target: Target | None = None
+    hyperparameters: Mapping[str, SearchParameter] = field(default_factory=dict)
 
     @property
     def objective(self) -> Mapping[str, float]:

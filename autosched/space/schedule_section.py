@@ -14,8 +14,11 @@ from autosched.schedules.schedule import ParameterValue
 from autosched.space.conditions import Conditions
 from autosched.space.document import KeyPath, shown
 from autosched.space.domains import default_domain, endpoints, read_domain, read_value
+from autosched.space.hyperparameters import KEY as HYPERPARAMETERS
+from autosched.space.hyperparameters import read_values
 from autosched.space.records import FamilySpace, Fixed, ScheduleSpec, SearchParameter
 from autosched.space.section import Section, closest, dotted
+from autosched.space.trainer_spec import TrainerSpec
 
 RECIPE = "recipe"
 NAMED = 8  # families in a message about none: all of them make a paragraph
@@ -48,10 +51,32 @@ def read_families(top: Section, horizon: int | None) -> tuple[FamilySpace, ...]:
     return tuple(_listed(top, value, horizon))
 
 
-def read_default(top: Section, horizon: int | None) -> ScheduleSpec | None:
-    """The schedule that would have been used without tuning; None when there is none, or after a fault."""
+def read_default(
+    top: Section, horizon: int | None, hyperparameters: Mapping[str, SearchParameter], trainer: TrainerSpec | None
+) -> ScheduleSpec | None:
+    """What would have been used without tuning; None when there is none, or after a fault.
+
+    Hyperparameters that it does not name are the trainer's own.
+    """
     if not top.has("default"):
         return None
+    value = top.raw("default")
+    written = value.get(HYPERPARAMETERS, {}) if isinstance(value, dict) else {}
+    if isinstance(value, dict):
+        value = {name: part for name, part in value.items() if name != HYPERPARAMETERS}
+    spec = _read_default(Section({**top.data, "default": value}, top.path, top.faults), horizon)
+    if spec is None or not (hyperparameters or written):
+        return spec
+    path = ("default", HYPERPARAMETERS)
+    if not isinstance(written, dict) or not hyperparameters:
+        rule = "a mapping of names to values" if hyperparameters else "left out, as the space has no hyperparameters"
+        top.faults.add(path, f"{dotted(path)} must be {rule}, but got {shown(written)}.")
+        return None
+    beside = read_values(Section(written, path, top.faults), hyperparameters, trainer)
+    return None if beside is None else ScheduleSpec(family=spec.family, params={**spec.params, **beside})
+
+
+def _read_default(top: Section, horizon: int | None) -> ScheduleSpec | None:
     value = top.raw("default")
     if not isinstance(value, dict) or (len(value) != 1 and RECIPE not in value):
         top.fault("default", f"must be one family with plain values, like {{wsd: {{…}}}}, but got {shown(value)}.")

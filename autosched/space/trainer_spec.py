@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+
+FIELDS = "hyperparameters"
+"""Option of a command: values of the fields ``{name}`` that are its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,21 @@ class TrainerSpec:
         if self.use != "command":
             return True
         return self.options.get("checkpoints") is True or "{checkpoint_in}" in str(self.options)
+
+    @property
+    def own_hyperparameters(self) -> Mapping[str, Any]:
+        """The options that may be tuned: all, but of a command the values of its own fields."""
+        found: Mapping[str, Any] = self.options.get(FIELDS, {}) if self.use == "command" else self.options
+        return found if isinstance(found, Mapping) else {}
+
+    def beside(self, hyperparameters: Mapping[str, Any]) -> TrainerSpec:
+        """The trainer with these hyperparameters over its own options; itself when there are none."""
+        if not hyperparameters:
+            return self
+        together = {**self.own_hyperparameters, **hyperparameters}
+        if self.use == "command":
+            together = {**self.options, FIELDS: together}
+        return replace(self, options=together)
 
     def canonical(self) -> str:
         """The same text for the same configuration, code and data, whatever the order of its keys."""

@@ -18,14 +18,18 @@ from autosched.errors import SpaceError, UsageError
 from autosched.schedules.schedule import MOST_UPDATES
 from autosched.space import names
 from autosched.space.auto_bounds import check_use, has_auto_bounds, read_sweep
-from autosched.space.candidates import families_of, read_candidates
+from autosched.space.candidates import families_of, hyperparameters_of, read_candidates
 from autosched.space.document import Document, KeyPath, read_document, shown
+from autosched.space.hyperparameters import beside, divided, read_hyperparameters, searched_in
 from autosched.space.objective import read_objective
 from autosched.space.records import (
     Budget,
     Component,
     Confirm,
+    FamilySpace,
     Resources,
+    ScheduleSpec,
+    SearchParameter,
     Space,
     Storage,
     Tracking,
@@ -111,9 +115,9 @@ def read_space(document: Document) -> Space:
     objective = read_objective(top)
     horizon = _horizon(top)
     eval_every, checkpoint_every = _cadence(top, horizon)
-    candidates = read_candidates(top, horizon)
-    families = families_of(candidates) if candidates else read_families(top, horizon)
-    default = read_default(top, horizon)
+    candidates = read_candidates(top, horizon, trainer)
+    families, searched = _searched(top, horizon, candidates)
+    default = read_default(top, horizon, searched, trainer)
     controller = _component(top, "controller", names.CONTROLLERS, Component(name="law"))
     own = Component(name="none" if controller.name in names.SELF_PRUNING else "law")
     pruner = _component(top, "pruner", names.PRUNERS, own)
@@ -143,12 +147,26 @@ def read_space(document: Document) -> Space:
         range_test=sweep,
         warm_start=warm,
         target=target,
+        hyperparameters=searched,
     )
     check_use(space, top)
     _check_confirm(space, top)
     if faults:
         raise faults.first()
     return space
+
+
+def _searched(
+    top: Section, horizon: int | None, candidates: tuple[ScheduleSpec, ...]
+) -> tuple[tuple[FamilySpace, ...], dict[str, SearchParameter]]:
+    """The families that compete, each with the hyperparameters, and these."""
+    if candidates:
+        own = dict.fromkeys(hyperparameters_of(top.raw("candidates")))
+        found = searched_in([divided(spec.params, own)[1] for spec in candidates])
+        families = families_of(candidates)
+    else:
+        found, families = read_hyperparameters(top), read_families(top, horizon)
+    return tuple(beside(family, found) for family in families), found
 
 
 def _study(top: Section) -> str | None:

@@ -122,7 +122,8 @@ def make_mirror(space: Space) -> Mirror | None:
         return None
 
     def schedule_of(event: TrialProposed) -> Schedule:
-        return build_schedule(space, ScheduleSpec(family=event.family, params=event.params))
+        point = {**event.params, **event.hyperparameters}
+        return build_schedule(space, ScheduleSpec(family=event.family, params=point))
 
     return Mirror(tracker, space.study, schedule_of)
 

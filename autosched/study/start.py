@@ -28,13 +28,21 @@ from autosched.study.trainer_check import check_new_trainer
 from autosched.study.warm_start import with_old_runs
 from autosched.tracking.select import make_tracker
 from autosched.urls import database_url, redacted, without_secrets
-from workers.registry import check_trainer_space
+from workers.registry import check_hyperparameters, check_trainer_space
 
 PROBE = "probe"
 """What a checkpoint is called that is stored only to see whether it can be."""
+
+
+def _check_hyperparameters(space: Space) -> None:
+    search_select.CHECKS["hyperparameters"](space)
+    check_hyperparameters(space)
+
+
 CHECKS: Mapping[str, Callable[[Space], object]] = {
     "trainer": check_trainer_space,
     **search_select.CHECKS,
+    "hyperparameters": _check_hyperparameters,
     "storage": lambda space: (
         CheckpointStore(space.storage.checkpoints),
         database_url(space.storage.ledger, "the ledger", BACKENDS),

@@ -45,7 +45,7 @@ def add(state, peak_lr, cooldown, *, until=HORIZON, role="search"):
     trial = TrialState(
         number=number,
         family="wsd",
-        params=params(peak_lr, cooldown),
+        schedule_params=params(peak_lr, cooldown),
         seed=0,
         fingerprint="",
         horizon=HORIZON,
@@ -187,7 +187,7 @@ def replayed(curves, judge, horizon, every):
         trial = TrialState(
             number=number,
             family="table",
-            params={"lrs": curve.schedule.lrs.tolist()},
+            schedule_params={"lrs": curve.schedule.lrs.tolist()},
             seed=0,
             fingerprint="",
             horizon=horizon,

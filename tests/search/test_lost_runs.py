@@ -14,7 +14,7 @@ def trial(number: int, losses: list[float]) -> TrialState:
     made = TrialState(
         number=number,
         family="constant",
-        params={"peak_lr": 0.1},
+        schedule_params={"peak_lr": 0.1},
         seed=0,
         fingerprint="",
         horizon=HORIZON,

@@ -79,6 +79,7 @@ class CommandOptions:
         identity: further files and folders, of data or code, whose content decides the results: with another content
             nothing of an earlier study counts. The files that `run` names count anyway, with the modules beside them.
         scratch: where temporary folders are made; default: the system's place.
+        hyperparameters: values of further fields, by name; the space's `hyperparameters` are such fields.
     """
 
     run: Annotated[str | tuple[str, ...], _words()] = ""
@@ -93,6 +94,9 @@ class CommandOptions:
     log_mib: Annotated[float, positive()] = 1.0
     identity: Annotated[tuple[str, ...], _texts()] = ()
     scratch: Annotated[str | None, text()] = None
+    hyperparameters: Annotated[Mapping[str, Any], _mapping("values by the name of a field")] = field(
+        default_factory=dict
+    )
 
     @property
     def command(self) -> Sequence[str] | str:
@@ -118,6 +122,11 @@ class CommandOptions:
         return [
             name for part in (*words, *self.env.values(), self.loss_options.path) for name in template.fields_of(part)
         ]
+
+    @property
+    def given_fields(self) -> list[str]:
+        """Those of them that autosched fills in by itself, without the command's hyperparameters."""
+        return [name for name in self.fields if name not in self.hyperparameters]
 
 
 def read_command_options(options: Mapping[str, Any]) -> CommandOptions:

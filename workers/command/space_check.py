@@ -18,12 +18,16 @@ def check_command_space(space: Space) -> None:
             to checkpoints which the command does not have.
     """
     options = read_command_options(space.trainer.options)
+    own = {*options.hyperparameters, *space.hyperparameters}
+    _check_own_fields(options.fields, own, space)
     families = {family.family for family in space.schedule}
     families |= {space.default.family} if space.default is not None else set()
     parameters = [set(get_family(family).parameters) for family in families]
     for name in options.fields:
+        if name in own:
+            continue
         if name not in {*template.LRS, *template.PLAIN, "family", *set.union(*parameters)}:
-            known = ", ".join(sorted({*template.LRS, *template.PLAIN, "family", *set.intersection(*parameters)}))
+            known = ", ".join(sorted({*template.LRS, *template.PLAIN, "family", *set.intersection(*parameters), *own}))
             raise UsageError(f"command trainer: run has no field {{{name}}}; it has {known}. Write {{{{ for a brace.")
         if name in {*template.LRS, *template.PLAIN, "family"}:
             continue
@@ -43,6 +47,20 @@ def check_command_space(space: Space) -> None:
         raise UsageError(
             "command trainer: run must have {checkpoint_in} and {checkpoint_out}, or checkpoints: true, for controller "
             "autolrs, which goes back to where a stage began."
+        )
+
+
+def _check_own_fields(fields: list[str], own: set[str], space: Space) -> None:
+    """That the command uses its hyperparameters, and that no run lacks one."""
+    if taken := sorted(own & {*template.LRS, *template.PLAIN, "family"}):
+        raise UsageError(f"hyperparameters: {taken[0]} is a field of every command; use another name.")
+    if unused := sorted(own - set(fields)):
+        raise UsageError(f"hyperparameters: {unused[0]} is not used by the command: write {{{unused[0]}}} in run.")
+    if lacking := [name for name, one in space.hyperparameters.items() if one.when]:
+        raise UsageError(f"hyperparameters: {lacking[0]} cannot have a condition: every run of a command fills it in.")
+    if has_auto_bounds(space) and (left := sorted(set(space.hyperparameters) - set(space.trainer.own_hyperparameters))):
+        raise UsageError(
+            f"hyperparameters: a range test needs a value of {left[0]}: write it in trainer.with.hyperparameters."
         )
 
 

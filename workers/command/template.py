@@ -15,6 +15,7 @@ out                         a folder of the command's own, which is removed with
 checkpoint_in               the file or folder that was saved at `start`; empty when `start` is 0
 checkpoint_out              where to save, as a file or a folder
 family, peak_lr, …          the schedule's family and its parameters, for a script with a scheduler of its own
+weight_decay, …             the space's hyperparameters, and those of the option `hyperparameters`
 """
 
 from __future__ import annotations
@@ -73,3 +74,8 @@ def write_lrs(folder: Path, schedule: Schedule, names: Iterable[str]) -> dict[st
 def parameters(schedule: Schedule) -> dict[str, str]:
     """The schedule's family and parameters by name, numbers in full precision."""
     return {"family": schedule.family, **{name: str(value) for name, value in schedule.params.items()}}
+
+
+def hyperparameters(values: Mapping[str, object]) -> dict[str, str]:
+    """Hyperparameters by name, numbers in full precision, true and false and lists as in JSON."""
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}

@@ -165,6 +165,7 @@ class CommandTrainer:
             old.close()
         stop = segment.stop if self._resumes else segment.horizon
         values = {
+            **template.hyperparameters(options.hyperparameters),
             **template.parameters(purpose.schedule),
             **template.write_lrs(place.folder, purpose.schedule, options.fields),
             "start": str(segment.start),
@@ -255,7 +256,7 @@ class CommandTrainer:
 
     def _check_asked(self, run: _Run) -> None:
         """A script that has reported a loss must have got its LRs by then, by a field or by asking for them."""
-        run.asked = run.asked or names_lrs(self._options.fields) or attachment.has_asked(run.told_at)
+        run.asked = run.asked or names_lrs(self._options.given_fields) or attachment.has_asked(run.told_at)
         if not run.asked:
             raise self._failure(
                 run, "it never asked for an LR: write {lrs} into run, or call `autosched.attach()` and lr(step)"
