@@ -74,7 +74,12 @@ def trial_document(trial: TrialState) -> dict[str, Any]:
         "step": trial.step,
         "value": trial.value,
         "reason": trial.reason,
-        "schedule": {"family": trial.family, "params": dict(trial.params), "fingerprint": trial.fingerprint},
+        "schedule": {
+            "family": trial.family,
+            "params": dict(trial.schedule_params),
+            "fingerprint": trial.fingerprint,
+            **({"hyperparameters": dict(trial.hyperparameters)} if trial.hyperparameters else {}),
+        },
         "seed": trial.seed,
         "points": [_point(point) for point in trial.points],
         "decisions": [_decision(step, decision) for step, decision in trial.decisions],

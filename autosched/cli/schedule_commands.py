@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from autosched.cli.options import JsonOption, LedgerOption, show, write_file
 from autosched.errors import CurveError, ScheduleError, UsageError
+from autosched.printed import tell
 from autosched.schedules.exports.targets import TARGETS, export_text
 from autosched.schedules.schedule import Schedule
 from autosched.study.results import Study
@@ -71,6 +73,10 @@ def export(
         "out": None if out is None else str(out),
         "text": text if out is None else None,
     }
+    if schedule.hyperparameters:
+        document["hyperparameters"] = dict(schedule.hyperparameters)
+        told = ", ".join(f"{name}={value}" for name, value in schedule.hyperparameters.items())
+        tell(f"autosched: the schedule was tuned with {told}; train with them.", sys.stderr)
     show(as_json, document, [text.rstrip("\n") if out is None else f"wrote {out}"])
 
 

@@ -244,6 +244,7 @@ def _description(path: Path, space: Space) -> list[str]:
     return [
         f"{path}: sound.",
         f"study {space.study}: {families} on the {space.trainer.use} trainer, {space.horizon_steps} updates a run,",
+        *([f"with {', '.join(space.hyperparameters)} of the trainer,"] if space.hyperparameters else []),
         *([tested] if has_auto_bounds(space) else []),
         *([f"first the runs of {sources} are read,"] if sources else []),
         f"controller {space.controller.name}, pruner {space.pruner.name}, at most {limits}.",

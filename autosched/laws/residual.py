@@ -45,7 +45,6 @@ from autosched.laws.priors import (
 )
 from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
 
-
 HISTORY = 5
 """Features of a history, before the coordinates."""
 

@@ -25,6 +25,10 @@ optimizer = torch.optim.AdamW(model.parameters(), lr=1.0)  # the schedule holds 
 scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lrs[min(step, len(lrs) - 1)])
 # after every optimizer.step(): scheduler.step()
 """
+USAGE_BESIDE = """
+with open("schedule.json") as file:
+    beside = json.load(file)["hyperparameters"]  # what it was tuned with: give the model and the optimizer these
+"""
 COST_TERMS = {
     "trained": "computed by workers",
     "retrained": "of these, computed again because a checkpoint was lost",
@@ -56,6 +60,8 @@ def usage_section(summary: Mapping[str, Any]) -> Html | None:
         return None
     schedule = best["schedule"]
     rows = [(name, str(value)) for name, value in schedule["params"].items()]
+    beside = schedule.get("hyperparameters", {})
+    rows += [(f"{name} (of the trainer)", str(value)) for name, value in beside.items()]
     rows += [("updates", str(schedule["steps"])), ("fingerprint", schedule["fingerprint"][:16])]
     export = f"autosched export {summary['study']} --to torch"
     return section(
@@ -63,7 +69,7 @@ def usage_section(summary: Mapping[str, Any]) -> Html | None:
         "Use the winner",
         table((schedule["family"], ""), rows),
         tag("p", "The LR of every update is in ", tag("code", "schedule.json"), ". With PyTorch:"),
-        tag("pre", tag("code", USAGE)),
+        tag("pre", tag("code", USAGE + (USAGE_BESIDE if beside else ""))),
         tag("p", "Or let ", tag("code", export), " write a module that needs nothing but torch."),
     )
 

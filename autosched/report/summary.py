@@ -19,6 +19,8 @@ from autosched.ledger.state import StudyState, TrialState, TrialStatus
 from autosched.report.confirmation import Confirmation, confirmation, default_trial, too_close, unconfirmed, winner
 from autosched.report.cost import study_cost
 from autosched.report.holdouts import holdouts
+from autosched.report.importance import importances
+from autosched.report.lawless import lawless_note
 from autosched.report.sensitivity import sensitivities
 from autosched.space.records import Space
 from autosched.urls import without_secrets
@@ -65,7 +67,8 @@ def summarise(
         ``best``, ``default``
             The winner (see :func:`winner`) and the user's own schedule: ``trial``, ``value`` (final loss on the
             study's seed), ``losses`` (the trainer's last validation losses by name; empty when it has but one),
-            ``schedule`` (``family``, ``params``, ``steps``, ``fingerprint``); the winner also has
+            ``schedule`` (``family``, ``params``, ``steps``, ``fingerprint``; ``hyperparameters`` where the space
+            searches them); the winner also has
             ``predicted``: ``mean``, ``low``, ``high`` (90% interval) of the last forecast made while it ran, at update
             ``step``. None without such a trial.
         ``trials``
@@ -87,6 +90,9 @@ def summarise(
         ``lr_sensitivity``
             A list, by family: ``value`` in nats over the LRs ``low`` to ``high``, the ``best_lr``, the ``runs`` and
             ``cells`` it is from, or the ``reason`` why there is none, see :mod:`autosched.curves.sensitivity`.
+        ``importance``
+            By searched parameter its share of 1 in what decides the final loss, see
+            :mod:`autosched.report.importance`; empty without hyperparameters, or with too few complete trials.
         ``confirmation``
             None, or by fresh seed: ``seeds``, losses of the ``best`` and the ``default``, their means ``mean_best`` and
             ``mean_default``, ``gain`` = mean of default - best with its 90% interval ``gain_low`` to ``gain_high``,
@@ -120,6 +126,7 @@ def summarise(
         "range_test": None if state.range_test is None else _range_test(state.range_test),
         "stages": [{name: getattr(stage, name) for name in ("stage", "step", "lr", "trial")} for stage in state.stages],
         "lr_sensitivity": [_sensitivity(name, found) for name, found in sensitivities(state).items()],
+        "importance": importances(state, space),
         "confirmation": None if confirmed is None else _confirmation(confirmed),
         "tracking": {
             **{name: tracking.get(name) for name in ("experiment", "run_id")},
@@ -159,9 +166,10 @@ def _trial(trial: TrialState, space: Space) -> dict[str, Any]:
         "losses": dict(trial.points[-1].losses) if trial.points else {},
         "schedule": {
             "family": trial.family,
-            "params": trial.params,
+            "params": trial.schedule_params,
             "steps": space.horizon_steps,
             "fingerprint": trial.fingerprint,
+            **({"hyperparameters": trial.hyperparameters} if trial.hyperparameters else {}),
         },
     }
 

@@ -9,6 +9,7 @@ from autosched.errors import StudyError
 from autosched.ledger.events import Role
 from autosched.ledger.records import Decision, Forecast
 from autosched.ledger.state import StudyState, TrialState, Turn
+from autosched.report.importance import importance_text
 from autosched.report.lr_section import range_test_text, sensitivity_text
 from autosched.report.target import target_lines
 from autosched.report.terminal_plot import terminal_plot
@@ -119,8 +120,13 @@ def _named(losses: Mapping[str, float]) -> str:
 
 def describe(schedule: Mapping[str, Any]) -> str:
     """A schedule of a summary in one line, e.g. ``wsd(peak_lr=0.01, warmup_steps=30)``."""
-    inside = ", ".join(f"{name}={_parameter(value)}" for name, value in schedule["params"].items())
-    return f"{schedule['family']}({inside})"
+    beside = schedule.get("hyperparameters")
+    text = f"{schedule['family']}({_parameters(schedule['params'])})"
+    return f"{text} with {_parameters(beside)}" if beside else text
+
+
+def _parameters(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={_parameter(value)}" for name, value in values.items())
 
 
 def _parameter(value: Any) -> str:
@@ -194,6 +200,7 @@ def _lr_lines(summary: Mapping[str, Any]) -> list[str]:
     told = [f"sensitivity {sensitivity_text(one)}" for one in summary["lr_sensitivity"] if one["value"] is not None]
     found = summary["range_test"]
     told = [*map(stage_text, summary["stages"]), *told]
+    told += [f"importance  {importance_text(summary['importance'])}"] if summary["importance"] else []
     return told if found is None else [f"range test  {range_test_text(found)}", *told]
 
 

@@ -208,8 +208,8 @@ def check_hyperparameters(space: Space) -> None:
     if space.controller.name == NAME and space.hyperparameters:
         names = ", ".join(space.hyperparameters)
         raise SpaceError(
-            f"hyperparameters: controller autolrs trains one run and changes its LRs only, but got {names}; use another "
-            "controller, or write them as options of the trainer."
+            f"hyperparameters: controller autolrs trains one run and changes its LRs only, but got {names}; use "
+            "another controller, or write them as options of the trainer."
         )
 
 

@@ -185,7 +185,8 @@ class Candidates:
 
 def _spread(schedule: Schedule) -> FloatArray:
     """Log peak LR, mean and moment of the LRs over the peak, and the hyperparameters' coordinates, shape (3 + k,)."""
-    return _spread_columns(history(schedule, np.array([float(schedule.steps)])))[0]
+    found: FloatArray = _spread_columns(history(schedule, np.array([float(schedule.steps)])))[0]
+    return found
 
 
 def _spread_columns(features: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from autosched.laws.fit import thinned
 from autosched.laws.priors import POINTS_PER_CURVE
 from autosched.schedules.schedule import Schedule
 from autosched.search.priors import LEAST_PEAK_SD, MOST_CURVES, OTHER_MODEL_SD
+from autosched.space.hyperparameters import coordinates, divided
 from autosched.space.records import Space
 from autosched.space.warm_start import OldRun, WarmStart
 from autosched.transfer import (
@@ -37,12 +39,29 @@ def comparable(space: Space) -> list[Curve]:
     """The old runs of the same model and data, as curves.
 
     Raises:
-        SpaceError: a source that was not read; where a study begins, :func:`chosen` reads it into the space.
+        SpaceError: runs whose hyperparameters are not those of this space, or not known; or a source that was not
+            read: where a study begins, :func:`chosen` reads it into the space.
     """
     for warm in space.warm_start:
         if not warm.runs:
             raise SpaceError(f"warm_start: {warm.source!r} was not read; a study begins with the runs in its space.")
-    return [run.curve() for warm in space.warm_start if warm.model == "same" for run in warm.runs]
+    return [_placed(space, warm, run) for warm in space.warm_start if warm.model == "same" for run in warm.runs]
+
+
+def _placed(space: Space, warm: WarmStart, run: OldRun) -> Curve:
+    """The run's curve, with its hyperparameters in their places; those that it does not say are the trainer's own."""
+    curve, own = run.curve(), space.trainer.own_hyperparameters
+    for name, value in run.hyperparameters.items():
+        if name not in space.hyperparameters and own.get(name) != value:
+            text = f"runs were trained with {name} {value}: search {name}, or write it as an option of the trainer"
+            raise SpaceError(f"warm_start: {warm.source!r}: {text}.")
+    known = {**divided(own, space.hyperparameters)[1], **divided(run.hyperparameters, space.hyperparameters)[1]}
+    for name, parameter in space.hyperparameters.items():
+        if name not in known and not parameter.when:
+            text = f"runs do not say their {name}, which is searched: write what it was as an option of the trainer"
+            raise SpaceError(f"warm_start: {warm.source!r}: {text}.")
+    places = coordinates(space.hyperparameters, known)
+    return replace(curve, schedule=curve.schedule.beside(known, places)) if places else curve
 
 
 def chosen(curves: Sequence[tuple[str, Curve]], model: str, most: int = MOST_CURVES) -> tuple[OldRun, ...]:

@@ -117,6 +117,11 @@ def central(hyperparameters: Mapping[str, SearchParameter]) -> _Values:
     return point
 
 
+def to_check(hyperparameters: Mapping[str, SearchParameter], trainer: TrainerSpec) -> _Values:
+    """Values to look at a trainer with before anything is trained: its own, or else the middle."""
+    return {**central(hyperparameters), **divided(trainer.own_hyperparameters, hyperparameters)[1]}
+
+
 def coordinates(
     hyperparameters: Mapping[str, SearchParameter], values: Mapping[str, ParameterValue]
 ) -> tuple[float, ...]:
@@ -155,6 +160,9 @@ def _middle(domain: Domain) -> ParameterValue:
 
 def _read(section: Section, name: str, value: Any, known: Mapping[str, SearchParameter]) -> SearchParameter | None:
     path, faults = (*section.path, name), section.faults
+    if not name.isidentifier():
+        faults.add(path, f"{dotted(path)} must be the name of an option of the trainer.", at_key=True)
+        return None
     families = [f for f in schedules.family_names() if name in schedules.get_family(f).parameters]
     if families:
         message = f"is a parameter of the schedule family {families[0]}, which is searched below schedule"
@@ -174,32 +182,31 @@ def _read(section: Section, name: str, value: Any, known: Mapping[str, SearchPar
 
 def _plain(section: Section, path: KeyPath, value: Any) -> Domain | None:
     """A value, or several."""
+    if not isinstance(value, dict):
+        return _choices(section, path, value) if isinstance(value, list) else _fixed(section, path, value)
+    inner = Section(value, path, section.faults)
+    inner.has("when")
+    choices, fixed = inner.raw("choices"), inner.raw("value")
+    inner.close()
+    if isinstance(choices, list):
+        return _choices(section, (*path, "choices"), choices)
+    return _fixed(section, (*path, "value") if "value" in value else path, fixed)
+
+
+def _choices(section: Section, path: KeyPath, values: list[Any]) -> Domain | None:
     faults = section.faults
-    if isinstance(value, dict):
-        inner = Section(value, path, faults)
-        inner.has("when")
-        choices, fixed = inner.raw("choices"), inner.raw("value")
-        inner.close()
-        if choices is None and fixed is None:
-            faults.missing(path, f"{dotted(path)} must be {FORMS}.")
-            return None
-        value = fixed if choices is None else choices
-        path = (*path, "value" if choices is None else "choices")
-        if choices is None:
-            return _fixed(section, path, value)
-    if not isinstance(value, list):
-        return _fixed(section, path, value)
-    if not value or len(value) > MOST_CHOICES:
-        faults.add(path, f"{dotted(path)} must have 1 to {MOST_CHOICES} choices, but has {len(value)}.")
+    if not values or len(values) > MOST_CHOICES:
+        faults.add(path, f"{dotted(path)} must have 1 to {MOST_CHOICES} choices, but has {len(values)}.")
         return None
-    for index, choice in enumerate(value):
-        if not _is_value(choice):
-            faults.add((*path, index), f"{dotted((*path, index))} must be {RULE}, but got {shown(choice)}.")
+    for index, value in enumerate(values):
+        here = (*path, index)
+        if not _is_value(value):
+            faults.add(here, f"{dotted(here)} must be {RULE}, but got {shown(value)}.")
             return None
-        if any(choice == other and type(choice) is type(other) for other in value[:index]):
-            faults.add((*path, index), f"{dotted((*path, index))} is {shown(choice)} again; choices must differ.")
+        if any(value == other and type(value) is type(other) for other in values[:index]):
+            faults.add(here, f"{dotted(here)} is {shown(value)} again; choices must differ.")
             return None
-    return Choice(values=tuple(value))
+    return Choice(values=tuple(values))
 
 
 def _fixed(section: Section, path: KeyPath, value: Any) -> Domain | None:

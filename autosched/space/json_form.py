@@ -128,8 +128,8 @@ def _point(space: Space, spec: ScheduleSpec) -> dict[str, Any]:
 
 
 def _family(space: Space, family: FamilySpace) -> dict[str, Any]:
-    own = divided(dict(family.parameters), space.hyperparameters)[0]  # type: ignore[arg-type]
-    return {name: _parameter(parameter) for name, parameter in own.items()}  # type: ignore[arg-type]
+    own = divided(dict(family.parameters), space.hyperparameters)[0]
+    return {name: _parameter(parameter) for name, parameter in own.items()}
 
 
 def _parameter(parameter: SearchParameter, *, beside: bool = False) -> dict[str, Any]:

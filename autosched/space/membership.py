@@ -56,7 +56,9 @@ def can_branch(space: Space, spec: ScheduleSpec | Schedule, step: int) -> bool:
         return True
     shape = schedules.get_family(spec.family)
     stable = [name for name in (*shape.stable_parameters, *space.hyperparameters) if name in active]
-    complete = shape.complete(divided(params, space.hyperparameters)[0], steps=space.horizon_steps)  # with what a condition left to its default
+    complete = shape.complete(
+        divided(params, space.hyperparameters)[0], steps=space.horizon_steps
+    )  # with what a condition left to its default
     within = step <= shape.stable_steps(complete, space.horizon_steps)
     return within and all(_repeats(active[name], params.get(name)) for name in stable)
 

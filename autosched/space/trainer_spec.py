@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-
 FIELDS = "hyperparameters"
 """Option of a command: values of the fields ``{name}`` that are its own."""
 

@@ -17,7 +17,7 @@ other as the corners (update from 1, LR) of straight lines that stay within 1e-4
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -33,7 +33,7 @@ Model = Literal["same", "other"]
 MODELS: tuple[Model, ...] = ("same", "other")
 FORM = "a source or a list of them: a study, a CSV curve, a folder, or {from: …, model: same or other}"
 LR_TOLERANCE = 1e-4
-_RUN_KEYS = frozenset({"name", "horizon", "steps", "losses", "schedule", "lrs"})
+_RUN_KEYS = frozenset({"name", "horizon", "steps", "losses", "schedule", "lrs", "hyperparameters"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,7 @@ class OldRun:
         losses: nats per token, one per step, > 0.
         family, params: what made the schedule; empty when it is given by `lrs`.
         lrs: corners (update from 1, LR) of its LRs, straight lines between them.
+        hyperparameters: that it was trained with, of a study that searched them.
     """
 
     name: str
@@ -55,12 +56,13 @@ class OldRun:
     family: str = ""
     params: Mapping[str, ParameterValue] | None = None
     lrs: tuple[tuple[int, float], ...] = ()
+    hyperparameters: Mapping[str, ParameterValue] = field(default_factory=dict)
 
     @classmethod
     def of(cls, curve: Curve, name: str) -> OldRun:
         """A curve as plain data; LRs that no family made are kept to within 1e-4 of the peak."""
         schedule = curve.schedule
-        made = schedule.family in family_names() and _rebuilt(schedule) == schedule
+        made = schedule.family in family_names() and _rebuilt(schedule) == schedule.beside({})
         return cls(
             name=name,
             horizon=schedule.steps,
@@ -69,6 +71,7 @@ class OldRun:
             family=schedule.family if made else "",
             params=dict(schedule.params) if made else None,
             lrs=() if made else corners(schedule.lrs),
+            hyperparameters=dict(schedule.hyperparameters),
         )
 
     def schedule(self) -> Schedule:
@@ -78,9 +81,9 @@ class OldRun:
             ScheduleError: no such family, parameters it does not have, or LRs that are no schedule.
         """
         if self.params is not None:
-            return build(self.family, self.params, steps=self.horizon)
+            return build(self.family, self.params, steps=self.horizon).beside(self.hyperparameters)
         updates, lrs = zip(*self.lrs, strict=True)
-        return Schedule(np.interp(np.arange(1, self.horizon + 1), updates, lrs))
+        return Schedule(np.interp(np.arange(1, self.horizon + 1), updates, lrs)).beside(self.hyperparameters)
 
     def curve(self) -> Curve:
         """The run as a curve; see :meth:`schedule` for what is raised, and CurveError for points that are none."""
@@ -223,10 +226,17 @@ def _run_of(data: Any) -> OldRun:
     if ("schedule" in data) == ("lrs" in data):
         raise ValueError("it needs one of schedule and lrs.")
     name, points = str(data.get("name", "")), (tuple(steps), tuple(float(loss) for loss in losses))
+    run = OldRun(
+        name=name,
+        horizon=horizon,
+        steps=points[0],
+        losses=points[1],
+        hyperparameters=dict(data.get("hyperparameters", {})),
+    )
     if "lrs" in data:
-        return OldRun(name=name, horizon=horizon, steps=points[0], losses=points[1], lrs=_corners_of(data["lrs"]))
+        return replace(run, lrs=_corners_of(data["lrs"]))
     ((family, params),) = dict(data["schedule"]).items()
-    return OldRun(name=name, horizon=horizon, steps=points[0], losses=points[1], family=family, params=dict(params))
+    return replace(run, family=family, params=dict(params))
 
 
 def _corners_of(data: Any) -> tuple[tuple[int, float], ...]:
@@ -247,6 +257,7 @@ def _run_to_json(run: OldRun) -> dict[str, Any]:
         "steps": list(run.steps),
         "losses": list(run.losses),
         **made_by,
+        **({"hyperparameters": _listed(run.hyperparameters)} if run.hyperparameters else {}),
     }
 
 

@@ -99,10 +99,10 @@ def run_check(document: Document, key: str, check: Callable[[], object]) -> None
 
 
 def _named(document: Document, key: str, message: str) -> KeyPath:
-    """What a message is about: the option below `key` that it names, or the name given there; else `key` itself."""
-    words = set(re.findall(r"\w+", message)) - {key, "use", "with"}
+    """What a message is about: the option below `key` that it names first, or the name given there; else `key`."""
+    words = [word for word in re.findall(r"\w+", message) if word not in {key, "use", "with"}]
     below = [path for path in document.places if path[:1] == (key,)]
-    named = [path for path in below if path[-1] in words]
+    named = sorted((path for path in below if path[-1] in words), key=lambda path: words.index(str(path[-1])))
     named += [path for path in below if path[-1] == "use" and shown(document.value(path)) in message]
     return next(iter(named), (key,))
 

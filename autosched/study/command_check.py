@@ -16,6 +16,7 @@ from autosched.ledger.records import Purpose, Segment
 from autosched.randomness import generator
 from autosched.schedules import Schedule, build
 from autosched.space.draw import draw
+from autosched.space.hyperparameters import divided
 from autosched.space.records import ScheduleSpec, Space
 from autosched.trainer import Diverged
 from autosched.trainer.findings import NOISE, Finding
@@ -55,7 +56,8 @@ class CommandCase:
     @property
     def schedule(self) -> Schedule:
         """The schedule to run it with."""
-        return build(self.spec.family, self.spec.params, steps=self.space.horizon_steps)
+        params, _ = divided(self.spec.params, self.space.hyperparameters)
+        return build(self.spec.family, params, steps=self.space.horizon_steps)
 
     def losses(self, schedule: Schedule, *, seed: int = 0, cuts: Sequence[int] = ()) -> Losses:
         """The losses at both evaluations, trained in one piece or from checkpoint to checkpoint."""
@@ -183,8 +185,8 @@ def _uses_lrs(case: CommandCase, usual: Losses, noise: float) -> Finding:
 def _halved(case: CommandCase) -> tuple[Schedule, int]:
     """A schedule with half the LRs, and the update from which on it has them."""
     lrs, spec = case.schedule.lrs.copy(), case.spec
-    if names_parameters(read_command_options(case.space.trainer.options).fields):
-        params = {**spec.params, "peak_lr": 0.5 * case.schedule.peak_lr}
+    if names_parameters(read_command_options(case.space.trainer.options).given_fields):
+        params = {**divided(spec.params, case.space.hyperparameters)[0], "peak_lr": 0.5 * case.schedule.peak_lr}
         return build(spec.family, params, steps=case.space.horizon_steps), 0
     begin = case.first if case.first < case.second else 0
     lrs[begin:] *= 0.5

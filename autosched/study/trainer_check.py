@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 from autosched.engine.time_limit import TimeUp, time_limit
 from autosched.errors import UsageError
 from autosched.ledger.store import Ledger
-from autosched.schedules import build
+from autosched.space.hyperparameters import to_check
+from autosched.space.membership import build_schedule
 from autosched.space.records import Choice, FamilySpace, Fixed, Range, Space
 from autosched.study.command_check import CommandCase, check_command
 from autosched.study.identity import earlier_fingerprints
@@ -30,12 +32,14 @@ def trainer_findings(space: Space, *, thorough: bool) -> Iterator[Finding]:
 
     A command has checks of its own, :mod:`autosched.study.command_check`, all of them quick.
     """
-    factory, spec = with_threads(make_trainer, space.resources.cpus), space.trainer
+    factory = with_threads(make_trainer, space.resources.cpus)
+    spec = space.trainer.beside(to_check(space.hyperparameters, space.trainer))
 
     def made(seed: int) -> Trainer | SegmentTrainer:
         return factory(spec.use, spec.options, seed, space.horizon_steps)
 
     if spec.use == COMMAND:
+        space = replace(space, trainer=spec)
         return check_command(CommandCase(space=space, make=lambda seed: cast(SegmentTrainer, made(seed))))
     case = Case(make=lambda seed: cast(Trainer, made(seed)), lr=usual_lr(space))
     return check_soundness(case, thorough=thorough)
@@ -82,7 +86,7 @@ def usual_lr(space: Space) -> float:
     """The default's peak LR, or else the middle of those that are searched."""
     listed = space.default or next(iter(space.candidates or ()), None)
     if listed is not None:
-        return build(listed.family, listed.params, steps=space.horizon_steps).peak_lr
+        return build_schedule(space, listed).peak_lr
     return next((lr for lr in map(_middle, space.schedule) if lr > 0), USUAL_LR)
 
 

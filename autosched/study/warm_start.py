@@ -8,7 +8,7 @@ from dataclasses import replace
 from autosched.curves.curve import Curve
 from autosched.errors import CurveError, UsageError
 from autosched.ledger.store import Ledger
-from autosched.search.old_runs import chosen
+from autosched.search.old_runs import chosen, comparable
 from autosched.search.priors import MOST_CURVES
 from autosched.search.surrogate import Surrogate
 from autosched.space.records import Space
@@ -23,6 +23,7 @@ def with_old_runs(space: Space, ledger: Ledger) -> tuple[Space, list[str]]:
     Raises:
         UsageError: a source that is no study of the ledger, no file and no folder, or one without a usable curve.
         CurveError: a fault in a curve.
+        SpaceError: runs of the same model with other hyperparameters than this space's.
     """
     found: list[WarmStart] = []
     notes: list[str] = []
@@ -41,7 +42,9 @@ def with_old_runs(space: Space, ledger: Ledger) -> tuple[Space, list[str]]:
         text = f"warm start: {len(runs)}{few} runs of {warm.source}, peak LR {min(peaks):.3g} to {max(peaks):.3g}"
         notes.append(f"{text}, {warm.model} model{note}.")
         found.append(replace(warm, runs=runs))
-    return replace(space, warm_start=tuple(found)), notes
+    read = replace(space, warm_start=tuple(found))
+    comparable(read)
+    return read, notes
 
 
 def _curves(source: str, space: Space, ledger: Ledger) -> tuple[Sequence[tuple[str, Curve]], str]:

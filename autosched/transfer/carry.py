@@ -39,6 +39,10 @@ def carried(
         >>> carried(Schedule([4.0, 2.0]), steps=4).lrs.tolist()
         [4.0, 3.5, 2.5, 2.0]
     """
+    return _carried(schedule, steps, factor, changes).beside(schedule.hyperparameters)
+
+
+def _carried(schedule: Schedule, steps: int, factor: float, changes: Mapping[str, ParameterValue] | None) -> Schedule:
     if is_family(schedule):
         same, scaled = (_rebuilt(schedule, steps, by, changes or {}) for by in (1.0, factor))
         whole = np.allclose(scaled.lrs, factor * same.lrs, rtol=1e-9, atol=0)
@@ -55,7 +59,7 @@ def is_family(schedule: Schedule) -> bool:
     if schedule.family not in family_names() or schedule.family == TABLE.name:
         return False
     try:
-        return build(schedule.family, schedule.params, steps=schedule.steps) == schedule
+        return build(schedule.family, schedule.params, steps=schedule.steps) == schedule.beside({})
     except ScheduleError:
         return False
 

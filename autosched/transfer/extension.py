@@ -80,7 +80,7 @@ def extend_wsd(schedule: Schedule, steps: int, *, exponent_sd: float = 0.2) -> E
         >>> longer.stable_steps, round(longer.ratio, 2), longer.schedule.common_steps(short)
         (3200, 0.53, 3200)
     """
-    if schedule.family != "wsd" or build("wsd", schedule.params, steps=schedule.steps) != schedule:
+    if schedule.family != "wsd" or build("wsd", schedule.params, steps=schedule.steps) != schedule.beside({}):
         raise ScheduleError(f"only a schedule of the family wsd can be extended, but this is {schedule.describe()}.")
     stable_steps = get_family("wsd").stable_steps(schedule.params, schedule.steps)
     if steps <= schedule.steps:
@@ -115,7 +115,7 @@ def _extended(schedule: Schedule, steps: int, stable_steps: int, ratio: float) -
     lrs[stable_steps:start] = peak
     lrs[start:] = Piece(steps - start, COOLDOWN.fall(schedule.params, steps - start)).scaled(peak).lrs()
     origin = {"extended_from_steps": schedule.steps, "stable_steps": stable_steps, "second_stage_ratio": ratio}
-    return Schedule(lrs, "table", origin)
+    return Schedule(lrs, "table", origin).beside(schedule.hyperparameters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from autosched.schedules.exports.pieces_source import pieces_source
 from autosched.schedules.schedule import Schedule
 
 SOURCE_WIDTH = 100
+TUNED_WITH = "the schedule was tuned with these; train with them"
 
 
 def python_source(schedule: Schedule, *, usage: str, imports: str, code: str) -> str:
@@ -25,6 +26,11 @@ def python_source(schedule: Schedule, *, usage: str, imports: str, code: str) ->
         f"# peak LR {schedule.peak_lr!r}, last LR {schedule.final_lr!r}",
         f"# SHA-256 of the LRs (float64, little endian): {schedule.fingerprint}",
         f"STEPS = {schedule.steps}",
+        *(
+            [f"HYPERPARAMETERS = {dict(schedule.hyperparameters)!r}  # {TUNED_WITH}"]
+            if schedule.hyperparameters
+            else []
+        ),
         pieces_source(schedule) or _listed(schedule),
     ]
     return "\n".join([f'"""{usage.strip()}\n"""', "", imports.strip(), "", *constants, "", "", code.strip(), ""])
