@@ -4,7 +4,9 @@ name   meaning                                                          unit
 lr_i   LR of update i                                                   LR
 s_i    forward area, ``s_i = s_{i-1} + lr_i``                           LR x updates
 h_i    heat, ``h_i = memory * h_{i-1} + (1 - memory) * lr_i``           LR
-L_i    ``floor + scale * (1 + s_i / unit)**-exponent + gain * h_i``     nats
+L_i    ``floor + scale * (1 + s_i / unit)**-exponent + noise_i + decay_i``   nats
+noise_i   ``gain * h_i * 16 / batch``                                   nats
+decay_i   ``decay_gain * x_i**2 / (1 + x_i**2 / 8)``, ``x_i = ln(weight_decay * s_i / decay_area)``   nats
 
 This is the annealing law (Tissue et al. 2024, arXiv:2408.11029) written so that it can be carried from update to
 update: with m_i = memory * m_{i-1} + (lr_{i-1} - lr_i) and S2 = sum(m), a run at peak LR p has
@@ -12,6 +14,10 @@ update: with m_i = memory * m_{i-1} + (lr_{i-1} - lr_i) and S2 = sum(m), a run a
 The heat also makes the loss U-shaped in the peak LR: too low learns too slowly, too high stays too noisy, and the best
 peak rises with the length of the cooldown (with the defaults and 600 updates, from about 0.01 to 0.04), as it does
 for a small transformer.
+
+A larger batch makes less noise (McCandlish et al. 2018). Weight decay acts by the AdamW timescale 1 / (LR x weight decay)
+over the length of the run (Bergsma et al. 2025, arXiv:2505.13738), which has a best value: the best weight decay falls
+as LRs rise. Without weight decay, the default, there is no such term.
 
 The mean of the last w weights is taken as the law's own loss under the schedule that it is like
 (:mod:`autosched.schedules.merged`), plus ``merged_lag * sum(lr_i)`` over the window: it falls short of a true cooldown
@@ -39,6 +45,10 @@ from autosched.trainer import Diverged, number, positive, read_options, whole
 MERGED_SHARES = (0.05, 0.1)
 """Windows of the means, as shares of the updates done; the torch trainers' default."""
 _FORMAT = "autosched.simulated/1"
+_BATCH = 16
+"""Examples per update, of the default."""
+_ADDED = ("weight_decay", "decay_gain", "decay_area", "batch")
+"""Options that a checkpoint names only where weight decay or batch is not the default; earlier versions have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +57,7 @@ class SimulatedOptions:
 
     Attributes:
         floor, scale, unit, exponent, gain, memory: the law above; ``floor + scale`` is the loss of a fresh model.
+        weight_decay, decay_gain, decay_area, batch: see above; weight decay 0 has no effect at all.
         noise: standard deviation of one evaluation, nats; drawn from (seed, step).
         seed_noise: standard deviation of a whole run, nats; drawn from the seed alone.
         merged_lag: what a mean of weights falls short of a cooldown, nats per unit of LR x updates of its window.
@@ -69,10 +80,22 @@ class SimulatedOptions:
     seconds_per_step: Annotated[float, number(0)] = 0.0
     checkpoint_bytes: Annotated[int, whole(0)] = 0
     fail_at: Annotated[int, whole(0)] = 0
+    weight_decay: Annotated[float, number(0)] = 0.0
+    decay_gain: Annotated[float, number(0)] = 0.03
+    decay_area: Annotated[float, positive()] = 1.0
+    batch: Annotated[int, whole(1)] = _BATCH
 
     def loss(self, area: float, heat: float) -> float:
         """The law, without noise."""
-        return self.floor + self.scale * math.pow(1.0 + area / self.unit, -self.exponent) + self.gain * heat
+        noise = self.gain * heat * (_BATCH / self.batch)
+        return self.floor + self.scale * math.pow(1.0 + area / self.unit, -self.exponent) + noise + self._decay(area)
+
+    def _decay(self, area: float) -> float:
+        """What the AdamW timescale costs where it is not the best one."""
+        if self.weight_decay == 0.0 or area == 0.0:
+            return 0.0
+        apart = math.log(self.weight_decay * area / self.decay_area) ** 2
+        return self.decay_gain * apart / (1.0 + apart / 8.0)
 
     def predict(self, lrs: FloatArray) -> FloatArray:
         """Loss without noise after each update of a run, shape ``(steps,)``; whatever the LR, nothing diverges."""
@@ -196,7 +219,10 @@ class SimulatedTrainer:
         self._recent = recent
 
     def _identity(self) -> dict[str, Any]:
-        return {"format": _FORMAT, "seed": self._seed, "options": asdict(self._options)}
+        options = asdict(self._options)
+        if self._options.weight_decay == 0.0 and self._options.batch == _BATCH:
+            options = {name: value for name, value in options.items() if name not in _ADDED}
+        return {"format": _FORMAT, "seed": self._seed, "options": options}
 
 
 def _windows(step: int) -> list[int]:
