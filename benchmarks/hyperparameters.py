@@ -20,7 +20,7 @@ from autosched.ledger.events import SegmentFinished, TrialEnded
 from autosched.ledger.store import Ledger
 from workers.simulated import SimulatedOptions
 
-HORIZON, FULL_RUNS = 600, 16
+HORIZON, FULL_RUNS = 600, 10
 FIXED = {"noise": 0.002}
 BESIDE: dict[str, Any] = {
     "weight_decay": {"low": 0.01, "high": 1.0, "scale": "log"},
@@ -40,7 +40,9 @@ def space(controller: str, seed: int, *, idle: bool, ledger: str) -> dict[str, A
         "horizon_steps": HORIZON,
         "eval_every": 20,
         "checkpoint_every": 40,
-        "schedule": {"wsd": {**wsd, "cooldown_fraction": {"low": 0.1, "high": 1.0}, "cooldown_shape": ["linear", "sqrt"]}},
+        "schedule": {
+            "wsd": {**wsd, "cooldown_fraction": {"low": 0.1, "high": 1.0}, "cooldown_shape": ["linear", "sqrt"]}
+        },
         "hyperparameters": {**BESIDE, **(IDLE if idle else {})},
         "controller": controller,
         "pruner": "law",
@@ -95,7 +97,12 @@ def main() -> None:
             row["mean_full_runs_to_tpe"] = statistics.mean(FULL_RUNS if one is None else one for one in needed)
         document[name] = row
         print(name, {key: value for key, value in row.items() if key != "losses"}, flush=True)
-        print("   ", [(round(run["loss"], 4), {k: v for k, v in run["params"].items() if k != "warmup_steps"}) for run in runs][:3])
+        print(
+            "   ",
+            [(round(run["loss"], 4), {k: v for k, v in run["params"].items() if k != "warmup_steps"}) for run in runs][
+                :3
+            ],
+        )
     if args.out is not None:
         args.out.write_text(json.dumps(document, indent=1) + "\n")
 

@@ -15,9 +15,9 @@ The heat also makes the loss U-shaped in the peak LR: too low learns too slowly,
 peak rises with the length of the cooldown (with the defaults and 600 updates, from about 0.01 to 0.04), as it does
 for a small transformer.
 
-A larger batch makes less noise (McCandlish et al. 2018). Weight decay acts by the AdamW timescale 1 / (LR x weight decay)
-over the length of the run (Bergsma et al. 2025, arXiv:2505.13738), which has a best value: the best weight decay falls
-as LRs rise. Without weight decay, the default, there is no such term.
+A larger batch makes less noise (McCandlish et al. 2018). Weight decay acts by the AdamW timescale
+1 / (LR x weight decay) over the length of the run (Bergsma et al. 2025, arXiv:2505.13738), which has a best value: the
+best weight decay falls as LRs rise. Without weight decay, the default, there is no such term.
 
 The mean of the last w weights is taken as the law's own loss under the schedule that it is like
 (:mod:`autosched.schedules.merged`), plus ``merged_lag * sum(lr_i)`` over the window: it falls short of a true cooldown

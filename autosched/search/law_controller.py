@@ -47,8 +47,9 @@ from autosched.search.lost_runs import lost
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.peak_posterior import with_interior_best
 from autosched.search.policy import Proposal, Resume
-from autosched.search.priors import MOST_CURVES, ORIGINS, REMEMBERED, SAFE_SHARE, SHAPE_PEAK_SD
+from autosched.search.priors import HYPERPARAMETER_PEAK_SD, MOST_CURVES, ORIGINS, REMEMBERED, SAFE_SHARE, SHAPE_PEAK_SD
 from autosched.search.surrogate import Fitted, Surrogate
+from autosched.space.hyperparameters import central, coordinates
 from autosched.space.records import Component, ScheduleSpec, Space
 
 
@@ -301,14 +302,22 @@ class LawController:
         best, prior = self._start.peak_posterior(state), self._start.prior
         complete = any(trial.role in CANDIDATE_ROLES and trial.status == "complete" for trial in state.trials)
         if best is not None:
-            mean, sd = best.mean, math.hypot(best.sd, SHAPE_PEAK_SD)
+            mean, sd = best.mean, np.hypot(math.hypot(best.sd, SHAPE_PEAK_SD), self._moved_by(candidates))
         elif prior is not None and not complete:
-            mean, sd = prior.mean, prior.sd
+            mean, sd = prior.mean, np.hypot(prior.sd, self._moved_by(candidates))
         else:
             return np.ones(len(candidates))
         peaks = np.array([candidate.schedule.log_peak_lr for candidate in candidates])
         weights: FloatArray = np.exp(-0.5 * ((peaks - mean) / sd) ** 2)
         return weights
+
+    def _moved_by(self, candidates: list[Candidate]) -> FloatArray:
+        """How far each candidate's hyperparameters may move the best peak LR, ln, shape (n,); 0 without any."""
+        searched = self._space.hyperparameters
+        middle = np.array(coordinates(searched, central(searched)))
+        places = np.array([c.schedule.coordinates for c in candidates]).reshape(len(candidates), middle.size)
+        distances: FloatArray = np.sqrt(np.sum((places - middle) ** 2, axis=1))
+        return HYPERPARAMETER_PEAK_SD * distances
 
     def _origins(self, state: StudyState) -> list[ScheduleSpec]:
         """The points whose neighbourhood is looked at: the best complete trials, and the latest ones."""

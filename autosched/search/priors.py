@@ -53,6 +53,10 @@ OWN_EFFECT_SD = 0.01
 ends."""
 SHAPE_PEAK_SD = 0.3
 """[ln(peak LR)] By how much the best peak LRs of shapes lie apart, a short cooldown's below a long one's. Judgement."""
+HYPERPARAMETER_PEAK_SD = 2.0
+"""[ln(peak LR) per searched range] How far hyperparameters move the best peak LR from where pilots in the middle of
+their ranges show it. Judgement: a weight decay a decade above the middle of two asks for a tenth of the LR where their
+product alone counts (Bergsma et al. 2025), which is 2.3 over half of the range; a batch for much less."""
 LEAST_PEAK_SD = 0.2
 """[ln(peak LR)] Of the best old peak LR at least. Judgement: neighbours of a random search are near by chance."""
 OTHER_MODEL_SD = 0.35
