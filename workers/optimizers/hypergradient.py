@@ -157,12 +157,12 @@ class FedHyperOptions:
 
     Attributes:
         rate: of the cosine; 1 as published for the raw product, which depends on the scale of the gradients.
-        bounds: lowest and highest value of the factor minus 1.
+        bounds: lowest and highest value of the factor minus 1; the paper's, a factor of 1/3 to 3.
     """
 
     base: Annotated[str, one_of("adam", "sgd")] = "adam"
     rate: Annotated[float, number(0.0)] = 1.0
-    bounds: Annotated[tuple[float, float], pair(number(-1.0))] = (-0.8, 4.0)
+    bounds: Annotated[tuple[float, float], pair(number(-1.0))] = (-2 / 3, 2.0)
     betas: Annotated[tuple[float, float], pair(number(0.0, 1.0))] = (0.9, 0.999)
     momentum: Annotated[float | None, number(0.0, 1.0)] = None
     weight_decay: Annotated[float | None, number(0.0)] = None
