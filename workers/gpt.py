@@ -24,15 +24,23 @@ from autosched.errors import UsageError
 from autosched.randomness import key
 from autosched.schedules.schedule import FloatArray
 from autosched.space.records import Space
-from autosched.trainer import flag, number, one_of, pair, read_options, text, whole
+from autosched.trainer import flag, number, one_of, pair, positive, read_options, text, whole
 from workers.data import Corpus, corpus_files, open_corpus
 from workers.feed import Batch
 from workers.initial_weights import check_initial, initial_identity, started_from
 from workers.named_losses import check_objective, unnamed
+from workers.optimizers.plain import adamw_by_groups
 from workers.optimizers.registry import ADAMW, Choice, optimizer
 from workers.optimizers.updates import Updates, Usual
 from workers.torch_training import TorchRun
 from workers.weight_averages import PLACES, SHARES, Wanted, check_averages, window_shares
+
+ADDED: Mapping[str, Any] = {"eval_examples": None, "embeddings_lr_ratio": 1.0, "head_lr_ratio": 1.0}
+"""Options that came later, with their defaults."""
+VALIDATED = ("context", "vocabulary", "data", "old_data", "eval_batches", "eval_examples")
+"""Options that decide what is validated."""
+EVAL_BATCH = 16
+"""Sequences that are validated at a time where `eval_examples` says how many there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,10 @@ class GptOptions:
         weight_decay, betas, clip: AdamW and the largest gradient norm (0: no clipping).
         dropout: share of the MLP's and attention's outputs that is dropped.
         eval_batches: validation batches, always the same ones.
+        eval_examples: validation sequences, always the same ones; default: `eval_batches` of `batch` each. A space that
+            searches `batch` needs it, so that all trials are judged by the same ones.
+        embeddings_lr_ratio, head_lr_ratio: LR of these weights over the schedule's, which the other matrices have;
+            with AdamW.
         device: ``auto`` takes CUDA when there is one.
         dtype: ``auto`` is bf16 on CUDA and fp32 elsewhere.
         compile: use torch.compile.
@@ -82,12 +94,33 @@ class GptOptions:
     average_windows: Annotated[tuple[float, ...], window_shares()] = SHARES
     init_from: Annotated[str | None, text()] = None
     old_data: Annotated[str | None, text()] = None
+    eval_examples: Annotated[int | None, whole(1)] = None
+    embeddings_lr_ratio: Annotated[float, positive()] = 1.0
+    head_lr_ratio: Annotated[float, positive()] = 1.0
 
     def __post_init__(self) -> None:
+        if self.optimizer != ADAMW and (self.embeddings_lr_ratio, self.head_lr_ratio) != (1.0, 1.0):
+            raise UsageError("gpt trainer: embeddings_lr_ratio and head_lr_ratio belong to optimizer adamw.")
         if self.width % (2 * self.heads):
             raise UsageError(
                 f"gpt trainer: width must be a multiple of 2 * heads = {2 * self.heads}, but got {self.width}."
             )
+
+
+def check_comparable(space: Space) -> None:
+    """That all trials are judged by the same validation losses.
+
+    Raises:
+        UsageError: a hyperparameter decides which sequences are validated.
+    """
+    for name in space.hyperparameters:
+        if name in VALIDATED:
+            raise UsageError(f"gpt trainer: {name} cannot be searched: trials would be judged by other losses.")
+    if "batch" in space.hyperparameters and space.trainer.options.get("eval_examples") is None:
+        raise UsageError(
+            "gpt trainer: eval_examples must be given where batch is searched, e.g. 128: without it each batch has "
+            "other validation sequences."
+        )
 
 
 class Attention(nn.Module):
@@ -203,7 +236,8 @@ class GptTrainer:
 
     @staticmethod
     def check_space(space: Space) -> None:
-        """Raise UsageError for an objective of losses that these options do not give."""
+        """Raise UsageError for an objective of losses that these options do not give, or losses that do not compare."""
+        check_comparable(space)
         check_objective(space, ("new", "old") if space.trainer.options.get("old_data") else ())
 
     @staticmethod
@@ -235,7 +269,13 @@ class GptTrainer:
 
     def _updates(self, model: nn.Module) -> Updates:
         usual = Usual(weight_decay=self._options.weight_decay, betas=self._options.betas)
-        return self._options.optimizer.make(model, usual)
+        ratios = {"embed": self._options.embeddings_lr_ratio, "head": self._options.head_lr_ratio}
+        if set(ratios.values()) == {1.0}:
+            return self._options.optimizer.make(model, usual)
+        groups: dict[float, list[Tensor]] = {}
+        for name, weight in model.named_parameters():
+            groups.setdefault(ratios.get(name.partition(".")[0], 1.0), []).append(weight)
+        return adamw_by_groups(groups, usual)
 
     def train(self, lrs: FloatArray) -> Mapping[str, float]:
         """Do ``len(lrs)`` updates; means of ``train_loss``, and before clipping ``grad_norm`` and ``grad_norm_l1``."""
@@ -267,6 +307,9 @@ class GptTrainer:
         # Where and how fast does not count, what does; of the data, its content.
         for name in ("device", "compile", "data", "averages", "average_windows", "init_from", "old_data"):
             del options[name]
+        for name, usual in ADDED.items():  # earlier versions' checkpoints do not name them
+            if options[name] == usual:
+                del options[name]
         options |= initial_identity(self._options.init_from)
         identity = {"trainer": "gpt", "seed": self._seed, "data": self._corpus.fingerprint}
         return {**identity, **options, **self._run.average_configuration}
@@ -277,9 +320,11 @@ class GptTrainer:
         return (torch.from_numpy(windows),)
 
     def _validation_of(self, corpus: Corpus) -> list[Batch]:
-        count, length = self._options.eval_batches * self._options.batch, self._options.context + 1
+        count, size, length = self._options.eval_examples, EVAL_BATCH, self._options.context + 1
+        if count is None:
+            count, size = self._options.eval_batches * self._options.batch, self._options.batch
         windows = torch.from_numpy(corpus.validation_windows(count=count, length=length)).to(self._run.device)
-        return [(part,) for part in windows.split(self._options.batch)]
+        return [(part,) for part in windows.split(size)]
 
     def _loss(self, windows: Tensor) -> Tensor:
         """Of predicting each token of the windows but the first, (batch, context + 1)."""

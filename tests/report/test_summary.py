@@ -47,6 +47,7 @@ KEYS = {
     "range_test": None,
     "stages": None,
     "lr_sensitivity": None,
+    "importance": None,
     "confirmation": {
         "seeds",
         "best",

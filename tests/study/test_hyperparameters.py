@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_line import run
 
@@ -156,6 +157,28 @@ def test_old_runs_are_placed_by_their_hyperparameters(home: Path, beside: autosc
     assert len(warm.trials) > 1
     with pytest.raises(SpaceError, match=r"runs were trained with gain .*: search gain, or write it as an option"):
         tuned(home, {**OLD, "study": "refused", "warm_start": "beside", "controller": "law", "pruner": "law"})
+
+
+def test_groups_of_weights_have_their_ratio_of_the_lr() -> None:
+    torch = pytest.importorskip("torch")
+    from workers.gpt import GptTrainer
+
+    def moved(**options: float) -> dict[str, float]:
+        model = {"layers": 1, "width": 8, "heads": 2, "context": 8, "batch": 2, "weight_decay": 0.0, "clip": 0.0}
+        trainer = GptTrainer({**model, "averages": "none", **options}, seed=0, horizon=1)
+        trainer.start()
+        before = {name: weight.clone() for name, weight in trainer._run._parts()[0].named_parameters()}
+        trainer.train(np.array([1e-3]))
+        return {
+            name: float((weight - before[name]).detach().abs().max())
+            for name, weight in trainer._run._parts()[0].named_parameters()
+        }
+
+    assert torch.get_num_threads() >= 1
+    usual, other = moved(), moved(embeddings_lr_ratio=4.0, head_lr_ratio=0.5)
+    assert other["embed.weight"] == pytest.approx(4 * usual["embed.weight"], rel=1e-3)
+    assert other["head.weight"] == pytest.approx(usual["head.weight"] / 2, rel=1e-3)
+    assert other["blocks.0.widen.weight"] == pytest.approx(usual["blocks.0.widen.weight"], rel=1e-3)
 
 
 FAULTS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from autosched.trainer import number, pair
 from workers.optimizers.checks import ADAM, Kind
 from workers.optimizers.method import Method, NoOptions
-from workers.optimizers.updates import Updates, Usual
+from workers.optimizers.updates import LR_RATIO, Updates, Usual
 
 
 def adamw(model: nn.Module, usual: Usual, options: NoOptions) -> Updates:
@@ -30,6 +30,14 @@ def adamw_of(groups: Sequence[Sequence[Tensor]], usual: Usual) -> torch.optim.Ad
         weight_decay=usual.weight_decay,
         fused=on_gpu or None,
     )
+
+
+def adamw_by_groups(groups: Mapping[float, Sequence[Tensor]], usual: Usual) -> Updates:
+    """AdamW whose groups of weights have the schedule's LR times a ratio each, by the ratio."""
+    optimizer = adamw_of(list(groups.values()), usual)
+    for group, ratio in zip(optimizer.param_groups, groups, strict=True):
+        group[LR_RATIO] = ratio
+    return Updates(optimizer, ADAM)
 
 
 def sgd(model: nn.Module, usual: Usual, options: NoOptions) -> Updates:

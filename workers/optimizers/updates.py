@@ -12,6 +12,9 @@ from torch import Tensor
 
 from workers.optimizers.checks import Kind, check_moments
 
+LR_RATIO = "lr_ratio"
+"""Key of a parameter group: its LR over the schedule's."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usual:
@@ -62,7 +65,7 @@ class Updates:
                 device.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get(LR_RATIO, 1.0)
         self.optimizer.step()
 
     @contextmanager
