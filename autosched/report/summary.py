@@ -20,7 +20,6 @@ from autosched.report.confirmation import Confirmation, confirmation, default_tr
 from autosched.report.cost import study_cost
 from autosched.report.holdouts import holdouts
 from autosched.report.importance import importances
-from autosched.report.lawless import lawless_note
 from autosched.report.sensitivity import sensitivities
 from autosched.space.records import Space
 from autosched.urls import without_secrets

@@ -14,7 +14,6 @@ from typing import Any
 from autosched.errors import SpaceError
 from autosched.space.auto_bounds import AUTO, has_auto_bounds
 from autosched.space.document import Document
-from autosched.space.target import target_to_json
 from autosched.space.hyperparameters import divided
 from autosched.space.records import (
     Budget,
@@ -27,6 +26,7 @@ from autosched.space.records import (
     SearchParameter,
     Space,
 )
+from autosched.space.target import target_to_json
 from autosched.space.warm_start import warm_start_to_json
 from autosched.space.yaml_file import read_space
 from autosched.urls import without_secrets
