@@ -7,7 +7,7 @@ from typing import Any
 
 from autosched.schedules.schedule import MOST_UPDATES
 from autosched.space.document import shown
-from autosched.space.records import Target
+from autosched.space.records import Space, Target
 from autosched.space.section import Section, is_number
 from autosched.space.trainer_spec import TrainerSpec
 
@@ -30,6 +30,20 @@ def read_target(top: Section, trainer: TrainerSpec | None) -> Target | None:
     if isinstance(top.raw("target"), dict) and not {"steps", "batch", "width", "rungs"} & section.data.keys():
         top.fault("target", "must have at least one of steps, batch, width, rungs.")
     return target
+
+
+def check_target(space: Space, top: Section) -> None:
+    """Note what cannot be carried over from runs whose hyperparameters differ."""
+    if space.target is None or not space.hyperparameters:
+        return
+    if space.target.rungs:
+        message = "target.rungs cannot stand beside hyperparameters: the best peak LRs of runs that differ in more are"
+        top.faults.add(("target", "rungs"), f"{message} no ladder.")
+    for name, options in OPTIONS.items():
+        searched = next((option for option in options if option in space.hyperparameters), None)
+        if searched is not None and getattr(space.target, name) is not None:
+            message = f"target.{name} cannot be given where {searched} is searched: it would be another for every run."
+            top.faults.add(("target", name), message, related=[("hyperparameters", searched)])
 
 
 def _own(section: Section, name: str, trainer: TrainerSpec | None) -> float | None:

@@ -36,7 +36,7 @@ from autosched.space.records import (
 )
 from autosched.space.schedule_section import read_default, read_families
 from autosched.space.section import MAX_COUNT, Faults, Section, closest, dotted, is_number
-from autosched.space.target import read_target
+from autosched.space.target import check_target, read_target
 from autosched.space.trainer_spec import TrainerSpec
 from autosched.space.warm_start import read_warm_start
 from autosched.urls import without_secrets
@@ -151,6 +151,7 @@ def read_space(document: Document) -> Space:
     )
     check_use(space, top)
     _check_confirm(space, top)
+    check_target(space, top)
     if faults:
         raise faults.first()
     return space

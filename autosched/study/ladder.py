@@ -44,7 +44,7 @@ def rungs_below(space: Space, count: int) -> list[Mapping[str, Any]]:
         count: rungs of the ladder, the space's own among them.
 
     Raises:
-        UsageError: fewer than two, or a size that cannot be halved so often.
+        UsageError: fewer than two, a size that cannot be halved so often, or a space with hyperparameters.
     """
     axis = axis_of(space)
     size = size_of(space, axis)
@@ -52,6 +52,10 @@ def rungs_below(space: Space, count: int) -> list[Mapping[str, Any]]:
         raise UsageError(f"--ladder must be at least 2, the studies of the ladder with this one, but got {count}.")
     if size is None:
         raise UsageError(f"--ladder over widths needs the trainer's option {' or '.join(OPTIONS['width'])}.")
+    if space.hyperparameters:
+        raise UsageError(
+            f"--ladder compares peak LRs alone, but this space searches {', '.join(space.hyperparameters)}."
+        )
     parts = [2**power for power in range(count - 1, 0, -1)]
     if size % parts[0]:
         halved = f"{QUANTITIES[axis]} that can be halved {count - 1} times"

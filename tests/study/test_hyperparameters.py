@@ -189,6 +189,7 @@ FAULTS = {
     "  checkpoint_bytes: {low: 1, high: 9.5}": (13, "checkpoint_bytes must be a whole number"),
     "  gain: [1, 1]": (13, "choices must differ"),
     "  gain: {low: 1, high: 9, when: {memory: 1}}": (13, "must name an earlier hyperparameter"),
+    "  gain: 10\ntarget: {steps: 200, rungs: [a, b]}": (14, "target.rungs cannot stand beside hyperparameters"),
     "  gain: 10\ncontroller: autolrs": (13, "controller autolrs trains one run"),
 }
 
