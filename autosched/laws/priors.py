@@ -156,9 +156,10 @@ LEAST_RESIDUAL = 1e-4
 KERNEL_SD = (1.0, 1.0, 1.0, 0.7, 0.7, 0.5, 0.5, 0.5, 0.2)
 """[ln] Widths of the priors of shared, near, own, scatter and the five lengths. Ablation: left free, the length in log
 step lies anywhere in 1 to 3, and the error on longer horizons in 0.0015 to 0.006 (docs/records/laws-held-out.md)."""
-COORDINATE_LENGTH, COORDINATE_LENGTH_SD = 0.5, 1.0
-"""[share of the searched range; ln] Where a hyperparameter's length starts, and the width of its prior: it may lie
-anywhere about the range. Judgement."""
+COORDINATE_LENGTH = 0.5
+"""[share of the searched range] Where the length of a hyperparameter starts. Judgement."""
+COORDINATE_LENGTH_SD = 1.0
+"""[ln] Width of its prior: it may lie anywhere about the range, and beyond it where it does not matter. Judgement."""
 PROCESS_POINTS = 480
 """[points] Most that the process keeps, over all curves. Judgement: its cost."""
 LEAST_POINT_WEIGHT = 0.12
