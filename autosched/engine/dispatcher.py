@@ -93,10 +93,14 @@ class Dispatcher:
     _lost: Counter[str] = field(default_factory=Counter)
     _doubtful: set[str] = field(default_factory=set)
 
+    def is_back(self, identity: str) -> bool:
+        """Whether :meth:`result` would answer at once."""
+        return identity in self.journal.state.observations or identity in self._final
+
     def order(self, plan: TrialPlan, start: int, stop: int) -> None:
         """Have the updates `start` to `stop` of a plan trained; does nothing when they are, or are on their way."""
         identity = plan.ids[stop]
-        if identity in self.journal.state.observations or identity in self._orders or identity in self._final:
+        if self.is_back(identity) or identity in self._orders:
             return
         known = self.ledger.segment(identity) if self.reuse else None
         if known is not None and self._covers(known, start, stop):
@@ -223,6 +227,9 @@ class Dispatcher:
             raise CheckpointError(f"{failure.reason.rstrip('.')}; nothing is lost: make room, then resume.")
         if failure.kind == "checkpoint_lost":
             self._lose_checkpoint(failure.segment)
+            return
+        if failure.kind == "preempted":
+            self._submit(failure.segment)
             return
         tries = sum(f.kind in _RETRIED for f in earlier) + 1
         if failure.kind in _RETRIED and tries <= self.space.resources.retries:

@@ -4,11 +4,14 @@ Decisions are made in *virtual time*, which counts updates as if each virtual wo
 of n updates that starts at tick v is due at v + n, and what follows from it is decided when every earlier one is
 decided, whichever worker was really first. So the study is the same on a laptop, on a cluster, and after any crash.
 Workers wait for each other only as far as equal segments take unequal seconds.
+
+Where they do (``resources: {order: arrival}``), results are decided about in the order in which the ledger has them:
+committed as they come, they say what was known when, so a resumed study goes on from its own log as it would have.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from autosched.engine.confirm import confirmations
@@ -38,7 +41,7 @@ LOOKAHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """The next thing to happen in virtual time: a trial reaches the end of its segment."""
+    """A trial that reaches the end of its segment, and when in virtual time."""
 
     due: int
     trial: int
@@ -66,6 +69,7 @@ class Loop:
         self._retention, self._plans = retention, retention.plans
         self._policy = policy
         self._exhausted = False
+        self._by_arrival = dispatcher.space.resources.order == "arrival"
 
     def run(self) -> None:
         """Go on until the study is finished.
@@ -91,6 +95,8 @@ class Loop:
             self._stop_all(over)
             return False
         self._schedule()
+        if self._by_arrival:
+            return self._settle_arrived() or self._propose() or self._wait()
         head = self._head()
         if head is not None and head.due <= self._journal.state.clock:
             self._settle(head)  # a shared prefix costs no time, so it is known before the next proposal is made
@@ -100,6 +106,22 @@ class Loop:
         if head is not None:
             self._settle(head)
         return head is not None
+
+    def _settle_arrived(self) -> bool:
+        """Decide about the segment that came back first; False when none is back."""
+        state = self._journal.state
+        back = [head for head in self._heads() if self._dispatcher.is_back(head.segment)]
+        first = min(back, key=lambda head: (state.arrived[head.segment], head.trial), default=None)
+        if first is not None:
+            self._settle(replace(first, due=max(first.due, state.clock)))
+        return first is not None
+
+    def _wait(self) -> bool:
+        """Wait until a segment comes back or the minutes are over; False when no trial runs."""
+        running = bool(self._journal.state.active)
+        if running:
+            self._dispatcher.collect(self._dispatcher.seconds_left())
+        return running
 
     def _note_stages(self) -> None:
         """Commit the stages that a staged controller has behind it, and clear away what only they needed."""
@@ -137,6 +159,10 @@ class Loop:
 
     def _head(self) -> _Head | None:
         """The scheduled segment that is due first; of equals, the one of the oldest trial."""
+        return min(self._heads(), key=lambda head: (head.due, head.trial), default=None)
+
+    def _heads(self) -> list[_Head]:
+        """The scheduled segments of running trials."""
         heads = []
         for trial in self._waiting():
             plan = self._plans.of(trial)
@@ -145,7 +171,7 @@ class Loop:
             if segment in self._journal.state.scheduled:
                 due = max(trial.due, self._journal.state.scheduled[segment].due)
                 heads.append(_Head(due, trial.number, trial.step, stop, segment))
-        return min(heads, key=lambda head: (head.due, head.trial), default=None)
+        return heads
 
     # -- proposing ----------------------------------------------------------------------------------------------
 

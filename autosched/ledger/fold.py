@@ -90,12 +90,14 @@ def _scheduled(state: StudyState, event: SegmentScheduled, time: float) -> None:
 def _finished_segment(state: StudyState, event: SegmentFinished, time: float) -> None:
     seen = event.observation
     state.observations[seen.segment] = seen
+    state.arrived[seen.segment] = state.events
     state.steps_trained += seen.trained
     state.worker_seconds += seen.seconds
 
 
 def _failed_segment(state: StudyState, event: SegmentFailed, time: float) -> None:
     state.failures.setdefault(event.failure.segment, []).append(event.failure)
+    state.arrived[event.failure.segment] = state.events
     state.worker_seconds += event.failure.seconds
 
 

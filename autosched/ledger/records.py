@@ -25,7 +25,7 @@ FIRST_MERGED = 4
 """The evaluation at which merged losses are first measured; a run's warmup is over by then."""
 _DIGITS = 40
 """Hexadecimal, of an identity."""
-FailureKind = Literal["error", "out_of_memory", "worker_died", "checkpoint_lost", "storage"]
+FailureKind = Literal["error", "out_of_memory", "worker_died", "checkpoint_lost", "storage", "preempted"]
 Action = Literal["keep", "stop", "pause"]
 
 
@@ -253,7 +253,8 @@ class Failure:
 
     Attributes:
         kind: ``error`` (the trainer raised), ``out_of_memory``, ``worker_died``, ``checkpoint_lost`` (its start
-            cannot be loaded) or ``storage`` (the checkpoint cannot be written).
+            cannot be loaded), ``storage`` (the checkpoint cannot be written) or ``preempted`` (the machine was wanted
+            for something else: no fault of the run's, so it is trained elsewhere and no retry is used up).
         reason: one line, with advice where there is any.
     """
 

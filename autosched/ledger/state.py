@@ -166,6 +166,7 @@ class StudyState:
         log: logical transitions in order; every cache reads it from its own cursor.
         clock: virtual time, in updates trained one after another on one virtual worker.
         observations: physical results by segment identity.
+        arrived: number of the event with which a segment last came back, trained or failed.
         proposed: how many trials of each role were proposed.
         records_roles: whether the events say why each trial was trained; those of earlier versions do not.
         active: numbers of running trials.
@@ -186,6 +187,7 @@ class StudyState:
     scheduled: dict[str, ScheduledSegment] = field(default_factory=dict)
     in_flight: set[str] = field(default_factory=set)
     observations: dict[str, Observation] = field(default_factory=dict)
+    arrived: dict[str, int] = field(default_factory=dict)
     failures: dict[str, list[Failure]] = field(default_factory=dict)
     log: list[Transition] = field(default_factory=list)
     stages: list[StageAdvanced] = field(default_factory=list)

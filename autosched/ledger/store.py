@@ -6,6 +6,9 @@
     segments  id                finished segments of all studies: the prefix store's index
 
 One event is one row, one append is one transaction: an event is committed before its effect is reported anywhere.
+
+A driver holds its study's lease. Should it lose it unawares, the number of the next event is its fencing token: whoever
+took over has written that number (a session's start, first of all), so the late one's transaction fails as a whole.
 """
 
 from __future__ import annotations

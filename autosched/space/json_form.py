@@ -22,6 +22,7 @@ from autosched.space.records import (
     Confirm,
     FamilySpace,
     Fixed,
+    Resources,
     ScheduleSpec,
     SearchParameter,
     Space,
@@ -47,12 +48,7 @@ def space_to_json(space: Space) -> dict[str, Any]:
         "controller": _component(space.controller),
         "pruner": _component(space.pruner),
         "budget": _budget(space.budget),
-        "resources": {
-            "workers": space.resources.workers,
-            "cpus": float(space.resources.cpus),
-            "gpus": float(space.resources.gpus),
-            "retries": space.resources.retries,
-        },
+        "resources": _resources(space.resources),
         "storage": {
             "ledger": space.storage.ledger,
             "checkpoints": space.storage.checkpoints,
@@ -154,6 +150,17 @@ def _parameter(parameter: SearchParameter, *, beside: bool = False) -> dict[str,
 
 def _component(component: Component) -> dict[str, Any]:
     return {"use": component.name, **_plain(component.options)}
+
+
+def _resources(resources: Resources) -> dict[str, Any]:
+    """Without the usual order, so that older spaces keep their digests."""
+    return {
+        "workers": resources.workers,
+        "cpus": float(resources.cpus),
+        "gpus": float(resources.gpus),
+        "retries": resources.retries,
+        **({} if resources.order == "virtual" else {"order": resources.order}),
+    }
 
 
 def _confirm(confirm: Confirm) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from autosched.curves.range_test import Sweep
 from autosched.schedules.schedule import ParameterValue
 from autosched.space.trainer_spec import TrainerSpec
 from autosched.space.warm_start import WarmStart
+
+Order = Literal["virtual", "arrival"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,12 +117,16 @@ class Resources:
         gpus: GPUs per worker, a share up to 1 or a whole number. Bookkeeping only: nothing stops a worker from using
             more memory.
         retries: how often a segment is tried again after an error or a dead worker.
+        order: in which results are decided about. ``virtual`` counts updates, whoever was first: the study is the same
+            on every machine, and fast workers wait for slow ones. ``arrival`` takes them as they come: nobody waits,
+            and another run of the study may decide otherwise.
     """
 
     workers: int = 1
     cpus: float = 1
     gpus: float = 0
     retries: int = 2
+    order: Order = "virtual"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from autosched.errors import SpaceError, UsageError
 from autosched.schedules.schedule import MOST_UPDATES
@@ -27,6 +27,7 @@ from autosched.space.records import (
     Component,
     Confirm,
     FamilySpace,
+    Order,
     Resources,
     ScheduleSpec,
     SearchParameter,
@@ -312,11 +313,19 @@ def _resources(top: Section) -> Resources:
         cpus=section.number("cpus", above_zero=True, default=default.cpus),
         gpus=section.number("gpus", above_zero=False, default=default.gpus),
         retries=section.integer("retries", at_least=0, default=default.retries),
+        order=_order(section, default.order),
     )
     if resources.gpus > 1 and not resources.gpus.is_integer():
         section.fault("gpus", f"must be a share up to 1 or a whole number, but got {shown(resources.gpus)}.")
     section.close()
     return resources
+
+
+def _order(section: Section, default: Order) -> Order:
+    known, order = {order: order for order in get_args(Order)}, section.text("order", default=default)
+    if order not in known:
+        section.fault("order", f"must be one of {', '.join(known)}, but got {shown(order)}.")
+    return known.get(order, default)
 
 
 def _storage(top: Section) -> Storage:
