@@ -6,7 +6,7 @@ SPACE ?= search_spaces/wsd.yaml
 EXAMPLE ?= script
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: tune example test lint bench clean
+.PHONY: tune example cluster test lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -22,6 +22,9 @@ tune: $(VENV)/.installed  ## install, then tune the demo
 
 example: $(VENV)/.installed-test  ## install, then tune a recipe of examples/, e.g. make example EXAMPLE=nanogpt
 	cd examples && PATH="$(CURDIR)/$(BIN):$$PATH" autosched tune --space $(EXAMPLE).yaml
+
+cluster: $(VENV)/.installed-test  ## a cluster on this machine; see docs/how-to/cluster.md
+	PYTHON=$(BIN)/python deploy/loopback.sh up
 
 lint: $(VENV)/.installed-test  ## style, format and types
 	$(BIN)/ruff check .

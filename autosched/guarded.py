@@ -23,7 +23,7 @@ LEAVE_SECONDS = 3.0
 
 
 def run_guarded(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
-    """Run a program to its end; returns its exit code.
+    """Run a program to its end; returns its exit code, or 128 and the number of the signal that ended it.
 
     Raises:
         KeyboardInterrupt: this process was told to stop; the program and all that it started are gone.
@@ -36,11 +36,16 @@ def run_guarded(command: Sequence[str], environment: Mapping[str, str] | None = 
     )
     try:
         with terminable():
-            return guard.wait()
+            return shown_code(guard.wait())
     finally:
         if guard.stdin is not None:
             guard.stdin.close()
         guard.wait(2 * LEAVE_SECONDS)
+
+
+def shown_code(code: int) -> int:
+    """A child's exit code as shells show it, where 128 and a signal's number say what ended it."""
+    return code if code >= 0 else 128 - code
 
 
 def guard(command: Sequence[str]) -> int:
@@ -49,7 +54,7 @@ def guard(command: Sequence[str]) -> int:
     threading.Thread(target=_end_with_input, args=(program.pid,), daemon=True).start()
     code = program.wait()
     _end(program.pid)
-    return code
+    return shown_code(code)
 
 
 def _end_with_input(group: int) -> None:

@@ -53,6 +53,22 @@ def without_secrets(text: str) -> str:
     return f"{scheme}:{place}{asked}{'&'.join(map(_option, query.split('&')))}"
 
 
+def without_password(text: str) -> str:
+    """A URL that another process can use which gets the password elsewhere, from PGPASSFILE, say; else as it is.
+
+    Example:
+        >>> without_password("postgresql://me:secret@host/db?password=other&sslmode=require")
+        'postgresql://me@host/db?sslmode=require'
+    """
+    if MASK not in without_secrets(text) or text.partition("+")[0].partition(":")[0].lower() == "sqlite":
+        return text
+    scheme, _, rest = text.partition("://")
+    place, _, query = rest.partition("?")
+    user, at, host = place.rpartition("@")
+    kept = [option for option in query.split("&") if option and _option(option) == option]
+    return f"{scheme}://{user.partition(':')[0]}{at}{host}{'?' if kept else ''}{'&'.join(kept)}"
+
+
 def _option(text: str) -> str:
     name, equals, value = text.partition("=")
     if not equals or not NAME.fullmatch(name):  # a password may have a ? and an = of its own

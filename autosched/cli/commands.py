@@ -29,6 +29,17 @@ COMMANDS: dict[str, Place] = {
         "resume",
         "Go on with a study that was interrupted; bring a finished one's tracker and report up to date.",
     ),
+    "submit": Place(
+        "cluster_commands",
+        "submit",
+        "Run a study as a job of a Ray cluster; a study that is there under this name goes on.",
+    ),
+    "logs": Place("cluster_commands", "logs", "Print what the last job of a study has printed."),
+    "stop": Place(
+        "cluster_commands",
+        "stop",
+        "End the job of a study; what it has committed stays, and `resume` goes on from there.",
+    ),
     "validate": Place("study_commands", "validate", "Check a space file and say what it would do, without training."),
     "spaces": Place(
         "space_command", "spaces", "List the search spaces that come with autosched, or print one, to change and keep."
@@ -99,7 +110,7 @@ COMMANDS: dict[str, Place] = {
     "doctor": Place(
         "server_commands",
         "doctor",
-        "Check the installation: versions, devices, disk, ledger, a checkpoint, Ray, MLflow.",
+        "Check the installation: versions, devices, disk, ledger, a checkpoint, Ray, MLflow, and what is open to whom.",
     ),
 }
 """In the order of the help."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import re
 import shutil
 import socket
 import sys
@@ -21,10 +23,12 @@ from autosched.space.records import Tracking
 from autosched.study.results import Study
 from autosched.study.run import versions
 from autosched.study.start import ledger_url
-from autosched.tracking.mlflow_store import StoreAddress, alone, parse_address
+from autosched.tracking.mlflow_store import StoreAddress, alone, is_server, parse_address, server_version
 from autosched.urls import database_url, sqlite_file, without_secrets
 
 LOW_DISK_GIB = 2.0
+SAFE_MLFLOW = (3, 11)
+"""The first MLflow whose server has none of the holes that are known and can be used from afar."""
 
 
 def ui(
@@ -49,7 +53,8 @@ def ui(
     tell(f"MLflow on http://{host}:{port} shows {address.shown}; Ctrl-C stops it.")
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     store = {"MLFLOW_BACKEND_STORE_URI": address.uri}  # no argument: those are seen by everybody on the machine
-    return run_guarded(command, {**store, "MLFLOW_DISABLE_TELEMETRY": "true"})
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return run_guarded(command, {**store, **quiet})
 
 
 def _tracking_of(study: str | None, ledger: str | None) -> str:
@@ -93,13 +98,19 @@ class Finding:
     ok: bool
 
 
-def doctor(ledger: LedgerOption = None, as_json: JsonOption = False) -> int:
-    """Check the installation: versions, devices, disk, ledger, a checkpoint, Ray, MLflow.
+def doctor(
+    ledger: LedgerOption = None,
+    tracking: Annotated[
+        str | None, typer.Option("--tracking", help="Check this MLflow store or server instead.", metavar="URI")
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Check the installation: versions, devices, disk, ledger, a checkpoint, Ray, MLflow, and what is open to whom.
 
     Example: autosched doctor
     """
     with kept_for_json(as_json):
-        findings = list(_findings(ledger_url(ledger)))
+        findings = [*_findings(ledger_url(ledger), tracking or Tracking().uri), *_open()]
     lines = [f"{'ok ' if f.ok else 'BAD'}  {f.name:<12} {f.found}" for f in findings]
     healthy = all(f.ok for f in findings)
     document = {"ok": healthy, "findings": [{"name": f.name, "found": f.found, "ok": f.ok} for f in findings]}
@@ -107,7 +118,7 @@ def doctor(ledger: LedgerOption = None, as_json: JsonOption = False) -> int:
     return 0 if healthy else 1
 
 
-def _findings(ledger: str) -> Iterator[Finding]:
+def _findings(ledger: str, tracking: str) -> Iterator[Finding]:
     checks: dict[str, Callable[[], str]] = {
         "python": lambda: sys.version.split()[0],
         "packages": lambda: ", ".join(f"{name} {version}" for name, version in versions().items() if name != "python"),
@@ -116,7 +127,7 @@ def _findings(ledger: str) -> Iterator[Finding]:
         "ledger": lambda: _ledger(ledger),
         "trainer": _trainer,
         "ray": _ray,
-        "mlflow": _mlflow,
+        "mlflow": lambda: _mlflow(tracking),
     }
     for name, check in checks.items():
         try:
@@ -167,11 +178,38 @@ def _ray() -> str:
     return "starts and stops"
 
 
-def _mlflow() -> str:
+def _mlflow(uri: str) -> str:
     from autosched.tracking.select import make_tracker
 
-    tracker = make_tracker(Tracking())
+    check_mlflow(importlib.metadata.version("mlflow"), "the installed MLflow")
+    tracker = make_tracker(Tracking(uri=uri))
     if tracker is not None:
         tracker.check()
         tracker.close()
-    return f"{Tracking().uri} by default"
+    if not is_server(uri):
+        return f"{without_secrets(uri)} by default" if uri == Tracking().uri else f"{without_secrets(uri)} can be used"
+    version = server_version(uri)
+    check_mlflow(version, f"the MLflow server at {without_secrets(uri)}")
+    return f"{without_secrets(uri)}, version {version}, can be used"
+
+
+def check_mlflow(version: str, what: str) -> None:
+    """Refuse an MLflow that others could take over.
+
+    Raises:
+        TrackingError: it is older than :data:`SAFE_MLFLOW`.
+    """
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < SAFE_MLFLOW:
+        least = ".".join(map(str, SAFE_MLFLOW))
+        raise TrackingError(f"{what} is version {version}, which has known remote holes: it must be {least} or newer")
+
+
+def _open() -> Iterator[Finding]:
+    """What programs of this machine let in."""
+    from autosched.cli.open_ports import mine, open_ports
+
+    ports = list(open_ports())
+    if not ports:
+        yield Finding(name="open", found=f"no Ray, MLflow or PostgreSQL {mine()} listens", ok=True)
+    for port in ports:
+        yield Finding(name="open", found=str(port), ok=not port.is_unguarded)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from autosched.cli.cluster_commands import resubmit
 from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, kept_for_json, show, tell_shipped
 from autosched.errors import UsageError
 from autosched.printed import tell, tell_error
@@ -24,9 +25,19 @@ from autosched.study.progress import make_progress
 from autosched.study.run import RunOptions, run_study, space_of
 from autosched.study.sources import SpaceSource
 from autosched.study.start import CHECKS, Settings, Started, reopen, start
+from autosched.urls import without_secrets
+from workers.ray_jobs import is_jobs_address
 
 AddressOption = Annotated[
     str | None, typer.Option("--address", help="Ray cluster to use, e.g. ray://head:10001 or auto.", metavar="ADDRESS")
+]
+ResumeAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        help="Ray cluster to use, e.g. auto; http://head:8265 goes on there, as a job.",
+        metavar="ADDRESS",
+    ),
 ]
 OverrideOption = Annotated[
     list[str] | None, typer.Option("--set", help="Override one value, e.g. budget.trials=8.", metavar="KEY=VALUE")
@@ -106,6 +117,10 @@ def tune(
 
     Example: autosched tune --space search_spaces/wsd.yaml --workers 2
     """
+    if address is not None and is_jobs_address(address):
+        raise UsageError(
+            f"--address {without_secrets(address)} takes jobs: use `autosched submit`, or ray://HOST:10001."
+        )
     space = _space_of(space, run, steps=steps, peak_lr=peak_lr, name=name)
     options = _options(backend=backend, address=address, fresh=fresh, reuse_anyway=reuse_anyway)
     settings = Settings(
@@ -155,7 +170,7 @@ def _space_of(space: Path | None, run: str | None, *, steps: int | None, peak_lr
 def resume(
     study: StudyArgument,
     backend: Annotated[str | None, typer.Option("--backend", help="ray or local; default: as before.")] = None,
-    address: AddressOption = None,
+    address: ResumeAddress = None,
     ledger: LedgerOption = None,
     fresh: FreshOption = False,
     reuse_anyway: AnywayOption = False,
@@ -171,6 +186,10 @@ def resume(
 
     Example: autosched resume wsd-demo
     """
+    if address is not None and is_jobs_address(address):
+        kept = ["--fresh"] * fresh + ["--reuse-anyway"] * reuse_anyway
+        kept += [] if tracking is None else ["--tracking", tracking]
+        return resubmit(study, address, ledger, kept, as_json=as_json)
     with kept_for_json(as_json):
         started = reopen(study, ledger, tracking=tracking)
     options = _options(

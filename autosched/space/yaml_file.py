@@ -322,7 +322,8 @@ def _resources(top: Section) -> Resources:
 
 
 def _order(section: Section, default: Order) -> Order:
-    known, order = {order: order for order in get_args(Order)}, section.text("order", default=default)
+    known: dict[str, Order] = {order: order for order in get_args(Order)}
+    order = section.text("order", default=default)
     if order not in known:
         section.fault("order", f"must be one of {', '.join(known)}, but got {shown(order)}.")
     return known.get(order, default)

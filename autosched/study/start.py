@@ -27,7 +27,7 @@ from autosched.study.sources import SpaceSource, override_texts, read_source
 from autosched.study.trainer_check import check_new_trainer
 from autosched.study.warm_start import with_old_runs
 from autosched.tracking.select import make_tracker
-from autosched.urls import database_url, redacted, without_secrets
+from autosched.urls import database_url, redacted, without_password, without_secrets
 from workers.registry import check_hyperparameters, check_trainer_space
 
 PROBE = "probe"
@@ -200,7 +200,9 @@ def create_study(ledger: Ledger, space: Space) -> Space:
         name = f"{space.study}-{number}"
     named = dataclasses.replace(space, study=name)
     fingerprints = space.trainer.fingerprints
-    ledger.append(name, 0, [StudyCreated(space=space_to_json(named), versions=versions(), fingerprints=fingerprints)])
+    shown = dataclasses.replace(named.storage, ledger=without_password(named.storage.ledger))  # it is read by that URL
+    space_now = space_to_json(dataclasses.replace(named, storage=shown))
+    ledger.append(name, 0, [StudyCreated(space=space_now, versions=versions(), fingerprints=fingerprints)])
     return named
 
 

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,7 +22,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from autosched.errors import UsageError
+from autosched.errors import TrackingError, UsageError
 from autosched.randomness import key
 from autosched.urls import database_url, sqlite_file, without_secrets
 
@@ -79,11 +80,16 @@ def parse_address(uri: str, artifact_root: str | None = None) -> StoreAddress:
         UsageError: not an address MLflow can write to.
     """
     scheme = uri.partition(":")[0].partition("+")[0].lower()
-    if scheme in {"http", "https"}:
+    if is_server(uri):
         return _server_address(uri, artifact_root)
     if scheme in DATABASES:
         return _database_address(uri, artifact_root)
     raise UsageError(f"the tracking uri must be {ALLOWED}, but got {without_secrets(uri)!r}.")
+
+
+def is_server(uri: str) -> bool:
+    """Whether a tracking URI is that of a server, and not of a database."""
+    return uri.partition(":")[0].lower() in {"http", "https"}
 
 
 def _server_address(uri: str, artifact_root: str | None) -> StoreAddress:
@@ -210,3 +216,23 @@ def alone(address: StoreAddress) -> Iterator[None]:
             yield
     else:
         yield
+
+
+def server_version(uri: str) -> str:
+    """Which MLflow a server is, asked with the credentials of the environment.
+
+    Raises:
+        TrackingError: it does not say.
+    """
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    try:
+        creds = get_default_host_creds(uri.rstrip("/"))  # type: ignore[no-untyped-call]
+        answer = http_request(creds, "/version", "GET")  # type: ignore[no-untyped-call]
+    except MlflowException as error:
+        raise TrackingError(f"{without_secrets(uri)} does not say its version: {error.message}") from None
+    if answer.status_code != HTTPStatus.OK:
+        raise TrackingError(f"{without_secrets(uri)} does not say its version: it answers {answer.status_code}")
+    return str(answer.text).strip()

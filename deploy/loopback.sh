@@ -1,0 +1,275 @@
+#!/usr/bin/env bash
+# A whole cluster on this machine: a Ray head and two more nodes, an MLflow server and PostgreSQL.
+#
+#   deploy/loopback.sh up                  # start it; says where it is
+#   deploy/loopback.sh submit FILE [ARG…]  # run a study on it, as `autosched submit --space FILE ARG…`
+#   deploy/loopback.sh autosched ARG…      # any command of autosched with this cluster's ledger
+#   deploy/loopback.sh down                # end it: no process, port or namespace is left, the data are removed
+#
+# As root every node is in a network namespace of its own, reached by a bridge that nothing outside of the machine is on;
+# else (or with NAMESPACES=no) all are processes on 127.0.0.1. State lies in DIR (default .autosched/loopback).
+set -euo pipefail
+
+DIR=$(realpath -m "${DIR:-.autosched/loopback}")
+PYTHON=${PYTHON:-python}
+NODES=(head node1 node2)
+BRIDGE=autosched0
+NET=10.231.7
+MLFLOW_PORT=${MLFLOW_PORT:-15000} POSTGRES_PORT=${POSTGRES_PORT:-15432}
+GCS_PORT=${GCS_PORT:-16379} DASHBOARD_PORT=${DASHBOARD_PORT:-18265} CLIENT_PORT=${CLIENT_PORT:-10001}
+WAIT_SECONDS=120
+
+die() { echo "loopback.sh: $1" >&2; exit "${2:-1}"; }
+
+# -- where things are -----------------------------------------------------------------------------------------------
+
+namespaces() { [[ $(cat "$DIR/namespaces") == yes ]]; }
+
+want_namespaces() {
+  [[ ${NAMESPACES:-yes} == yes ]] || { echo no; return; }
+  if ip netns add autosched-try 2>/dev/null; then ip netns del autosched-try; echo yes; else echo no; fi
+}
+
+address_of() {  # of a node, or of the host, where the servers run
+  if ! namespaces; then echo 127.0.0.1; return; fi
+  case $1 in host) echo "$NET.1" ;; head) echo "$NET.2" ;; node1) echo "$NET.3" ;; node2) echo "$NET.4" ;; esac
+}
+
+settings() {  # what every process of the cluster gets; tokens and passwords are in files that only their owner reads
+  cat <<END
+AUTOSCHED_LOOPBACK=$DIR
+AUTOSCHED_LEDGER=postgresql://autosched@$(address_of host):$POSTGRES_PORT/autosched
+PGPASSFILE=$DIR/pgpass
+RAY_AUTH_MODE=token
+RAY_AUTH_TOKEN_PATH=$DIR/token
+RAY_USAGE_STATS_ENABLED=0
+RAY_JOB_STOP_WAIT_TIME_S=60
+RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO=0
+MLFLOW_TRACKING_USERNAME=admin
+MLFLOW_TRACKING_PASSWORD=$(cat "$DIR/mlflow-password")
+MLFLOW_DISABLE_TELEMETRY=true
+MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false
+PATH=$(dirname "$(command -v "$PYTHON")"):$PATH
+END
+}
+
+with_settings() {
+  local line
+  while IFS= read -r line; do export "${line?}"; done < <(settings)
+}
+
+# -- processes ------------------------------------------------------------------------------------------------------
+
+ours() {  # process ids of all that was started here: by environment, by session (some of Ray's lose theirs), by namespace
+  local session node
+  {
+    env -u AUTOSCHED_LOOPBACK grep -lsxzF "AUTOSCHED_LOOPBACK=$DIR" /proc/[0-9]*/environ | cut -d / -f 3 || true
+    while IFS= read -r session; do ps -o pid= -s "$session" || true; done <"$DIR/sessions"
+    if namespaces; then
+      for node in "${NODES[@]}"; do ip netns pids "autosched-$node" 2>/dev/null || true; done
+    fi
+  } | tr -d ' ' | sort -u
+}
+
+begin() {  # NAME NODE COMMAND…: run in the background, in a session of its own, with a log
+  local name=$1 node=$2
+  shift 2
+  local enter=()
+  if namespaces && [[ $node != host ]]; then enter=(ip netns exec "autosched-$node"); fi
+  setsid "${enter[@]}" "$@" >"$DIR/$name.log" 2>&1 </dev/null &
+  LAST=$!
+  echo "$LAST" >>"$DIR/sessions"
+}
+
+until_ok() {  # WHAT COMMAND…: wait until the command succeeds
+  local what=$1 deadline=$((SECONDS + WAIT_SECONDS))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    if ((SECONDS >= deadline)) || ! kill -0 "$LAST" 2>/dev/null; then
+      tail -n 5 "$DIR/$what.log" >&2 || true
+      die "$what did not come up; see $DIR/$what.log."
+    fi
+    sleep 0.2
+  done
+}
+
+# -- the network ----------------------------------------------------------------------------------------------------
+
+make_network() {
+  namespaces || return 0
+  ip link add "$BRIDGE" type bridge || die "the bridge $BRIDGE is there: another cluster runs, or \`down\` was not called."
+  : >"$DIR/network"  # it is ours to remove
+  ip address add "$NET.1/24" dev "$BRIDGE"
+  ip link set "$BRIDGE" up
+  local node
+  for node in "${NODES[@]}"; do
+    ip netns add "autosched-$node"
+    ip link add "as-$node" type veth peer name eth0 netns "autosched-$node"
+    ip link set "as-$node" master "$BRIDGE" up
+    ip -n "autosched-$node" address add "$(address_of "$node")/24" dev eth0
+    ip -n "autosched-$node" link set eth0 up
+    ip -n "autosched-$node" link set lo up
+  done
+}
+
+remove_network() {
+  [[ -e $DIR/network ]] || return 0
+  local node
+  for node in "${NODES[@]}"; do ip netns del "autosched-$node" 2>/dev/null || true; done
+  ip link del "$BRIDGE" 2>/dev/null || true
+}
+
+# -- the parts ------------------------------------------------------------------------------------------------------
+
+secret() { head -c 24 /dev/urandom | base64 | tr -d '+/=\n' >"$1"; chmod 600 "$1"; }
+
+postgres_programs() {
+  local found
+  found=$(find /usr/lib/postgresql/*/bin -name initdb 2>/dev/null | sort -V | tail -n 1)
+  found=${found:-$(command -v initdb || true)}
+  [[ -n $found ]] || die "PostgreSQL is not installed here (no initdb)."
+  dirname "$found"
+}
+
+start_postgres() {
+  local bin user=() host place
+  bin=$(postgres_programs) host=$(address_of host) place=$(cat "$DIR/short")/postgres
+  mkdir "$place"
+  cp "$DIR/postgres-password" "$place/password"
+  if [[ $(id -u) == 0 ]]; then  # PostgreSQL refuses to run as root
+    user=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+    chmod 711 "$(dirname "$place")"
+    chown -R postgres:postgres "$place"
+  fi
+  (cd / && "${user[@]}" "$bin/initdb" -D "$place/data" -U autosched --auth=scram-sha-256 --pwfile="$place/password") \
+    >"$DIR/initdb.log"
+  rm "$place/password"
+  if namespaces; then
+    echo "host all autosched $NET.0/24 scram-sha-256" >>"$place/data/pg_hba.conf"
+  fi
+  begin postgres host "${user[@]}" "$bin/postgres" -D "$place/data" -h "$host" -p "$POSTGRES_PORT" -k ""
+  until_ok postgres "$bin/pg_isready" -h "$host" -p "$POSTGRES_PORT"
+  local database
+  for database in autosched mlflow mlflow_auth; do
+    "$bin/createdb" -h "$host" -p "$POSTGRES_PORT" -U autosched "$database"
+  done
+}
+
+start_mlflow() {
+  local host port=$MLFLOW_PORT
+  host=$(address_of host)
+  local server="postgresql+psycopg://autosched@$host:$POSTGRES_PORT"
+  cat >"$DIR/mlflow.ini" <<END
+[mlflow]
+default_permission = NO_PERMISSIONS
+database_uri = $server/mlflow_auth
+admin_username = admin
+admin_password = $(cat "$DIR/mlflow-password")
+END
+  chmod 600 "$DIR/mlflow.ini"
+  # no argument holds an address with a password: arguments are seen by everybody on the machine
+  MLFLOW_AUTH_CONFIG_PATH="$DIR/mlflow.ini" MLFLOW_FLASK_SERVER_SECRET_KEY="$(cat "$DIR/mlflow-key")" \
+    MLFLOW_BACKEND_STORE_URI="$server/mlflow" \
+    begin mlflow host "$PYTHON" -m mlflow server --app-name basic-auth --host "$host" --port "$port" --workers 1 \
+    --allowed-hosts "$host:$port" --artifacts-destination "$DIR/artifacts"
+  until_ok mlflow answers "http://$host:$port/health"
+}
+
+answers() { "$PYTHON" -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)' "$1"; }
+
+start_ray() {
+  local head node nodes=1
+  head=$(address_of head)
+  local first=20000  # ports of workers, each node's apart from the others'
+  local common=(--block --object-store-memory=100000000 --disable-usage-stats)
+  begin head head ray start --head --port="$GCS_PORT" --node-ip-address="$head" --dashboard-host="$head" \
+    --dashboard-port="$DASHBOARD_PORT" --ray-client-server-port="$CLIENT_PORT" --num-cpus=0 \
+    --temp-dir="$(cat "$DIR/short")" --min-worker-port="$first" --max-worker-port="$((first + 999))" "${common[@]}"
+  until_ok head answers "http://$head:$DASHBOARD_PORT/api/gcs_healthz"
+  for node in node1 node2; do
+    first=$((first + 1000))
+    begin "$node" "$node" ray start --address="$head:$GCS_PORT" --node-ip-address="$(address_of "$node")" --num-cpus=1 \
+      --min-worker-port="$first" --max-worker-port="$((first + 999))" "${common[@]}"
+    until_ok "$node" nodes_are_up $((++nodes))  # one after another: they name their sockets in one folder
+  done
+}
+
+nodes_are_up() {  # NUMBER: so many of them
+  "$PYTHON" - "$1" "http://$(address_of head):$DASHBOARD_PORT" "$(cat "$DIR/token")" <<'END'
+import json, sys, urllib.request
+number, address, token = sys.argv[1:]
+asked = urllib.request.Request(f"{address}/nodes?view=summary", headers={"Authorization": f"Bearer {token}"})
+nodes = json.load(urllib.request.urlopen(asked, timeout=2))["data"]["summary"]
+sys.exit(sum(node["raylet"].get("state") == "ALIVE" for node in nodes) < int(number))
+END
+}
+
+# -- commands -------------------------------------------------------------------------------------------------------
+
+up() {
+  [[ ! -e $DIR ]] || die "there is a cluster in $DIR already: end it with \`$0 down\`." 2
+  mkdir -p "$DIR/artifacts" "$DIR/checkpoints" "$DIR/reports"
+  chmod 700 "$DIR"
+  want_namespaces >"$DIR/namespaces"
+  : >"$DIR/sessions"
+  mktemp -d /tmp/as-XXXXXX >"$DIR/short"  # a socket's path may have 107 characters; PostgreSQL's user enters it
+  local file
+  for file in token postgres-password mlflow-password mlflow-key; do secret "$DIR/$file"; done
+  echo "*:*:*:autosched:$(cat "$DIR/postgres-password")" >"$DIR/pgpass"
+  chmod 600 "$DIR/pgpass"
+  trap 'end_half_begun' EXIT
+  make_network
+  with_settings
+  start_postgres
+  start_mlflow
+  start_ray
+  trap - EXIT
+  local head
+  head=$(address_of head)
+  echo "Ray      http://$head:$DASHBOARD_PORT   token in $DIR/token"
+  echo "MLflow   http://$(address_of host):$MLFLOW_PORT   user admin, password in $DIR/mlflow-password"
+  echo "ledger   $AUTOSCHED_LEDGER   password in $DIR/pgpass"
+}
+
+end_half_begun() {  # what did not come up as a whole goes, but for its logs
+  KEEP=yes
+  down
+  echo "loopback.sh: logs are in $DIR; remove that folder, then try again." >&2
+}
+
+submit() {
+  [[ $# -ge 1 ]] || die "submit needs a space file." 2
+  local space=$1
+  shift
+  autosched submit --space "$space" --address "http://$(address_of head):$DASHBOARD_PORT" \
+    --set "storage.checkpoints=$DIR/checkpoints" --set "storage.reports=$DIR/reports" \
+    --set "tracking.uri=http://$(address_of host):$MLFLOW_PORT" "$@"
+}
+
+autosched() {
+  [[ -e $DIR/namespaces ]] || die "no cluster is in $DIR: start one with \`$0 up\`." 2
+  with_settings
+  unset AUTOSCHED_LOOPBACK  # what a person runs is not the cluster's to end
+  "$PYTHON" -m autosched "$@"
+}
+
+down() {
+  [[ -e $DIR/namespaces ]] || die "no cluster is in $DIR." 2
+  unset AUTOSCHED_LOOPBACK  # this shell's own programs are none of the cluster's
+  local signal deadline left
+  for signal in TERM KILL; do
+    deadline=$((SECONDS + 5))  # what it leaves unfinished is removed anyway
+    for left in $(ours); do kill -s "$signal" "$left" 2>/dev/null || true; done
+    while [[ -n $(ours) ]] && ((SECONDS < deadline)); do sleep 0.2; done
+  done
+  left=$(ours)
+  [[ -z $left ]] || die "these processes did not end: $left"
+  remove_network
+  rm -rf "$(cat "$DIR/short")"
+  [[ ${KEEP:-no} == yes ]] || rm -rf "$DIR"
+}
+
+case ${1:-} in
+up | submit | autosched | down) "$@" ;;
+*) die "say up, submit FILE, autosched ARG…, or down." 2 ;;
+esac

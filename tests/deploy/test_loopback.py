@@ -1,0 +1,195 @@
+"""The cluster on this machine: started, used and ended by its own commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from autosched.ledger.store import Ledger
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "deploy" / "loopback.sh"
+SPACE = """\
+study: sent
+trainer: {use: mine:Mine, with: {noise: 0.001}}
+horizon_steps: 60
+eval_every: 10
+checkpoint_every: 20
+schedule:
+  wsd: {peak_lr: {low: 1e-3, high: 1e-1, scale: log}, warmup_steps: 4, cooldown_fraction: [0.25, 0.5]}
+default:
+  wsd: {peak_lr: 1e-2, warmup_steps: 4, cooldown_fraction: 0.25}
+controller: tpe
+pruner: median
+budget: {trials: 6}
+resources: {workers: 2, retries: 3}
+"""
+MINE = "from workers.simulated import SimulatedTrainer\n\n\nclass Mine(SimulatedTrainer):\n    pass\n"
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(600)]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Cluster:
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(SCRIPT), *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not check or done.returncode == 0, done.stderr + done.stdout
+        return done
+
+    @property
+    def state(self) -> Path:
+        return Path(self.environment["DIR"])
+
+    def place(self, what: str, said: str) -> str:
+        return next(line.split()[1] for line in said.splitlines() if line.startswith(what))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, str]]:
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / "space.yaml").write_text(SPACE)
+    (folder / "mine.py").write_text(MINE)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "AUTOSCHED_", "MLFLOW_"))}
+    ports = {f"{name}_PORT": str(free_port()) for name in ("MLFLOW", "POSTGRES", "GCS", "DASHBOARD", "CLIENT")}
+    own = {"DIR": str(folder / "state"), "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    cluster = Cluster(folder, {**kept, **ports, **own})
+    said = cluster.run("up").stdout
+    yield cluster, said
+    cluster.run("down")
+    assert not cluster.state.exists()
+    assert left(cluster) == {}
+
+
+def left(cluster: Cluster) -> dict[int, str]:
+    """Processes of the cluster that are still there, with their commands."""
+    mark = f"AUTOSCHED_LOOPBACK={cluster.state}".encode()
+    found = {}
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (place / "environ").read_bytes().split(b"\0"):
+                found[int(place.name)] = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+    return found
+
+
+def decided(ledger: str, study: str) -> list[tuple[object, ...]]:
+    """What must be the same wherever a study runs."""
+    store = Ledger(ledger, create=False)
+    trials = store.state(study).trials
+    store.close()
+    return [(t.number, t.role, dict(t.params), t.status, t.step, t.value, t.reason, t.due) for t in trials]
+
+
+def test_a_study_that_is_submitted_is_the_one_that_a_laptop_makes(
+    cluster: tuple[Cluster, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, said = cluster
+    sent = there.run("submit", "space.yaml", "--wait", "--json")
+    assert json.loads(sent.stdout)["status"] == "succeeded"
+    status = json.loads(there.run("autosched", "status", "sent", "--json").stdout)
+    assert status["reason"] == "6 trials are proposed"
+    assert status["tracking"]["uri"] == there.place("MLflow", said)
+
+    monkeypatch.setenv("PGPASSFILE", str(there.state / "pgpass"))
+    here = f"sqlite:///{tmp_path}/laptop.db"
+    tune = ("tune", "--space", "space.yaml", "--backend", "local", "--ledger", here, "--set", "tracking=none")
+    there.run("autosched", *tune, "--trust-trainer")
+    assert decided(there.place("ledger", said), "sent") == decided(here, "sent")
+
+    again = there.run("submit", "space.yaml", "--set", "seed=1", "--wait", check=False)
+    assert again.returncode == 1
+    assert "was begun with another space: seed is 0 there, but 1 here" in again.stdout
+
+
+def count(ledger: str, study: str) -> int:
+    """Events of a study so far."""
+    store = Ledger(ledger, create=False)
+    found = {row.name: row.events for row in store.studies()}
+    store.close()
+    return found.get(study, 0)
+
+
+def reach(there: Cluster, ledger: str, study: str, events: int) -> None:
+    """Return when a study on the cluster has so many events."""
+    pause = threading.Event()
+    for _ in range(600):
+        if count(ledger, study) >= events:
+            return
+        pause.wait(0.1)
+    pytest.fail(f"{study} does not go on")
+
+
+def drivers(there: Cluster, study: str) -> list[int]:
+    """Process ids of a study's driver, which is not its supervisor nor its guard."""
+    return [pid for pid, command in left(there).items() if f"-m autosched resume {study}" in command]
+
+
+def test_a_study_survives_its_drivers_death_and_a_stop(
+    cluster: tuple[Cluster, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, said = cluster
+    ledger, dashboard = there.place("ledger", said), ("--address", there.place("Ray", said))
+    monkeypatch.setenv("PGPASSFILE", str(there.state / "pgpass"))
+    slow = ("--name", "slow", "--set", "trainer.with={noise: 0.001, seconds_per_step: 0.15}", "--set", "tracking=none")
+    there.run("submit", "space.yaml", *slow)
+    reach(there, ledger, "slow", 20)
+    twice = there.run("submit", "space.yaml", *slow, check=False)
+    assert twice.returncode == 2
+    assert "the study 'slow' has a job on" in twice.stderr
+
+    there.run("autosched", "stop", "slow", *dashboard)
+    there.run("autosched", "logs", "slow", *dashboard, "--follow", check=False)
+    stopped = count(ledger, "slow")
+    there.run("autosched", "resume", "slow", *dashboard)
+    reach(there, ledger, "slow", stopped + 5)
+    (driver,) = drivers(there, "slow")
+    os.kill(driver, signal.SIGKILL)
+    followed = there.run("autosched", "logs", "slow", *dashboard, "--follow")
+    assert "the driver was ended by SIGKILL; starting it again (1 of 3)." in followed.stdout
+    assert decided(ledger, "slow") == decided(ledger, "sent")
+
+
+@pytest.mark.parametrize("what", ["Ray", "MLflow"])
+def test_without_a_token_or_password_nobody_is_let_in(cluster: tuple[Cluster, str], what: str) -> None:
+    there, said = cluster
+    path = {"Ray": "/api/jobs/", "MLflow": "/api/2.0/mlflow/experiments/search?max_results=1"}[what]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(there.place(what, said) + path, timeout=10)
+    assert refused.value.code in {401, 403}
+
+
+def test_doctor_says_what_is_open_to_whom(cluster: tuple[Cluster, str]) -> None:
+    there, said = cluster
+    document = json.loads(there.run("autosched", "doctor", "--tracking", there.place("MLflow", said), "--json").stdout)
+    found = {finding["found"]: finding["ok"] for finding in document["findings"] if finding["name"] == "open"}
+    assert all(found.values()), found
+    assert any(text.startswith("Ray (gcs_server)") and text.endswith("with the cluster's token") for text in found)
+    assert any(text.startswith("MLflow") and "with a password" in text for text in found)

@@ -1,0 +1,182 @@
+"""Studies as jobs of a Ray cluster, by its Jobs API over HTTP.
+
+A job carries its study's name as metadata, so whoever knows the study finds the job; the cluster keeps no other list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shlex
+import stat
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from autosched.errors import BackendError, StudyError, UsageError
+from autosched.urls import without_secrets
+from workers.ray_cluster import last_line
+
+STUDY = "autosched_study"
+"""Name of the metadata that says whose job it is."""
+ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
+LOOK_SECONDS = 1.0
+"""Between looks at a job that is ending."""
+
+
+def is_jobs_address(address: str | None) -> bool:
+    """Whether an address is a cluster's dashboard, which takes jobs, and not one that a driver connects to."""
+    return address is not None and urlsplit(address).scheme in {"http", "https"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A study's job: its id in the cluster, Ray's word for how it stands, and Ray's sentence about that."""
+
+    id: str
+    status: str
+    message: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it runs any more."""
+        return self.status in ENDED
+
+
+class RayJobs:
+    """The jobs of one cluster.
+
+    Args:
+        address: of its dashboard, ``http://head:8265``.
+
+    Raises:
+        UsageError: no such address, or nothing says how to show who we are.
+        BackendError: nobody answers there, or we are refused.
+    """
+
+    def __init__(self, address: str) -> None:
+        if not is_jobs_address(address) or urlsplit(address).hostname is None:
+            shown = without_secrets(address)
+            raise UsageError(f"--address must be a Ray dashboard's, e.g. http://head:8265, but got {shown!r}.")
+        self.address = without_secrets(address)
+        check_token(os.environ)
+        # Ray lets these variables win over what it is told; the person has just said where.
+        os.environ["RAY_API_SERVER_ADDRESS"] = address
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+        from ray.job_submission import JobSubmissionClient
+
+        for chatty in ("dashboard_sdk", "job.sdk"):
+            logging.getLogger(f"ray.dashboard.modules.{chatty}").setLevel(logging.ERROR)
+        with self._said("reach"):
+            self._client: Any = JobSubmissionClient(address)
+
+    def submit(self, study: str, command: Sequence[str], folder: Path) -> str:
+        """Run a command on the cluster, in a copy of `folder`; returns the job's id.
+
+        Raises:
+            StudyError: a job of the study has not ended.
+            BackendError: the cluster does not take it.
+        """
+        running = [job for job in self.jobs(study) if not job.ended]
+        if running:
+            raise StudyError(
+                f"the study {study!r} has a job on {self.address} already, {running[0].id}: follow it with `autosched "
+                f"logs {study}`, or end it with `autosched stop {study}`."
+            )
+        with self._said("submit a job to"):
+            return str(
+                self._client.submit_job(
+                    entrypoint=shlex.join(command), runtime_env={"working_dir": str(folder)}, metadata={STUDY: study}
+                )
+            )
+
+    def jobs(self, study: str) -> list[Job]:
+        """All jobs of a study that the cluster remembers, the newest first."""
+        with self._said("ask"):
+            found = [job for job in self._client.list_jobs() if (job.metadata or {}).get(STUDY) == study]
+        found.sort(key=lambda job: job.start_time or 0, reverse=True)
+        return [_job(job) for job in found if job.submission_id]
+
+    def last(self, study: str) -> Job:
+        """The newest job of a study.
+
+        Raises:
+            StudyError: the cluster knows none.
+        """
+        jobs = self.jobs(study)
+        if not jobs:
+            raise StudyError(f"the cluster at {self.address} has no job of a study {study!r}.")
+        return jobs[0]
+
+    def logs(self, job: str) -> str:
+        """What a job has printed so far."""
+        with self._said("read logs of"):
+            return str(self._client.get_job_logs(job))
+
+    def follow(self, job: str, write: Callable[[str], object]) -> Job:
+        """Hand on what a job prints until it has ended; returns how it ended."""
+
+        async def tail() -> None:
+            async for lines in self._client.tail_job_logs(job):
+                write(lines)
+            while not self._look(job).ended:  # the log ends a moment before
+                await asyncio.sleep(LOOK_SECONDS)
+
+        with self._said("follow a job of"):
+            asyncio.run(tail())
+        return self._look(job)
+
+    def stop(self, job: str) -> bool:
+        """Tell a job to end; whether it was still running."""
+        with self._said("stop a job of"):
+            return bool(self._client.stop_job(job))
+
+    def _look(self, job: str) -> Job:
+        with self._said("ask"):
+            return _job(self._client.get_job_info(job))
+
+    @contextmanager
+    def _said(self, doing: str) -> Iterator[None]:
+        """Whatever the client raises, as one line."""
+        from ray.exceptions import AuthenticationError
+
+        try:
+            yield
+        except AuthenticationError:
+            raise BackendError(
+                f"the Ray cluster at {self.address} refuses the token: is RAY_AUTH_TOKEN_PATH (or RAY_AUTH_TOKEN) the "
+                "cluster's?"
+            ) from None
+        except (OSError, RuntimeError, ValueError) as error:
+            raise BackendError(f"cannot {doing} the Ray cluster at {self.address}: {last_line(error)}") from None
+
+
+def check_token(environment: Mapping[str, str]) -> None:
+    """Whether the environment says with which token to speak to a cluster.
+
+    Raises:
+        UsageError: it says nothing, or names a file that others may read.
+    """
+    file = environment.get("RAY_AUTH_TOKEN_PATH")
+    if environment.get("RAY_AUTH_MODE") == "disabled" or (file is None and environment.get("RAY_AUTH_TOKEN")):
+        return
+    if file is None:
+        raise UsageError(
+            "set RAY_AUTH_TOKEN_PATH to a file with the cluster's token, or RAY_AUTH_MODE=disabled for a cluster that "
+            "has none, where whoever reaches the dashboard may run anything."
+        )
+    try:
+        mode = Path(file).stat().st_mode
+    except OSError as error:
+        raise UsageError(f"RAY_AUTH_TOKEN_PATH: {file} cannot be read: {error.strerror}.") from None
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise UsageError(f"RAY_AUTH_TOKEN_PATH: others may read {file}; keep it to yourself with `chmod 600 {file}`.")
+
+
+def _job(found: Any) -> Job:
+    status = getattr(found.status, "value", found.status)
+    return Job(id=str(found.submission_id), status=str(status), message=" ".join(str(found.message or "").split()))
