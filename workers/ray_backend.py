@@ -253,8 +253,9 @@ class RayBackend:
     def _replace(self, seat: _Seat, error: Exception) -> Failure | None:
         """Put a new worker in a dead one's seat; its segment comes back as a failure."""
         kind, reason = self._diagnose(seat, error)
-        self._deaths += 1
-        self._last_death = reason
+        if kind != "preempted":
+            self._deaths += 1
+            self._last_death = reason
         self._kill(seat)
         segment, seconds, name = seat.segment, time.monotonic() - seat.since, seat.name
         self._seats[self._seats.index(seat)] = self._start(name)
@@ -299,6 +300,8 @@ class RayBackend:
             return "out_of_memory", (
                 f"Ray ended worker {seat.name} because main memory is full: use fewer workers or a smaller model."
             )
+        if isinstance(error, errors.RayActorError) and error.preempted:
+            return "preempted", f"worker {seat.name} was on a node that was wanted back."
         if isinstance(error, errors.RayTaskError):
             return "error", f"worker {seat.name} could not run the segment: {last_line(error)}"
         return "worker_died", (

@@ -23,7 +23,7 @@ class OpenPort:
 
     Attributes:
         program: one of :data:`PROGRAMS`.
-        process: its name.
+        process, pid: its name and number.
         address: it is bound to.
         guard: what keeps others from using it; empty for nothing, None for what cannot be seen from here.
         jobs: whether it is an MLflow server that runs jobs for whoever may use it.
@@ -31,6 +31,7 @@ class OpenPort:
 
     program: str
     process: str
+    pid: int
     address: str
     port: int
     guard: str | None
@@ -75,6 +76,7 @@ def open_ports() -> Iterator[OpenPort]:
             found[int(socket.laddr[1]), address] = OpenPort(
                 program=program,
                 process=process.name(),
+                pid=process.pid,
                 address=address,
                 port=int(socket.laddr[1]),
                 guard=guard_of(program, command, environment),
