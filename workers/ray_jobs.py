@@ -19,10 +19,12 @@ from urllib.parse import urlsplit
 
 from autosched.errors import BackendError, StudyError, UsageError
 from autosched.urls import without_secrets
-from workers.ray_cluster import last_line
+from workers.ray_cluster import connect, last_line
 
 STUDY = "autosched_study"
 """Name of the metadata that says whose job it is."""
+IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray for what a job runs."""
 ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 LOOK_SECONDS = 1.0
 """Between looks at a job that is ending."""
@@ -153,6 +155,25 @@ class RayJobs:
             ) from None
         except (OSError, RuntimeError, ValueError) as error:
             raise BackendError(f"cannot {doing} the Ray cluster at {self.address}: {last_line(error)}") from None
+
+
+@contextmanager
+def job_is_kept() -> Iterator[None]:
+    """Keep the folder of the Ray job that this process is: Ray removes it when the job's last driver has died.
+
+    Does nothing in a process that is no job.
+
+    Raises:
+        BackendError: Ray cannot be reached.
+    """
+    if IN_A_JOB not in os.environ:
+        yield
+        return
+    ray, _ = connect("auto", cores=0)
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def check_token(environment: Mapping[str, str]) -> None:

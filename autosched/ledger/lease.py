@@ -8,6 +8,8 @@ process, so a killed driver never blocks its own resume.
 from __future__ import annotations
 
 import fcntl
+import os
+import socket
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +27,12 @@ LOCKED = sa.text(
         WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND datname = current_database()
         AND classid::bigint = :high AND objid::bigint = :low)"""
 )
+HOLDER = sa.text(
+    """SELECT host(client_addr) AS host, backend_start AS began FROM pg_locks JOIN pg_stat_activity USING (pid)
+        WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND datname = current_database()
+        AND classid::bigint = :high AND objid::bigint = :low"""
+)
+_LONGEST_NAME = 300
 
 
 class StudyLease:
@@ -46,8 +54,9 @@ class StudyLease:
     def __enter__(self) -> StudyLease:
         held = self._lock_file(self._path) if self._path is not None else self._lock_server()
         if not held:
+            who = self._holder()
             self._release()
-            raise StudyError(f"another process is running the study {self._study!r}; wait for it or stop it.")
+            raise StudyError(f"another process is running the study {self._study!r} ({who}); wait for it or stop it.")
         self._all[self._study] = self
         return self
 
@@ -95,14 +104,31 @@ class StudyLease:
     def _lock_file(self, database: Path) -> bool:
         lock = self._lock_path(database)
         try:
-            self._file = lock.open("w")
+            self._file = lock.open("a+")
         except OSError as error:
             raise LedgerError(f"cannot write {lock}: {error.strerror}.") from None
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        self._file.truncate(0)
+        self._file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        self._file.flush()
         return True
+
+    def _holder(self) -> str:
+        """Who holds the study, for a person who looks for it; the one who did may be gone by now."""
+        if self._file is not None:
+            self._file.seek(0)
+            return self._file.read(_LONGEST_NAME) or "just begun"
+        with _said(), self._engine.connect() as connection:
+            high, low = divmod(self._key(connection), 2**32)
+            found = connection.execute(HOLDER, {"high": high, "low": low}).first()
+        if found is None:
+            return "just ended"
+        return (
+            f"connected to the server from {found.host or 'its own machine'} since {found.began:%Y-%m-%d %H:%M:%S %Z}"
+        )
 
     def _lock_server(self) -> bool:
         with _said():

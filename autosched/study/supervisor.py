@@ -13,12 +13,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from autosched.errors import AutoschedError, UsageError
 from autosched.guarded import run_guarded
 from autosched.printed import tell, tell_error
 from autosched.study.start import ledger_url
 from autosched.study.submission import is_in_folder
+from workers.ray_jobs import job_is_kept
 
 RESTARTS = 3
 """As often as Ray starts a task again whose worker died."""
@@ -26,17 +28,19 @@ SIGNALLED = 128
 """What is added to the number of a signal that ended a program, for its exit code."""
 
 
-def supervise(command: Sequence[str], environment: Mapping[str, str], *, restarts: int) -> int:
+def supervise(command: Sequence[str], environment: Mapping[str, str], *, folder: Path, restarts: int) -> int:
     """Run `autosched` with these arguments to its own end; returns its exit code.
 
     Args:
         environment: added to this process's.
+        folder: to run it in.
         restarts: how often a driver that is killed, or crashes in native code, is started again.
 
     Raises:
         KeyboardInterrupt: this process was told to stop, and the driver has stopped.
     """
     for tries in range(restarts + 1):
+        os.chdir(folder)  # Ray lays a job's folder anew whenever a driver of it connects
         code = run_guarded([sys.executable, "-m", "autosched", *command], environment)
         if code <= SIGNALLED or code == SIGNALLED + signal.SIGINT:
             return code
@@ -60,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "the ledger would vanish with the job's folder: name a server's with --ledger, or set AUTOSCHED_LEDGER "
                 "where the cluster's head is started."
             )
-        return supervise(options.command, {"AUTOSCHED_LEDGER": ledger}, restarts=options.restarts)
+        folder = Path.cwd()
+        with job_is_kept():
+            return supervise(options.command, {"AUTOSCHED_LEDGER": ledger}, folder=folder, restarts=options.restarts)
     except AutoschedError as error:
         tell_error(str(error))
         return error.exit_code

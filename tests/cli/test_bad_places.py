@@ -153,7 +153,9 @@ def test_a_study_that_runs_already(finished: Path, capsys: Capture) -> None:
     ledger = Ledger("sqlite:///autosched.db")
     before = events()
     with ledger.lease("s"):
-        refuse(capsys, ("resume", "s"), "another process is running the study 's'; wait for it or stop it.")
+        refuse(
+            capsys, ("resume", "s"), "another process is running the study 's' (process ", "); wait for it or stop it."
+        )
     ledger.close()
     assert events() == before
 
@@ -170,7 +172,7 @@ def test_a_study_that_begins_at_this_moment_is_not_replaced(folder: Path, capsys
     interrupted(after=1)
     ledger = Ledger("sqlite:///autosched.db")
     with ledger.lease("s"):
-        refuse(capsys, TUNE, "another process is running the study 's'; wait for it or stop it.")
+        refuse(capsys, TUNE, "another process is running the study 's' (process ", "); wait for it or stop it.")
     ledger.close()
 
 

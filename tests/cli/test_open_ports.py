@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from autosched.cli.open_ports import OpenPort, guard_of, program_of

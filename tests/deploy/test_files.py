@@ -94,6 +94,10 @@ def test_the_virtual_machines_are_as_rays_launcher_wants_them() -> None:
     jsonschema.validate(yaml.safe_load((DEPLOY / "ray-cluster.yaml").read_text()), schema)
 
 
+def test_docker_compose_takes_the_file() -> None:
+    assert said(program("docker-compose"), "--file", "deploy/compose.yaml", "config", "--quiet") == ""
+
+
 def test_compose_opens_ports_on_loopback_alone() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     published = [port for service in services.values() for port in service.get("ports", [])]

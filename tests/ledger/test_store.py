@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sqlite3
 import subprocess
 import sys
@@ -160,6 +161,38 @@ def test_one_process_may_hold_a_study(ledger: Ledger, url: str) -> None:
         pass
     with ledger.lease("s"):
         pass
+
+
+def test_of_two_drivers_that_start_at_the_same_moment_one_runs(ledger: Ledger, url: str) -> None:
+    """Fifty times; the other says in one line who has the study, and writes nothing."""
+    rivals, barrier = [Ledger(url) for _ in range(2)], threading.Barrier(2)
+    ledger.append("s", 0, EVENTS[:1])
+
+    def drive(number: int) -> list[str]:
+        said = []
+        for _ in range(50):
+            barrier.wait()
+            try:
+                with rivals[number].lease("s"):
+                    start = rivals[number].state("s").events
+                    rivals[number].append("s", start, [SessionStarted(backend=str(number), workers=1)])
+                    said.append("ran")
+                    barrier.wait()  # it holds the study until the other has been refused
+            except StudyError as error:
+                said.append(str(error))
+                barrier.wait()
+        return said
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(drive, range(2))
+    for said in zip(first, second, strict=True):
+        (refused,) = [text for text in said if text != "ran"]
+        who = re.fullmatch(r"another process is running the study 's' \((.*)\); wait for it or stop it.", refused)
+        assert who is not None
+        assert re.match(r"process \d+ on |connected to the server from |just begun", who[1])
+    assert ledger.state("s").events == 51
+    for rival in rivals:
+        rival.close()
 
 
 def test_one_can_see_whether_a_study_is_held(ledger: Ledger, url: str) -> None:
