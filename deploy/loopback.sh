@@ -185,11 +185,12 @@ start_ray() {
   local common=(--block --object-store-memory=100000000 --disable-usage-stats)
   begin head head ray start --head --port="$GCS_PORT" --node-ip-address="$head" --dashboard-host="$head" \
     --dashboard-port="$DASHBOARD_PORT" --ray-client-server-port="$CLIENT_PORT" --num-cpus=0 \
-    --temp-dir="$(cat "$DIR/short")" --min-worker-port="$first" --max-worker-port="$((first + 999))" "${common[@]}"
+    --temp-dir="$(cat "$DIR/short")/head" --min-worker-port="$first" --max-worker-port="$((first + 999))" "${common[@]}"
   until_ok head answers "http://$head:$DASHBOARD_PORT/api/gcs_healthz"
   for node in node1 node2; do
     first=$((first + 1000))
     begin "$node" "$node" ray start --address="$head:$GCS_PORT" --node-ip-address="$(address_of "$node")" --num-cpus=1 \
+      --temp-dir="$(cat "$DIR/short")/$node" \
       --min-worker-port="$first" --max-worker-port="$((first + 999))" "${common[@]}"
     until_ok "$node" nodes_are_up $((++nodes))  # one after another: they name their sockets in one folder
   done
