@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from broken_files import cut_off, flipped, made_folder, made_pipe, replaced
 from command_line import PREFIX, TUNE, run, write_space
 
 from autosched.ledger.state import StudyState
@@ -23,33 +24,6 @@ from workers.simulated import SimulatedTrainer
 Break = Callable[[Path], object]
 BREAK_AT = 4
 """Calls of `train` after which the places break: some segments are in the ledger, most are not."""
-
-
-def truncated(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def flipped(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def swapped(path: Path) -> None:
-    others = sorted(other for other in path.parent.iterdir() if other != path and other.is_file())
-    first = path.read_bytes()
-    path.write_bytes(others[0].read_bytes())
-    others[0].write_bytes(first)
-
-
-def made_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def made_pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
 
 
 def in_checkpoints(fault: Break) -> Break:
@@ -99,9 +73,9 @@ CHECKPOINTS = {
     f"checkpoints {name}": in_checkpoints(fault)
     for name, fault in {
         "deleted": Path.unlink,
-        "truncated": truncated,
+        "truncated": cut_off,
         "flipped": flipped,
-        "swapped": swapped,
+        "swapped": replaced,
         "folders": made_folder,
         "pipes": made_pipe,
     }.items()
@@ -116,7 +90,7 @@ LEDGER = {
     f"ledger {name}": in_ledger(fault)
     for name, fault in {
         "deleted": Path.unlink,
-        "truncated": truncated,
+        "truncated": cut_off,
         "flipped": flipped,
         "emptied": lambda path: path.write_bytes(b""),
         "folder": made_folder,
@@ -176,7 +150,10 @@ def mended(folder: Path, whole_store: bytes) -> None:
     for place in ("reports", "checkpoints"):
         if (folder / place).is_file():
             (folder / place).unlink()
-    (folder / "mlflow.db").write_bytes(whole_store)
+    if whole_store:
+        for journal in folder.glob("mlflow.db-*"):  # of the store that is not there any more
+            journal.unlink()
+        (folder / "mlflow.db").write_bytes(whole_store)
 
 
 def decided() -> list[tuple[object, ...]]:
@@ -218,7 +195,7 @@ def test_a_study_ends_as_ever_or_stops_with_one_line(
     if code:
         assert code == 1
         assert said.splitlines()[-1].startswith(PREFIX), said
-        mended(study, whole_store)
+        mended(study, whole_store if "tracking broken" in faults else b"")
         assert run(["resume", "s"]) == 0, capsys.readouterr().err
     assert decided() == undisturbed
     assert (study / "reports" / "s" / "schedule.json").stat().st_size > 0

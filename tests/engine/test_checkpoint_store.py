@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from broken_files import cut_off, flipped, made_folder, made_pipe, replaced
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,22 +70,8 @@ def test_a_missing_checkpoint_is_named(store):
         store.open(store.uri("none"))
 
 
-def other_file(path: Path) -> None:
-    path.write_bytes((path.parent / "cd34.ckpt").read_bytes())
-
-
-def cut_off(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-40])
-
-
 def emptied(path: Path) -> None:
     path.write_bytes(b"")
-
-
-def flipped(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[3] ^= 1
-    path.write_bytes(data)
 
 
 def shortened(path: Path) -> None:
@@ -95,16 +82,6 @@ def unsealed(path: Path) -> None:
     path.write_bytes(b"what an earlier version wrote")
 
 
-def made_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def made_pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
 def made_device(path: Path) -> None:
     path.unlink()
     path.symlink_to("/dev/zero")
@@ -113,7 +90,7 @@ def made_device(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (other_file, "it was stored as 'cd34', and lies under another name"),
+        (replaced, "it was stored as 'cd34', and lies under another name"),
         (cut_off, "it is cut off, or was not written by this version"),
         (emptied, "it is cut off"),
         (flipped, "it is damaged: its content does not match its checksum"),

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from broken_files import cut_off, flipped, made_folder, made_pipe, replaced
 from studies import Interruption, Study, picture, trained_twice, wsd_space
 
 from autosched.engine.checkpoint_store import CheckpointStore
@@ -215,35 +215,10 @@ def test_a_trial_that_always_fails_is_failed_with_its_reason_after_the_retries(t
     assert state.best is None
 
 
-def flipped(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def swapped(path: Path) -> None:
-    others = sorted(other for other in path.parent.glob("*.ckpt") if other != path and other.is_file())
-    path.write_bytes(others[0].read_bytes())
-
-
-def cut_off(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def made_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def made_pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
 FAULTS = {
     Path.unlink: "it is missing",
     flipped: "does not match its checksum",
-    swapped: "lies under another name",
+    replaced: "lies under another name",
     cut_off: "it is cut off",
     made_folder: "it is a folder",
     made_pipe: "it is no regular file",
