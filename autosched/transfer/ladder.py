@@ -123,12 +123,12 @@ class Ladder:
             return NoTransfer(rule=self.name, reason=f"{self.name} needs the {self.axis} of both runs.")
         log_peak, log_sd = self.at(self.rungs[-1].size * ratio)
         spanned = self.rungs[-1].size / self.rungs[0].size
-        text = f"the ladder spans {QUANTITIES[self.axis]} {spanned:.3g} times apart, and goes {ratio:.3g} times beyond"
+        text = f"the ladder spans a factor of {spanned:.3g} in {QUANTITIES[self.axis]}, and this is one of {ratio:.3g}"
         return Transfer(
             rules=(self.name,),
             factor=math.exp(log_peak) / change.old.schedule.peak_lr,
             log_sd=log_sd,
-            warnings=(f"{text}.",) if ratio > spanned else (),
+            warnings=(f"{text} beyond it.",) if ratio > spanned else (),
         )
 
 

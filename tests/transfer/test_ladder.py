@@ -50,7 +50,7 @@ def test_it_is_a_rule_from_the_old_schedule_to_the_line() -> None:
     assert said.warnings == ()
     far = Change(old=change.old, new=Setting(schedule=Schedule([0.03] * 12_000)))
     (warning,) = ladder.apply(far).warnings  # type: ignore[union-attr]
-    assert "4 times apart, and goes 10 times beyond" in warning
+    assert "a factor of 4 in steps, and this is one of 10 beyond it" in warning
     assert isinstance(fit_ladder(rungs(0.02, 0.01), "width").apply(change), NoTransfer)
 
 
