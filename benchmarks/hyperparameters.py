@@ -1,6 +1,6 @@
 """What it costs to search weight decay and batch beside the schedule, on the simulated trainer.
 
-    python benchmarks/hyperparameters.py --seeds 8 --out docs/records/hyperparameters.json
+    python benchmarks/hyperparameters.py --seeds 8 --json
 
 Every controller has the same updates. Reported: the loss without noise of the winner, and the updates until the best
 loss (on the study's seed) is at most what TPE ended at, as a share of TPE's budget.
@@ -12,6 +12,7 @@ import argparse
 import json
 import statistics
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,36 +76,38 @@ def reached(path: list[tuple[float, float]], loss: float) -> float | None:
     return next((runs for runs, best in path if best <= loss), None)
 
 
+def rows(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """One row per controller; what it needs to get where TPE ended is known only beside TPE."""
+    ends = [run["path"][-1][1] for run in found.get("tpe", ())]
+    table = []
+    for name, runs in found.items():
+        losses = [run["loss"] for run in runs]
+        needed = [reached(run["path"], end) for run, end in zip(runs, ends, strict=False)]
+        row = {"controller": name, "mean_loss": statistics.mean(losses), "losses": losses, "full_runs": needed}
+        table.append({**row, "reached": sum(runs is not None for runs in needed)})
+    return table
+
+
 def main() -> None:
     """Run all studies and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--controllers", nargs="+", default=["law", "tpe", "gp", "random"])
     parser.add_argument("--idle", action="store_true", help="with one more dimension, which does not matter")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args()
     found: dict[str, list[dict[str, Any]]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in args.controllers:
             found[name] = [searched(name, s, idle=args.idle, folder=Path(folder)) for s in range(args.seeds)]
-    document: dict[str, Any] = {"horizon": HORIZON, "full_runs": FULL_RUNS, "seeds": args.seeds, "idle": args.idle}
-    for name, runs in found.items():
-        row = {"mean_loss": statistics.mean(run["loss"] for run in runs), "losses": [run["loss"] for run in runs]}
-        if "tpe" in found:
-            ends = [tpe["path"][-1][1] for tpe in found["tpe"]]
-            needed = [reached(run["path"], end) for run, end in zip(runs, ends, strict=True)]
-            row |= {"full_runs_to_tpe": needed, "reached": sum(one is not None for one in needed)}
-            row["mean_full_runs_to_tpe"] = statistics.mean(FULL_RUNS if one is None else one for one in needed)
-        document[name] = row
-        print(name, {key: value for key, value in row.items() if key != "losses"}, flush=True)
-        print(
-            "   ",
-            [(round(run["loss"], 4), {k: v for k, v in run["params"].items() if k != "warmup_steps"}) for run in runs][
-                :3
-            ],
-        )
-    if args.out is not None:
-        args.out.write_text(json.dumps(document, indent=1) + "\n")
+    table = rows(found)
+    document = {"horizon": HORIZON, "budget": FULL_RUNS, "seeds": args.seeds, "idle": args.idle, "rows": table}
+    if args.json:
+        print(json.dumps(document, indent=1))
+        return
+    for row in table:
+        runs = ", ".join("-" if one is None else f"{one:.1f}" for one in row["full_runs"])
+        print(f"{row['controller']:8} {row['mean_loss']:.4f}  full runs until TPE's end: {runs}")
 
 
 if __name__ == "__main__":
