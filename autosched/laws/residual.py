@@ -14,7 +14,9 @@ The history of a run up to update t is five numbers (z = LR / peak, u = update /
 
 Where hyperparameters are searched beside the schedule, their places in the space (0 to 1, see
 :func:`autosched.space.hyperparameters.coordinates`) are further features of the shared part: what they do to the loss
-is left to the process, which learns a length for each, so that one that does not matter gets a long one.
+is left to the process, which learns a length for each, so that one that does not matter gets a long one. Of a weight
+decay there is one more, ``log10(weight decay x sum of LRs)``: the updates done over AdamW's timescale 1 / (LR x weight
+decay), which has a best value (Bergsma et al. 2025, arXiv:2505.13738).
 
 They tell a long cooldown from a short one, a bent one from a straight one, and at any t, not only at the end. So a run
 that was seen so far is anchored at its own last losses, and borrows how runs of like history ended. Amplitudes and
@@ -24,6 +26,7 @@ Residuals are in log loss; standard deviations are relative.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,9 +90,22 @@ def history(schedule: Schedule, steps: FloatArray) -> FloatArray:
             2 * moment[done_at] / done**2,
             (area[done_at] - area[before_at]) / (done - before),
             np.log(done),
-            *(np.full(done.size, place) for place in schedule.coordinates),
+            *(np.full(done.size, place) for place in schedule.coordinates.places),
+            *_timescale(schedule, area[done_at]),
         ]
     )
+
+
+def _timescale(schedule: Schedule, area: FloatArray) -> list[FloatArray]:
+    """log10 of the updates done over AdamW's timescale, ``weight decay x sum of LRs``; none without a weight decay.
+
+    Args:
+        area: sum of the LRs up to each step, over the peak.
+    """
+    decay = schedule.coordinates.log_decay
+    if decay is None:
+        return []
+    return [(decay + schedule.log_peak_lr + np.log(np.maximum(area, LEAST_PEAK_LR))) / math.log(10)]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

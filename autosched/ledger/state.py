@@ -20,7 +20,7 @@ from autosched.ledger.events import (
 )
 from autosched.ledger.records import Decision, Divergence, Failure, Forecast, Observation, Point
 from autosched.schedules.registry import build
-from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.schedules.schedule import NOWHERE, Coordinates, ParameterValue, Schedule
 from autosched.space.hyperparameters import hyperparameters_in
 from autosched.space.records import ScheduleSpec, SearchParameter
 
@@ -69,7 +69,7 @@ class TrialState:
     due: int
     of: int | None = None
     hyperparameters: Mapping[str, ParameterValue] = field(default_factory=dict)
-    coordinates: tuple[float, ...] = ()
+    coordinates: Coordinates = NOWHERE
     proposed_time: float = 0.0
     ended_time: float | None = None
     status: TrialStatus = "running"

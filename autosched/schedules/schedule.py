@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,6 +77,21 @@ def check_updates(steps: object, name: str = "steps") -> int:
     raise ScheduleError(f"{name} must be a whole number {rule}, but got {steps!r:.60}.")
 
 
+class Coordinates(NamedTuple):
+    """Where the hyperparameters of a run lie in the space that is searched.
+
+    Attributes:
+        places: 0 to 1 for a number; see :func:`autosched.space.hyperparameters.coordinates`.
+        log_decay: ln of the weight decay, where it is searched; with the LRs it makes AdamW's timescale.
+    """
+
+    places: tuple[float, ...] = ()
+    log_decay: float | None = None
+
+
+NOWHERE = Coordinates()
+
+
 class Schedule:
     """An immutable learning-rate schedule; compares, hashes and is fingerprinted by its LRs alone.
 
@@ -94,8 +109,7 @@ class Schedule:
     Attributes:
         steps: number of updates.
         hyperparameters: options of the trainer that this schedule is tuned with, by name.
-        coordinates: where these lie in the space that is searched, shape (k,), see
-            :func:`autosched.space.hyperparameters.coordinates`; a description, not part of the identity.
+        coordinates: where these lie in the space that is searched; a description, not part of the identity.
 
     Raises:
         ScheduleError: empty, not a vector, a negative or a non-finite LR.
@@ -111,7 +125,7 @@ class Schedule:
     params: Mapping[str, ParameterValue]
     steps: int
     hyperparameters: Mapping[str, ParameterValue]
-    coordinates: tuple[float, ...]
+    coordinates: Coordinates
     _array: FloatArray | None
     _pieces: Pieces | None
     _known: dict[str, Any]  # what was computed of the LRs before
@@ -132,18 +146,18 @@ class Schedule:
     def _fill(self, array: FloatArray | None, pieces: Pieces | None, family: str, params: _Params) -> None:
         steps = array.size if array is not None else pieces.steps if pieces is not None else 0
         made: dict[str, Any] = {"_array": array, "_pieces": pieces, "_known": {}, "family": family, "steps": int(steps)}
-        beside = {"hyperparameters": _NONE, "coordinates": ()}
+        beside = {"hyperparameters": _NONE, "coordinates": NOWHERE}
         for name, value in {**made, **beside, "params": MappingProxyType(dict(params))}.items():
             object.__setattr__(self, name, value)
 
-    def beside(self, hyperparameters: _Params, coordinates: Sequence[float] = ()) -> Schedule:
+    def beside(self, hyperparameters: _Params, coordinates: Coordinates = NOWHERE) -> Schedule:
         """The same LRs, trained with these hyperparameters; itself when there are none."""
         if not hyperparameters and not self.hyperparameters:
             return self
         found = Schedule.__new__(Schedule)
         found._fill(self._array, self._pieces, self.family, self.params)
         object.__setattr__(found, "hyperparameters", MappingProxyType(dict(hyperparameters)))
-        object.__setattr__(found, "coordinates", tuple(coordinates))
+        object.__setattr__(found, "coordinates", coordinates)
         return found
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -342,7 +356,7 @@ def _built(family: str, params: Mapping[str, ParameterValue], steps: int) -> Sch
 
 
 def _beside(
-    make: Callable[..., Schedule], given: tuple[Any, ...], hyperparameters: _Params, coordinates: Sequence[float]
+    make: Callable[..., Schedule], given: tuple[Any, ...], hyperparameters: _Params, coordinates: Coordinates
 ) -> Schedule:
     """What a pickled schedule with hyperparameters becomes."""
     return make(*given).beside(hyperparameters, coordinates)

@@ -314,8 +314,8 @@ class LawController:
     def _moved_by(self, candidates: list[Candidate]) -> FloatArray:
         """How far each candidate's hyperparameters may move the best peak LR, ln, shape (n,); 0 without any."""
         searched = self._space.hyperparameters
-        middle = np.array(coordinates(searched, central(searched)))
-        places = np.array([c.schedule.coordinates for c in candidates]).reshape(len(candidates), middle.size)
+        middle = np.array(coordinates(searched, central(searched)).places)
+        places = np.array([c.schedule.coordinates.places for c in candidates]).reshape(len(candidates), middle.size)
         distances: FloatArray = np.sqrt(np.sum((places - middle) ** 2, axis=1))
         return HYPERPARAMETER_PEAK_SD * distances
 

@@ -61,7 +61,7 @@ def _placed(space: Space, warm: WarmStart, run: OldRun) -> Curve:
             text = f"runs do not say their {name}, which is searched: write what it was as an option of the trainer"
             raise SpaceError(f"warm_start: {warm.source!r}: {text}.")
     places = coordinates(space.hyperparameters, known)
-    return replace(curve, schedule=curve.schedule.beside(known, places)) if places else curve
+    return replace(curve, schedule=curve.schedule.beside(known, places)) if places.places else curve
 
 
 def chosen(curves: Sequence[tuple[str, Curve]], model: str, most: int = MOST_CURVES) -> tuple[OldRun, ...]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from autosched.ledger.state import TrialState
 from autosched.schedules.registry import build
-from autosched.schedules.schedule import FloatArray, ParameterValue, Schedule
+from autosched.schedules.schedule import NOWHERE, Coordinates, FloatArray, ParameterValue, Schedule
 from autosched.search.peak_posterior import PeakPosterior
 from autosched.search.priors import (
     HORIZON_EXPONENT,
@@ -55,7 +55,7 @@ class Pilots:
     warmup: int
     log_peaks: tuple[float, ...]
     hyperparameters: Mapping[str, ParameterValue] = field(default_factory=dict)
-    coordinates: tuple[float, ...] = ()
+    coordinates: Coordinates = NOWHERE
 
     def schedule(self, number: int, horizon: int) -> Schedule:
         """Of a pilot, over the whole horizon: after its end the last LR stays."""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from autosched import schedules
 from autosched.schedules import Parameter
-from autosched.schedules.schedule import ParameterValue
+from autosched.schedules.schedule import Coordinates, ParameterValue
 from autosched.space.conditions import When
 from autosched.space.document import Document, KeyPath, shown
 from autosched.space.domains import FORMS, MOST_CHOICES, domain_of, endpoints, read_domain
@@ -28,6 +28,8 @@ from autosched.space.section import Faults, Section, dotted, is_number
 from autosched.space.trainer_spec import TrainerSpec
 
 KEY = "hyperparameters"
+WEIGHT_DECAY = "weight_decay"
+"""What an option is called that is AdamW's weight decay, of the built-in trainers and nearly all others."""
 _Values = dict[str, ParameterValue]
 Part = TypeVar("Part")
 RULE = "a finite number, a text, true or false, or a list of numbers"
@@ -122,9 +124,7 @@ def to_check(hyperparameters: Mapping[str, SearchParameter], trainer: TrainerSpe
     return {**central(hyperparameters), **divided(trainer.own_hyperparameters, hyperparameters)[1]}
 
 
-def coordinates(
-    hyperparameters: Mapping[str, SearchParameter], values: Mapping[str, ParameterValue]
-) -> tuple[float, ...]:
+def coordinates(hyperparameters: Mapping[str, SearchParameter], values: Mapping[str, ParameterValue]) -> Coordinates:
     """Where values lie in their domains: what a law's residual process is told of them.
 
     A number of a range lies at 0 to 1 on the range's scale. Any other domain of several values has a coordinate for
@@ -138,7 +138,16 @@ def coordinates(
             found.append(_place(domain, value))
         elif isinstance(domain, Choice):
             found += [math.sqrt(0.5) * (known == value) for known in domain.values]
-    return tuple(found)
+    return Coordinates(tuple(found), _log_decay(hyperparameters, values))
+
+
+def _log_decay(hyperparameters: Mapping[str, SearchParameter], values: Mapping[str, ParameterValue]) -> float | None:
+    """ln of the weight decay, where it is searched between bounds above 0; what does not exist is the middle's."""
+    searched = hyperparameters.get(WEIGHT_DECAY)
+    if searched is None or not isinstance(searched.domain, Range) or searched.domain.low <= 0:
+        return None
+    value = values.get(WEIGHT_DECAY, _middle(searched.domain))
+    return math.log(max(float(value), searched.domain.low)) if isinstance(value, int | float) else None
 
 
 def _place(domain: Range, value: ParameterValue | None) -> float:

@@ -13,10 +13,11 @@ from command_line import run
 
 import autosched
 from autosched.errors import SpaceError
+from autosched.laws.residual import HISTORY, history
 from autosched.ledger.events import encode, kind_of
 from autosched.ledger.store import Ledger
 from autosched.schedules import Schedule
-from autosched.space import load_space, space_digest, space_from_json, space_to_json
+from autosched.space import ScheduleSpec, build_schedule, load_space, space_digest, space_from_json, space_to_json
 
 OLD_LEDGER = "902ccad28a7c48c528a7494e819b2513537295bd937619cfd4a99995a78ad362"
 """SHA-256 of what was proposed, scheduled and reached by a study of the version before hyperparameters."""
@@ -150,6 +151,26 @@ def test_candidates_may_have_hyperparameters(home: Path) -> None:
     space = {**own, "study": "listed", "candidates": listed, "trainer": {"use": "simulated", "with": {"gain": 40}}}
     study = tuned(home, space, controller="tpe")
     assert sorted(trial.hyperparameters["gain"] for trial in study.trials) == [10, 40, 40]
+
+
+def test_a_law_sees_weight_decay_by_the_timescale_that_it_makes() -> None:
+    """Runs of equal LR x weight decay lie at one place of the timescale, at any update."""
+    searched = {"low": 0.01, "high": 1.0, "scale": "log"}
+    wsd = {"peak_lr": {"low": 1e-3, "high": 1e-1, "scale": "log"}, "warmup_steps": 0, "cooldown_fraction": 0.5}
+    own = {name: part for name, part in BESIDE.items() if name != "default"}
+    hyperparameters = {"weight_decay": searched}
+    space = space_from_json({**own, "storage": {}, "schedule": {"wsd": wsd}, "hyperparameters": hyperparameters})
+
+    def seen(peak: float, decay: float) -> Any:
+        params = {"peak_lr": peak, "warmup_steps": 0, "cooldown_fraction": 0.5, "weight_decay": decay}
+        spec = ScheduleSpec(family="wsd", params={**params, "cooldown_shape": "linear", "final_lr_ratio": 0.0})
+        return history(build_schedule(space, spec), np.array([10.0, 100.0]))
+
+    one, same, other = seen(0.01, 0.1), seen(0.1, 0.01), seen(0.01, 1.0)
+    assert one.shape == (2, HISTORY + 2)
+    assert one[:, HISTORY].tolist() == pytest.approx([0.5, 0.5])
+    assert one[:, -1] == pytest.approx(same[:, -1])
+    assert other[:, -1] - one[:, -1] == pytest.approx([1.0, 1.0])
 
 
 def test_old_runs_are_placed_by_their_hyperparameters(home: Path, beside: autosched.Study) -> None:
