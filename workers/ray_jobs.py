@@ -71,8 +71,12 @@ class RayJobs:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
         from ray.job_submission import JobSubmissionClient
 
-        for chatty in ("dashboard_sdk", "job.sdk"):
-            logging.getLogger(f"ray.dashboard.modules.{chatty}").setLevel(logging.ERROR)
+        for chatty in (
+            "dashboard.modules.dashboard_sdk",
+            "dashboard.modules.job.sdk",
+            "_private.runtime_env.packaging",
+        ):
+            logging.getLogger(f"ray.{chatty}").setLevel(logging.ERROR)
         with self._said("reach"):
             self._client: Any = JobSubmissionClient(address)
 
