@@ -10,6 +10,7 @@ import heapq
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from autosched.report.calibration import Told
 from searches.world import Run, World
 
 
@@ -46,21 +47,6 @@ class Search(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forecasted:
-    """A forecast of a run's end with a central 90% interval, and how it ended, all nats."""
-
-    mean: float
-    low: float
-    high: float
-    truth: float
-
-    @property
-    def covered(self) -> bool:
-        """Whether the run ended inside the interval."""
-        return self.low <= self.truth <= self.high
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one search went.
 
@@ -83,7 +69,7 @@ class Outcome:
     winner_killed: bool = False
     kills: int = 0
     false_kills: int = 0
-    forecasts: tuple[Forecasted, ...] = ()
+    forecasts: tuple[Told, ...] = ()
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autosched.report.calibration import Calibration, by_stage
 from searches.drive import Outcome
 
 
@@ -22,6 +23,7 @@ class Figures:
         winner_killed: seeds in which the best run was stopped early.
         false_kill_rate: false kills over kills, over all seeds; 0 when nothing was killed, which `killed` says.
         coverage90: share of the forecasts whose 90% interval held the end; None without forecasts.
+        calibration: by what the study had seen (:mod:`autosched.report.calibration`); empty without forecasts.
         killed, forecasts: how many of them these two figures rest on.
     """
 
@@ -37,13 +39,13 @@ class Figures:
     killed: int
     forecasts: int
     seconds: float
+    calibration: dict[str, Calibration]
 
 
 def figures(method: str, pruner: str, outcomes: Sequence[Outcome], *, horizon: int, seconds: float) -> list[Figures]:
     """A line for paying every update, and one for paying shared updates once where the method can share."""
     kills = sum(outcome.kills for outcome in outcomes)
     forecasts = [forecast for outcome in outcomes for forecast in outcome.forecasts]
-    covered = sum(forecast.covered for forecast in forecasts)
     lines = []
     for reuse in (False, True) if any(outcome.shares for outcome in outcomes) else (False,):
         spent = [outcome.spent_sharing if reuse else outcome.spent for outcome in outcomes]
@@ -57,10 +59,11 @@ def figures(method: str, pruner: str, outcomes: Sequence[Outcome], *, horizon: i
                 missed=sum(steps is None for steps in spent),
                 winner_killed=sum(outcome.winner_killed for outcome in outcomes),
                 false_kill_rate=sum(outcome.false_kills for outcome in outcomes) / max(kills, 1),
-                coverage90=covered / len(forecasts) if forecasts else None,
+                coverage90=Calibration.of(forecasts).coverage90 if forecasts else None,
                 killed=kills,
                 forecasts=len(forecasts),
                 seconds=seconds,
+                calibration=by_stage(forecasts),
             )
         )
     return lines

@@ -18,11 +18,12 @@ import fsspec
 from autosched.engine.assembly import make_loop
 from autosched.engine.journal import Journal
 from autosched.engine.local_backend import LocalBackend
-from autosched.ledger.events import Stamped, StudyCreated, TrialEnded, TrialJudged
+from autosched.ledger.events import Stamped, StudyCreated, TrialEnded
 from autosched.ledger.state import StudyState, TrialState
 from autosched.ledger.store import Ledger
+from autosched.report.calibration import told_ends
 from autosched.space import Component, Resources, Space, Storage, space_to_json
-from searches.drive import Forecasted, Outcome, Tally
+from searches.drive import Outcome, Tally
 from searches.world import Run, World
 
 
@@ -72,7 +73,6 @@ class _Watch:
     world: World
     space: Space
     tally: Tally = field(init=False)
-    forecasts: list[Forecasted] = field(default_factory=list)
     runs: dict[int, Run | None] = field(default_factory=dict)
     found: bool = False
 
@@ -82,16 +82,12 @@ class _Watch:
     def seen(self, state: StudyState, stamped: Stamped) -> None:
         """Called after every committed event."""
         event = stamped.event
-        if not isinstance(event, TrialEnded | TrialJudged):
+        if not isinstance(event, TrialEnded):
             return
         run = self._run(state.trials[event.trial])
         if run is None:
             return
-        if isinstance(event, TrialJudged):
-            told = event.decision.forecast
-            if told is not None:
-                self.forecasts.append(Forecasted(mean=told.mean, low=told.low, high=told.high, truth=run.end))
-        elif event.status == "pruned":
+        if event.status == "pruned":
             self.tally.killed(run)
         elif event.status == "complete" and self.tally.completed(run):
             self.found = True
@@ -113,8 +109,12 @@ class _Watch:
             winner_killed=self.tally.winner_killed,
             kills=self.tally.kills,
             false_kills=self.tally.false_kills,
-            forecasts=tuple(self.forecasts),
+            forecasts=tuple(told_ends(state, self.space, self._end)),
         )
+
+    def _end(self, trial: TrialState) -> float | None:
+        run = self._run(trial)
+        return None if run is None else run.end
 
     def _run(self, trial: TrialState) -> Run | None:
         if trial.number not in self.runs:
