@@ -44,6 +44,7 @@ from autosched.laws.annealing import AnnealingFamily
 from autosched.laws.baselines import ExponentialFamily, PowerFamily
 from autosched.laws.continual import ContinualFamily
 from autosched.laws.convex_law import ConvexFamily
+from autosched.laws.cooldown_prior import CooldownPrior
 from autosched.laws.fit import LawFit, OutlyingRow
 from autosched.laws.forecaster import Forecaster, forecast_ends
 from autosched.laws.forecaster_fit import knowing_run
@@ -308,6 +309,7 @@ _PARTS: tuple[type, ...] = (
     Units,
     LawFit,
     OutlyingRow,
+    CooldownPrior,
     Forecaster,
     ResidualKernel,
     RunPoints,

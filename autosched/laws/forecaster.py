@@ -1,8 +1,9 @@
 """The forecaster: curves in, a joint normal over the asked losses out.
 
-    ln L(t) = ln( sum_k weight_k * L_k(t) ) + r(run, t)
+    ln L(t) = ln( sum_k weight_k * L_k(t) ) + r(run, t) - what a cooldown gives beyond that, while none was seen
 
     covariance = inflation**2 * (process + weighted disagreement of the laws + their parameters')
+                 + what a cooldown may give, while none was seen (:mod:`autosched.laws.cooldown_prior`)
                  + (error on left-out peak LRs * peak distance)**2 + (error of later ends per e-fold * end distance)**2
 
 L_k are fitted laws, r the Gaussian process of what they leave unexplained (:mod:`autosched.laws.residual`), distances
@@ -27,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autosched.laws.cooldown_prior import CooldownPrior
 from autosched.laws.extrapolation import efolds_past_all, end_distances, peak_distances
 from autosched.laws.fit import LawFit, OutlyingRow, common_outliers
 from autosched.laws.forecast import Forecast, Query, points_of
@@ -56,6 +58,7 @@ class Forecaster:
             when untested, as where all runs have one horizon: then later ends err by `UNTESTED_LATER` peak errors.
         degrees: of freedom of the forecasts' tails.
         least_sd: least standard deviation of a forecast, relative.
+        cooldown: what cooldowns give beyond the laws' word while none was seen; None to take the laws at it.
     """
 
     name: str = AUTO
@@ -71,6 +74,7 @@ class Forecaster:
     later_rate: float = math.nan
     degrees: float = math.inf
     least_sd: float = 0.0
+    cooldown: CooldownPrior | None = None
 
     @property
     def stack(self) -> Stack:
@@ -130,7 +134,8 @@ class Forecaster:
         mean = stacked_mean(self.stack, [(schedule, steps)])
         if self.process is None:
             return mean
-        return mean * np.exp(self.process.mean(run_points([(schedule, steps)], first_run=-1)))
+        at = run_points([(schedule, steps)], first_run=-1)
+        return mean * np.exp(self.process.mean(at) - self._cooled(at.features)[0])
 
     def forecast(
         self,
@@ -158,9 +163,10 @@ class Forecaster:
         if not observation_noise:
             kernel = self.process.kernel
             unexplained = unexplained - np.diag(kernel.scatter**2 + np.where(at.run < 0, kernel.own**2, 0.0))
-        covariance = self.inflation**2 * (shared + unexplained) + self._extrapolated(queries)
+        gained, doubt = self._cooled(at.features)
+        covariance = self.inflation**2 * (shared + unexplained) + self._extrapolated(queries) + np.outer(doubt, doubt)
         floor = np.diag(np.maximum(self.least_sd**2 - np.diag(covariance), 0.0))
-        return Forecast(log_mean=logs + residual, covariance=covariance + floor, degrees=self.degrees)
+        return Forecast(log_mean=logs + residual - gained, covariance=covariance + floor, degrees=self.degrees)
 
     def along(self, schedule: Schedule, steps: FloatArray, *, run: int | None = None) -> Forecast:
         """Losses after many steps of one schedule, each by itself: variances (n,) in place of a covariance.
@@ -176,6 +182,14 @@ class Forecaster:
             covariance=np.concatenate([np.diag(part.covariance) for part in found]),
             degrees=self.degrees,
         )
+
+    def _cooled(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What cooldowns that nobody saw give beyond the laws' word, and its standard deviation, each (n,)."""
+        assert self.process is not None  # noqa: S101 - a law alone knows no runs
+        if self.cooldown is None:
+            return np.zeros(len(features)), np.zeros(len(features))
+        unseen = self.cooldown.unseen(self.process.points, features)
+        return self.cooldown.mean * unseen, self.cooldown.sd * unseen
 
     def _extrapolated(self, queries: Sequence[Query]) -> FloatArray:
         """Covariance (n, n) for being out of what was fitted; see :mod:`autosched.laws.extrapolation`.

@@ -19,6 +19,7 @@ from autosched.curves.curve import Curve
 from autosched.curves.thinning import averaged
 from autosched.errors import CurveError
 from autosched.laws.annealing import AnnealingFamily
+from autosched.laws.cooldown_prior import CooldownPrior, learned_cooldown
 from autosched.laws.fit import (
     FitFailure,
     FitOptions,
@@ -53,7 +54,6 @@ from autosched.laws.priors import (
     RUNNING_TRIALS,
     TRANSIENT_POWER,
     TRANSIENT_RUNS,
-    UNTESTED_INFLATION,
     WHOLE_RUNS,
     WORST_FORECAST_MISFIT,
     WORST_FORECAST_SHARE,
@@ -85,6 +85,7 @@ class Preset:
         process_points: most points the residual process keeps, over all curves; None for all, 0 for no process.
         least_weight: of a point, relative to its curve's last, below which the process does not keep it.
         kernel: the process's; None to learn it.
+        cooldown: gives what cooldowns bring that nobody saw; None to take the laws at their word.
         sure_parameters: whether the laws' parameters count as known: `kernel` is as wide as what they leave open.
     """
 
@@ -97,6 +98,7 @@ class Preset:
     process_points: int | None = None
     least_weight: float = 0.0
     kernel: KernelPrior | None = None
+    cooldown: Callable[[], CooldownPrior] | None = None
     sure_parameters: bool = False
 
 
@@ -110,6 +112,7 @@ FULL = Preset(
     folds=FOLDS,
     process_points=PROCESS_POINTS,
     least_weight=LEAST_POINT_WEIGHT,
+    cooldown=learned_cooldown,
 )
 FAST = Preset(
     name="functional",
@@ -181,6 +184,7 @@ def fit_forecaster(
         late_power=preset.fit.late_power,
         peak_error=weighted_error(weights, held.peak_errors()),
         later_rate=weighted_error(weights, held.later_rates),
+        cooldown=None if preset.cooldown is None else preset.cooldown(),
     )
     law = _with_process(law, curves, preset)
     if law.process is None or not preset.folds:
@@ -329,7 +333,7 @@ def _kernel(points: RunPoints, residuals: FloatArray, preset: Preset) -> Residua
 def _inflation(
     law: Forecaster, kernel: ResidualKernel, held: LeftOut, curves: Sequence[Curve], preset: Preset
 ) -> float:
-    """Root mean square of error / sd at the ends of left-out curves, shrunk towards 1."""
+    """Root mean square of error / sd at the ends of left-out curves, shrunk towards 1; 1 where none could be left out."""
     squares = []
     for fold, found in zip(held.folds, held.fits, strict=True):
         fits = tuple(fit for fit in found if fit is not None)
@@ -342,7 +346,5 @@ def _inflation(
             if seen.steps.size:
                 end = part.forecast(Query.of([(seen.schedule, seen.steps[-1:])]))
                 squares.append(float(((np.log(seen.losses[-1]) - end.log_mean[0]) / end.sd[0]) ** 2))
-    if not squares:
-        return UNTESTED_INFLATION
     factor = math.sqrt((INFLATION_RUNS + sum(squares)) / (INFLATION_RUNS + len(squares)))
     return max(factor, LEAST_INFLATION)

@@ -201,8 +201,6 @@ replays of random+law and tpe+law, 3 seeds."""
 LEAST_INFLATION = 0.8
 """[1] Least factor of the standard deviations of ``full``. Ablation: docs/records/replay-llama124m.md, 0.7 and 1.0 on
 the replays that it was chosen on."""
-UNTESTED_INFLATION = 2.0
-"""[1] The factor where no end could be left out. Judgement."""
 CALIBRATION_RUNS = 10
 """[runs] Most complete runs that ``fast`` is calibrated on. Judgement: their cost."""
 LEAST_SD = 0.003

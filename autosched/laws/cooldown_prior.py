@@ -1,0 +1,56 @@
+"""What a cooldown gives beyond what a law says of it that has not seen one.
+
+From losses at the peak LR alone a law cannot tell the noise that a cooldown takes away from the floor that it leaves,
+so it says what its own prior says. How wrong that is was learned from real runs of other models
+(``benchmarks/learn_priors.py``): the errors of ends that were forecast from runs without a cooldown, per model::
+
+    ln L_forecast - ln L_seen = rate * d + what other errors there are,   rate ~ normal(mean, sd) over models
+    d = the least z of all runs seen - z at the forecast,   z = LR / peak over the last 5% of the updates, d >= 0
+
+`mean * d` is taken off every forecast, and ``sd * d`` is added to its uncertainty. It is one error of all forecasts of
+a study, so it hardly changes which of two schedules is the better one; and it fades as a run cools.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+import numpy as np
+
+from autosched.laws.residual import RunPoints
+from autosched.schedules.schedule import FloatArray
+
+RECENT = 3
+"""The feature of a history that is z (:func:`autosched.laws.residual.history`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CooldownPrior:
+    """A normal over models.
+
+    Attributes:
+        mean, sd: of the rate, log loss per unit of d; above 0 where a law expects too little of a cooldown.
+    """
+
+    mean: float
+    sd: float
+
+    def unseen(self, points: RunPoints, features: FloatArray) -> FloatArray:
+        """The distances d, shape (n,).
+
+        Args:
+            points: what was fitted.
+            features: of the forecasts, shape (n, 5).
+        """
+        return np.asarray(np.maximum(points.features[:, RECENT].min() - features[:, RECENT], 0.0))
+
+
+@cache
+def learned_cooldown() -> CooldownPrior:
+    """The one that comes with the package."""
+    text = resources.files("autosched.laws").joinpath("learned.json").read_text(encoding="utf-8")
+    rate = json.loads(text)["cooldown"]
+    return CooldownPrior(mean=rate["mean"], sd=rate["sd"])
