@@ -48,7 +48,7 @@ class AnnealingLaw(ParametricLaw):
 
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
-        return AnnealingFamily().losses(drop_table(schedule, steps), self.logs())[0]
+        return AnnealingFamily().means(drop_table(schedule, steps), self.logs())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,25 +60,36 @@ class AnnealingFamily(DropFamily):
 
     def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the five logs, (n, 5)."""
-        floor, scale, exponent, gain, memory = np.exp(x)
-        log_area = np.log(prepared.area)
-        power = scale * np.exp(-exponent * log_area)
-        age = prepared.updates / (memory * prepared.horizon)
-        rest = np.exp(-age)
-        gained = gain * prepared.sum_rows(prepared.size * (1 - rest))
-        jacobian = np.column_stack(
-            [
-                np.full(power.shape, floor),
-                power,
-                -exponent * log_area * power,
-                -gained,
-                gain * prepared.sum_rows(prepared.size * rest * age),
-            ]
-        )
-        return floor + power - gained, jacobian
+        return _losses(prepared, x)
+
+    def means(self, prepared: DropTable, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone, without paying for derivatives."""
+        return _losses(prepared, x, slopes=False)[0]
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Weak priors scaled to the curves' least loss, peak LR and area."""
         scales = Scales.of(curves)
         gain = DROP_GAIN * scales.least / scales.peak_lr
         return scales.power_prior(scales.area, [gain, ANNEALING_MEMORY], [LOOSE_SD, FIRM_SD])
+
+
+def _losses(prepared: DropTable, x: FloatArray, *, slopes: bool = True) -> tuple[FloatArray, FloatArray]:
+    """Losses (n,) and derivatives by the five logs, (n, 5); without slopes (n, 0)."""
+    floor, scale, exponent, gain, memory = np.exp(x)
+    log_area = np.log(prepared.area)
+    power = scale * np.exp(-exponent * log_area)
+    age = prepared.updates / (memory * prepared.horizon)
+    rest = np.exp(-age)
+    gained = gain * prepared.sum_rows(prepared.size * (1 - rest))
+    if not slopes:
+        return floor + power - gained, np.empty((power.size, 0))
+    jacobian = np.column_stack(
+        [
+            np.full(power.shape, floor),
+            power,
+            -exponent * log_area * power,
+            -gained,
+            gain * prepared.sum_rows(prepared.size * rest * age),
+        ]
+    )
+    return floor + power - gained, jacobian

@@ -23,6 +23,8 @@ import numpy as np
 from autosched.laws.residual import RunPoints
 from autosched.schedules.schedule import FloatArray
 
+LEARNED = "learned.json"
+"""The rates that come with the package, beside this module."""
 RECENT = 3
 """The feature of a history that is z (:func:`autosched.laws.residual.history`)."""
 
@@ -51,6 +53,6 @@ class CooldownPrior:
 @cache
 def learned_cooldown() -> CooldownPrior:
     """The one that comes with the package."""
-    text = resources.files("autosched.laws").joinpath("learned.json").read_text(encoding="utf-8")
+    text = resources.files("autosched.laws").joinpath(LEARNED).read_text(encoding="utf-8")
     rate = json.loads(text)["cooldown"]
     return CooldownPrior(mean=rate["mean"], sd=rate["sd"])

@@ -51,6 +51,7 @@ class Forecaster:
         loo: leave-one-curve-out error of each law, root mean square of log residuals; NaN when untested.
         process: over the fitted curves, run i being curve i; None for a law alone.
         inflation: factor of all standard deviations.
+        tested: whether it was measured at ends of left-out curves, or there were too few curves for that.
         names: of the fitted curves.
         late_power: of the points' weights in the fit.
         peak_error: as `loo`, of the stack over curves of peak LRs that were left out altogether; NaN when untested.
@@ -75,6 +76,7 @@ class Forecaster:
     degrees: float = math.inf
     least_sd: float = 0.0
     cooldown: CooldownPrior | None = None
+    tested: bool = True
 
     @property
     def stack(self) -> Stack:

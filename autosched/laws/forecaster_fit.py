@@ -189,7 +189,8 @@ def fit_forecaster(
     law = _with_process(law, curves, preset)
     if law.process is None or not preset.folds:
         return law
-    return replace(law, inflation=_inflation(law, law.process.kernel, held, curves, preset))
+    inflation = _inflation(law, law.process.kernel, held, curves, preset)
+    return replace(law, tested=inflation is not None, inflation=1.0 if inflation is None else inflation)
 
 
 def _usual_fits(
@@ -332,8 +333,8 @@ def _kernel(points: RunPoints, residuals: FloatArray, preset: Preset) -> Residua
 
 def _inflation(
     law: Forecaster, kernel: ResidualKernel, held: LeftOut, curves: Sequence[Curve], preset: Preset
-) -> float:
-    """Root mean square of error / sd at the ends of left-out curves, shrunk towards 1; 1 where none could be left out."""
+) -> float | None:
+    """Root mean square of error / sd at the ends of left-out curves, shrunk towards 1; None where none is left out."""
     squares = []
     for fold, found in zip(held.folds, held.fits, strict=True):
         fits = tuple(fit for fit in found if fit is not None)
@@ -346,5 +347,7 @@ def _inflation(
             if seen.steps.size:
                 end = part.forecast(Query.of([(seen.schedule, seen.steps[-1:])]))
                 squares.append(float(((np.log(seen.losses[-1]) - end.log_mean[0]) / end.sd[0]) ** 2))
+    if not squares:
+        return None
     factor = math.sqrt((INFLATION_RUNS + sum(squares)) / (INFLATION_RUNS + len(squares)))
     return max(factor, LEAST_INFLATION)

@@ -62,7 +62,7 @@ class MultiPowerLaw(ParametricLaw):
     def predict_at(self, schedule: Schedule, steps: FloatArray) -> FloatArray:
         """Mean loss after each of `steps` updates, shape of `steps`, nats."""
         table = drop_table(schedule, steps, warmup_drops=self.warmup_drops)
-        return MultiPowerFamily().losses(table, self.logs())[0]
+        return MultiPowerFamily().means(table, self.logs())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,32 +83,43 @@ class MultiPowerFamily(DropFamily):
 
     def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the seven logs, (n, 7)."""
-        floor, scale, exponent, drop, speed, saturation, lr_power = np.exp(x)
-        log_area = np.log(prepared.area)
-        power = scale * np.exp(-exponent * log_area)
-        passed = speed * np.exp(-lr_power * prepared.log_lr) * prepared.since
-        log_rest = np.log1p(passed)
-        rest = np.exp(-saturation * log_rest)
-        gained = drop * prepared.sum_rows(prepared.size * (1 - rest))
-        by_log_speed = drop * saturation * prepared.size * rest * passed / (1 + passed)
-        jacobian = np.column_stack(
-            [
-                np.full(power.shape, floor),
-                power,
-                -exponent * log_area * power,
-                -gained,
-                -prepared.sum_rows(by_log_speed),
-                -drop * saturation * prepared.sum_rows(prepared.size * rest * log_rest),
-                lr_power * prepared.sum_rows(by_log_speed * prepared.log_lr),
-            ]
-        )
-        return floor + power - gained, jacobian
+        return _losses(prepared, x)
+
+    def means(self, prepared: DropTable, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone, without paying for derivatives."""
+        return _losses(prepared, x, slopes=False)[0]
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Weak priors scaled to the curves' least loss, peak LR and area, and the three held ones."""
         scales = Scales.of(curves)
         gain = DROP_GAIN * scales.least / scales.peak_lr
         return scales.power_prior(scales.area, [gain, *MULTI_POWER_SHAPE], [LOOSE_SD, *3 * [self.tightness]])
+
+
+def _losses(prepared: DropTable, x: FloatArray, *, slopes: bool = True) -> tuple[FloatArray, FloatArray]:
+    """Losses (n,) and derivatives by the seven logs, (n, 7); without slopes (n, 0)."""
+    floor, scale, exponent, drop, speed, saturation, lr_power = np.exp(x)
+    log_area = np.log(prepared.area)
+    power = scale * np.exp(-exponent * log_area)
+    passed = speed * np.exp(-lr_power * prepared.log_lr) * prepared.since
+    log_rest = np.log1p(passed)
+    rest = np.exp(-saturation * log_rest)
+    gained = drop * prepared.sum_rows(prepared.size * (1 - rest))
+    if not slopes:
+        return floor + power - gained, np.empty((power.size, 0))
+    by_log_speed = drop * saturation * prepared.size * rest * passed / (1 + passed)
+    jacobian = np.column_stack(
+        [
+            np.full(power.shape, floor),
+            power,
+            -exponent * log_area * power,
+            -gained,
+            -prepared.sum_rows(by_log_speed),
+            -drop * saturation * prepared.sum_rows(prepared.size * rest * log_rest),
+            lr_power * prepared.sum_rows(by_log_speed * prepared.log_lr),
+        ]
+    )
+    return floor + power - gained, jacobian
 
 
 def _published(*values: float) -> MultiPowerLaw:

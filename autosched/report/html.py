@@ -26,6 +26,7 @@ from autosched.report.lr_section import lr_section
 from autosched.report.markup import join, page, tag
 from autosched.report.named_losses_plot import named_losses
 from autosched.report.range_test_plot import study_range_test
+from autosched.report.reliability_plot import reliability
 from autosched.report.target import ladder_plot, target_section
 from autosched.space import space_to_json
 from autosched.space.json_form import without_secrets_in
@@ -38,6 +39,7 @@ FIGURES = {
     "named_losses": named_losses,
     "winner_and_default": plots.winner_and_default,
     "forecasts": plots.forecasts,
+    "reliability": reliability,
     "parameters": plots.parameter_plot,
     "range_test": study_range_test,
     "costs": plots.costs,

@@ -96,7 +96,9 @@ def forecast_section(figures: Mapping[str, bytes]) -> Html | None:
     """How good the forecasts were that decided."""
     captions = {
         "forecasts": "Forecasts of the final loss, made while trials ran, for trials that were completed. Bars are 90% "
-        "intervals: about nine in ten should reach the line."
+        "intervals: about nine in ten should reach the line.",
+        "reliability": "How many of these ends lay inside central intervals of each probability. Under the diagonal "
+        "intervals were too narrow, above it too wide; forecasts of one run hang together, so a few runs say little.",
     }
     return _figures_section("forecasts", "Forecast against seen", figures, captions)
 

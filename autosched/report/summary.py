@@ -16,6 +16,7 @@ from autosched.ledger.events import RangeTested
 from autosched.ledger.lawless import lawless_note
 from autosched.ledger.records import Forecast
 from autosched.ledger.state import StudyState, TrialState, TrialStatus
+from autosched.report.calibration import by_stage, told_ends
 from autosched.report.confirmation import Confirmation, confirmation, default_trial, too_close, unconfirmed, winner
 from autosched.report.cost import study_cost
 from autosched.report.holdouts import holdouts
@@ -80,6 +81,9 @@ def summarise(
         ``holdouts``, ``false_kills``
             Condemned trials that were kept, and how many of them it would have been wrong to stop, see
             :class:`autosched.report.holdouts.Holdout`.
+        ``calibration``
+            Whether forecasts held, by what the study had seen: ``no_cooldown``, ``cooling``, ``complete`` where there
+            are any, see :class:`autosched.report.calibration.Calibration`.
         ``range_test``
             None, or the bounds that the study's range test found for ``peak_lr``: ``low``, ``high``, ``divergence_lr``,
             ``steps`` it took, ``reason`` why a number is None.
@@ -122,6 +126,7 @@ def summarise(
         "overhead_ms_per_segment": _measured(state, "overhead_ms_per_segment"),
         "holdouts": len(seen),
         "false_kills": sum(holdout.false_kill is True for holdout in seen),
+        "calibration": {stage: asdict(of) for stage, of in by_stage(told_ends(state, space)).items()},
         "range_test": None if state.range_test is None else _range_test(state.range_test),
         "stages": [{name: getattr(stage, name) for name in ("stage", "step", "lr", "trial")} for stage in state.stages],
         "lr_sensitivity": [_sensitivity(name, found) for name, found in sensitivities(state).items()],

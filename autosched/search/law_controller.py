@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -47,7 +47,15 @@ from autosched.search.lost_runs import lost
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.peak_posterior import with_interior_best
 from autosched.search.policy import Proposal, Resume
-from autosched.search.priors import HYPERPARAMETER_PEAK_SD, MOST_CURVES, ORIGINS, REMEMBERED, SAFE_SHARE, SHAPE_PEAK_SD
+from autosched.search.priors import (
+    HYPERPARAMETER_PEAK_SD,
+    MOST_CURVES,
+    ORIGINS,
+    REMEMBERED,
+    SAFE_SHARE,
+    SHAPE_PEAK_SD,
+    UNTESTED_DOUBT,
+)
 from autosched.search.surrogate import Fitted, Surrogate
 from autosched.space.hyperparameters import central, coordinates
 from autosched.space.records import Component, ScheduleSpec, Space
@@ -273,7 +281,8 @@ class LawController:
         asked = [Query.ends([candidate.schedule for candidate in fresh]), self._pool.asked]
         runs = [None if c.trial is None else fitted.runs.get(c.trial) for c in fresh]
         runs += [None] * len(self._pool.pool)
-        ends = fitted.law.forecast(asked if fresh else asked[1:], runs, observation_noise=False)
+        law = fitted.law if fitted.law.tested else replace(fitted.law, inflation=UNTESTED_DOUBT)
+        ends = law.forecast(asked if fresh else asked[1:], runs, observation_noise=False)
         best = self._start.peak_posterior(state)
         if best is None:
             return ends

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from replay import main
-from searches.drive import Forecasted, Outcome, drive
+from searches.drive import Outcome, drive
 from searches.figures import figures
 from searches.methods import all_methods
 from searches.optuna_peer import OptunaSearch
@@ -22,6 +22,7 @@ from searches.world import cadence
 from tiny_worlds import Scripted, recorded_folder, world_of
 
 from autosched.errors import UsageError
+from autosched.report.calibration import Told
 from autosched.space import Component
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "replay.py"
@@ -66,7 +67,7 @@ def test_missed_seeds_are_infinite() -> None:
 
 
 def test_rates_are_over_all_kills_and_forecasts_of_all_seeds() -> None:
-    inside, outside = (Forecasted(mean=2.0, low=1.9, high=2.1, truth=truth) for truth in (2.05, 2.2))
+    inside, outside = (Told(stage=stage, mean=2.0, low=1.9, high=2.1, end=end) for stage, end in (('cooling', 2.05), ('complete', 2.2)))
     outcomes = [
         Outcome(spent=300, spent_sharing=200, shares=True, kills=3, false_kills=1, forecasts=(inside, inside)),
         Outcome(spent=500, spent_sharing=400, shares=True, kills=1, winner_killed=True, forecasts=(inside, outside)),
@@ -74,6 +75,7 @@ def test_rates_are_over_all_kills_and_forecasts_of_all_seeds() -> None:
     paid, shared = figures("m", "law", outcomes, horizon=100, seconds=1.0)
     assert (paid.prefix_reuse, paid.median, shared.prefix_reuse, shared.median) == (False, 3.0, True, 2.0)
     assert (shared.false_kill_rate, shared.coverage90, shared.winner_killed) == (0.25, 0.75, 1)
+    assert {stage: of.coverage90 for stage, of in shared.calibration.items()} == {"cooling": 1.0, "complete": 0.0}
     (none,) = figures("m", "none", [Outcome(spent=100)], horizon=100, seconds=1.0)
     assert (none.killed, none.false_kill_rate, none.coverage90) == (0, 0.0, None)
 

@@ -17,6 +17,7 @@ from autosched.ledger.state import StudyState
 from autosched.report import plots
 from autosched.report.canvas import png
 from autosched.report.curves import DRAWN_TRIALS, drawn, merged_of, thinned
+from autosched.report.reliability_plot import reliability
 from autosched.schedules import Schedule, build
 from autosched.space.records import Space
 
@@ -26,6 +27,7 @@ FIGURES: tuple[Draw, ...] = (
     plots.loss_curves,
     plots.winner_and_default,
     plots.forecasts,
+    reliability,
     plots.parameter_plot,
     plots.costs,
 )

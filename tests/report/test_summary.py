@@ -42,6 +42,7 @@ KEYS = {
     "seconds": None,
     "utilisation": None,
     "overhead_ms_per_segment": None,
+    "calibration": {"complete"},
     "holdouts": None,
     "false_kills": None,
     "range_test": None,
