@@ -100,7 +100,9 @@ def shares_held(told: Sequence[Told], probabilities: FloatArray) -> FloatArray:
     return np.asarray(np.mean(scores[None, :] <= ndtri((1 + probabilities) / 2)[:, None], axis=1))
 
 
-def told_ends(state: StudyState, space: Space, end_of: Callable[[TrialState], float | None] | None = None) -> list[Told]:
+def told_ends(
+    state: StudyState, space: Space, end_of: Callable[[TrialState], float | None] | None = None
+) -> list[Told]:
     """What was said of trials while they ran and how they ended, in order; pilots and confirming runs left out.
 
     Args:

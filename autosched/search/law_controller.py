@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from autosched.laws.fit import FitFailure
 from autosched.laws.forecast import Forecast, Query
+from autosched.laws.forecaster import Forecaster
 from autosched.ledger.records import Decision
 from autosched.ledger.records import Forecast as Recorded
 from autosched.ledger.state import StudyState
@@ -281,8 +282,7 @@ class LawController:
         asked = [Query.ends([candidate.schedule for candidate in fresh]), self._pool.asked]
         runs = [None if c.trial is None else fitted.runs.get(c.trial) for c in fresh]
         runs += [None] * len(self._pool.pool)
-        law = fitted.law if fitted.law.tested else replace(fitted.law, inflation=UNTESTED_DOUBT)
-        ends = law.forecast(asked if fresh else asked[1:], runs, observation_noise=False)
+        ends = _comparing(fitted.law).forecast(asked if fresh else asked[1:], runs, observation_noise=False)
         best = self._start.peak_posterior(state)
         if best is None:
             return ends
@@ -345,3 +345,12 @@ class LawController:
             return False
         promised = 0 if running is None else to_go(state, running)
         return fits(self._space, state, candidate.cost_to_go(state) - promised)
+
+
+def _comparing(law: Forecaster) -> Forecaster:
+    """The law for weighing candidates against each other.
+
+    What a cooldown gives that nobody saw is one error of all of them, so it is left out; and where nothing could be
+    tested, the search doubts more than what it says of a single run.
+    """
+    return replace(law, cooldown=None, inflation=law.inflation if law.tested else UNTESTED_DOUBT)

@@ -84,9 +84,9 @@ BOUNDARY_STRENGTH = 10.0
 """[1] Inverse of the penalty of the boundary of divergence. Ablation: with scikit-learn's own, 1, four runs that
 survived leave a peak LR in their midst a chance of 17% to diverge (tests/search/test_divergence.py)."""
 UNTESTED_DOUBT = 2.0
-"""[1] Factor of forecasts' standard deviations where no end could be left out to test them. Ablation: with 1, of which
-intervals hold, one of ten searches of the replay at 35,000 updates costs 4.32 full runs instead of 2.60: a search that is
-as sure as it is right looks about too little."""
+"""[1] Factor of forecasts' standard deviations where no end could be left out to test them, when candidates are
+compared. Ablation: docs/records/calibration.md, 1, of which intervals hold, costs 4.32 full runs instead of 2.32 in one
+of ten searches at 35,000 updates: a search that is as sure as it is right looks about too little."""
 FAIR_CHANCE = 3.0
 """[multiples of the threshold] Chance at which a stopped trial is resumed. Judgement: so that none goes to and fro."""
 

@@ -67,7 +67,9 @@ def test_missed_seeds_are_infinite() -> None:
 
 
 def test_rates_are_over_all_kills_and_forecasts_of_all_seeds() -> None:
-    inside, outside = (Told(stage=stage, mean=2.0, low=1.9, high=2.1, end=end) for stage, end in (('cooling', 2.05), ('complete', 2.2)))
+    inside, outside = (
+        Told(stage=stage, mean=2.0, low=1.9, high=2.1, end=end) for stage, end in (("cooling", 2.05), ("complete", 2.2))
+    )
     outcomes = [
         Outcome(spent=300, spent_sharing=200, shares=True, kills=3, false_kills=1, forecasts=(inside, inside)),
         Outcome(spent=500, spent_sharing=400, shares=True, kills=1, winner_killed=True, forecasts=(inside, outside)),
