@@ -22,6 +22,7 @@ def test_a_study_is_read_by_name_and_nothing_is_changed(study: Study) -> None:
         "schedule": "reports/s/schedule.json",
         "report": "reports/s/report.html",
         "law": "reports/s/law.json" if Path("reports/s/law.json").exists() else None,
+        "target": None,
     }
     assert files() == before
 
