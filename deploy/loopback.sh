@@ -13,8 +13,9 @@ set -euo pipefail
 DIR=$(realpath -m "${DIR:-.autosched/loopback}")
 PYTHON=${PYTHON:-python}
 NODES=(head node1 node2)
-BRIDGE=autosched0
-NET=10.231.7
+NAME=${NAME:-autosched}  # of the bridge and the namespaces, at most 9 letters
+NET=${NET:-10.231.7}     # the first three numbers of their addresses; both are another's for a second cluster
+BRIDGE=${NAME}0
 MLFLOW_PORT=${MLFLOW_PORT:-15000} POSTGRES_PORT=${POSTGRES_PORT:-15432}
 GCS_PORT=${GCS_PORT:-16379} DASHBOARD_PORT=${DASHBOARD_PORT:-18265} CLIENT_PORT=${CLIENT_PORT:-10001}
 WAIT_SECONDS=120
@@ -27,7 +28,7 @@ namespaces() { [[ $(cat "$DIR/namespaces") == yes ]]; }
 
 want_namespaces() {
   [[ ${NAMESPACES:-yes} == yes ]] || { echo no; return; }
-  if ip netns add autosched-try 2>/dev/null; then ip netns del autosched-try; echo yes; else echo no; fi
+  if ip netns add "$NAME-try" 2>/dev/null; then ip netns del "$NAME-try"; echo yes; else echo no; fi
 }
 
 address_of() {  # of a node, or of the host, where the servers run
@@ -66,8 +67,8 @@ ours() {  # process ids of all that was started here: by environment, by session
   {
     env -u AUTOSCHED_LOOPBACK grep -lsxzF "AUTOSCHED_LOOPBACK=$DIR" /proc/[0-9]*/environ | cut -d / -f 3 || true
     while IFS= read -r session; do ps -o pid= -s "$session" || true; done <"$DIR/sessions"
-    if namespaces; then
-      for node in "${NODES[@]}"; do ip netns pids "autosched-$node" 2>/dev/null || true; done
+    if [[ -e $DIR/network ]]; then  # those of another cluster are not ours
+      for node in "${NODES[@]}"; do ip netns pids "$NAME-$node" 2>/dev/null || true; done
     fi
   } | tr -d ' ' | sort -u
 }
@@ -76,7 +77,7 @@ begin() {  # NAME NODE COMMAND…: run in the background, in a session of its ow
   local name=$1 node=$2
   shift 2
   local enter=()
-  if namespaces && [[ $node != host ]]; then enter=(ip netns exec "autosched-$node"); fi
+  if namespaces && [[ $node != host ]]; then enter=(ip netns exec "$NAME-$node"); fi
   setsid "${enter[@]}" "$@" >"$DIR/$name.log" 2>&1 </dev/null &
   LAST=$!
   echo "$LAST" >>"$DIR/sessions"
@@ -104,19 +105,19 @@ make_network() {
   ip link set "$BRIDGE" up
   local node
   for node in "${NODES[@]}"; do
-    ip netns add "autosched-$node"
-    ip link add "as-$node" type veth peer name eth0 netns "autosched-$node"
-    ip link set "as-$node" master "$BRIDGE" up
-    ip -n "autosched-$node" address add "$(address_of "$node")/24" dev eth0
-    ip -n "autosched-$node" link set eth0 up
-    ip -n "autosched-$node" link set lo up
+    ip netns add "$NAME-$node"
+    ip link add "$NAME-${node/node/n}" type veth peer name eth0 netns "$NAME-$node"
+    ip link set "$NAME-${node/node/n}" master "$BRIDGE" up
+    ip -n "$NAME-$node" address add "$(address_of "$node")/24" dev eth0
+    ip -n "$NAME-$node" link set eth0 up
+    ip -n "$NAME-$node" link set lo up
   done
 }
 
 remove_network() {
   [[ -e $DIR/network ]] || return 0
   local node
-  for node in "${NODES[@]}"; do ip netns del "autosched-$node" 2>/dev/null || true; done
+  for node in "${NODES[@]}"; do ip netns del "$NAME-$node" 2>/dev/null || true; done
   ip link del "$BRIDGE" 2>/dev/null || true
 }
 

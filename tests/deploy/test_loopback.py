@@ -38,7 +38,7 @@ budget: {trials: 6}
 resources: {workers: 2, retries: 3}
 """
 MINE = "from workers.simulated import SimulatedTrainer\n\n\nclass Mine(SimulatedTrainer):\n    pass\n"
-pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # its Ray is apart from all others, and mostly waits
 
 
 def free_port() -> int:
@@ -79,7 +79,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster,
     (folder / "mine.py").write_text(MINE)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "AUTOSCHED_", "MLFLOW_"))}
     ports = {f"{name}_PORT": str(free_port()) for name in ("MLFLOW", "POSTGRES", "GCS", "DASHBOARD", "CLIENT")}
-    own = {"DIR": str(folder / "state"), "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    other = {"NAME": f"as{os.getpid() % 10**7}", "NET": f"10.231.{100 + os.getpid() % 100}"}  # than a cluster that runs
+    own = {
+        **other,
+        "DIR": str(folder / "state"),
+        "PYTHON": sys.executable,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+    }
     cluster = Cluster(folder, {**kept, **ports, **own})
     said = cluster.run("up").stdout
     with pytest.MonkeyPatch.context() as patch:
@@ -173,6 +180,17 @@ def test_a_study_survives_its_drivers_death_and_a_stop(cluster: tuple[Cluster, s
     assert decided(ledger, "slow") == decided(ledger, "sent")
 
 
+def test_a_second_cluster_in_its_place_is_refused_and_the_first_goes_on(
+    cluster: tuple[Cluster, str], tmp_path: Path
+) -> None:
+    there, _ = cluster
+    running = set(left(there))
+    done = Cluster(tmp_path, {**there.environment, "DIR": str(tmp_path / "other")}).run("up", check=False)
+    assert done.returncode == 1
+    assert "logs are in" in done.stderr.splitlines()[-1]
+    assert running <= set(left(there))
+
+
 @pytest.mark.parametrize("what", ["Ray", "MLflow"])
 def test_without_a_token_or_password_nobody_is_let_in(cluster: tuple[Cluster, str], what: str) -> None:
     there, said = cluster
@@ -184,7 +202,7 @@ def test_without_a_token_or_password_nobody_is_let_in(cluster: tuple[Cluster, st
 
 def test_all_that_listens_asks_who_is_there(cluster: tuple[Cluster, str]) -> None:
     there, _ = cluster
-    inside = ["ip", "netns", "exec", "autosched-head"] if (there.state / "network").exists() else []
+    inside = ["ip", "netns", "exec", f"{there.environment['NAME']}-head"] if (there.state / "network").exists() else []
     code = (
         "from autosched.cli.open_ports import open_ports\nfor p in open_ports(): print(p.pid, int(p.is_unguarded), p)"
     )
