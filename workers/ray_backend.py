@@ -32,6 +32,8 @@ MAX_DEATHS = 8
 LOOK_SECONDS = 5.0  # between looks whether Ray is alive at all, while nothing comes back
 CLOSE_SECONDS = 30.0
 """How long free workers have to put away what they hold, e.g. a command that may save before it ends."""
+NODE_SECONDS = 10.0
+"""How long after a worker's death its node may still count as alive on a cluster that wants it back."""
 START_SECONDS = 120.0
 """How long to wait for the first worker: a cluster may be busy with other people's work."""
 
@@ -44,9 +46,11 @@ class RayWorker:
             os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray will stop doing this; torch reads it when it is first used
         self._runner = SegmentRunner(with_threads(factory, cpus), worker=name)
 
-    def pid(self) -> int:
-        """This process; the driver calls it first to see that the worker is up."""
-        return os.getpid()
+    def place(self) -> tuple[int, str]:
+        """This process and the id of its node; the driver asks first, to see that the worker is up."""
+        import ray
+
+        return os.getpid(), str(ray.get_runtime_context().get_node_id())
 
     def run(self, segment: Segment) -> Outcome:
         """Train a segment."""
@@ -67,6 +71,7 @@ class _Seat:
 
     Attributes:
         pid: the actor's process; None while it starts.
+        node: id of the node it is on.
         segment: what it trains; None when it is free.
         state: identity of the state its trainer holds, ``""`` for none.
     """
@@ -74,6 +79,7 @@ class _Seat:
     name: str
     actor: Any
     pid: int | None = None
+    node: str = ""
     segment: Segment | None = None
     since: float = 0.0
     state: str = ""
@@ -195,7 +201,7 @@ class RayBackend:
     def _start(self, name: str) -> _Seat:
         actors = self._ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_restarts=0)(RayWorker)
         seat = _Seat(name, actors.remote(self._factory, name, self._cpus, self._gpus), since=time.monotonic())
-        self._calls[seat.actor.pid.remote()] = seat
+        self._calls[seat.actor.place.remote()] = seat
         return seat
 
     def _await_workers(self) -> None:
@@ -241,7 +247,7 @@ class RayBackend:
         except self._ray.exceptions.RayError as error:
             return self._replace(seat, error)
         if seat.segment is None:
-            seat.pid = value
+            seat.pid, seat.node = value
             return None
         if isinstance(value, Observation) and value.divergence is None:
             seat.state = value.segment
@@ -300,14 +306,23 @@ class RayBackend:
             return "out_of_memory", (
                 f"Ray ended worker {seat.name} because main memory is full: use fewer workers or a smaller model."
             )
-        if isinstance(error, errors.RayActorError) and error.preempted:
-            return "preempted", f"worker {seat.name} was on a node that was wanted back."
         if isinstance(error, errors.RayTaskError):
             return "error", f"worker {seat.name} could not run the segment: {last_line(error)}"
+        if (isinstance(error, errors.RayActorError) and error.preempted) or self._node_goes(seat.node):
+            return "preempted", f"worker {seat.name} was on a node that was wanted back, or lost."
         return "worker_died", (
             f"worker {seat.name} (process {seat.pid}) died while it trained updates {seat.segment.start} to "
             f"{seat.segment.stop}: killed, out of memory, or crashed in native code."
         )
+
+    def _node_goes(self, node: str) -> bool:
+        """Whether a dead worker's node goes too: its workers may die some seconds before the cluster has noticed."""
+        deadline = time.monotonic() + NODE_SECONDS
+        while not self._own and time.monotonic() < deadline:
+            if all(seen["NodeID"] != node for seen in self._ray.nodes() if seen["Alive"]):
+                return True
+            time.sleep(0.2)
+        return False
 
     def _check_deaths(self) -> None:
         if self._deaths >= MAX_DEATHS:
