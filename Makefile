@@ -34,7 +34,7 @@ lint: $(VENV)/.installed-test  ## style, format and types
 # More processes than cores: the slow tests wait for servers and for processes that they kill. tests/conftest.py groups.
 # Bytecode is kept whatever the shell says: they start hundreds of Python processes.
 test: lint  ## lint, then every test
-	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 5 --dist loadgroup --no-loadscope-reorder autosched workers tests
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadgroup --no-loadscope-reorder autosched workers tests
 
 bench: $(VENV)/.installed-test  ## the engine's figures beside Ray Tune's
 	$(BIN)/python benchmarks/engine.py

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import autosched
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -43,7 +45,9 @@ def test_the_commands_of_the_readme_run_as_shown(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.timeout(400)
-def test_training_of_one_s_own_is_tuned_as_the_readme_shows(tmp_path: Path) -> None:
+def test_training_of_one_s_own_is_tuned_as_the_readme_shows_and_on_ray_as_in_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trainer = (ROOT / "examples" / "own_trainer.py").read_text()
     (tmp_path / "my_training.py").write_text(f"{trainer}\n\nMyTrainer = Mlp\n")
     block = next(code for code in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "MyTrainer" in code)
@@ -53,6 +57,13 @@ def test_training_of_one_s_own_is_tuned_as_the_readme_shows(tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     assert "peak_lr" in done.stdout.splitlines()[-1]
     assert (tmp_path / "reports" / "mine" / "report.html").exists()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    there = autosched.Study("mine")
+    here = autosched.tune(there.space, name="here", backend="local", fresh=True, progress=False)
+    assert [(trial.params, trial.points) for trial in here.trials] == [
+        (trial.params, trial.points) for trial in there.trials
+    ]
 
 
 def test_the_make_commands_of_the_readme_exist() -> None:

@@ -232,12 +232,3 @@ def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
     both = kept.results(jobs, tmp_path / "two", processes=2)
     for one, other in zip(alone, both, strict=True):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
-
-
-@pytest.mark.slow
-@pytest.mark.ray
-def test_two_real_workers_search_a_stage_in_less_time_than_one() -> None:
-    rows = clock.with_ratios([job.run() for job in clock.jobs_of(80, 0.06, real=[1, 2], virtual=[])])
-    assert [row["clock"] for row in rows] == ["wall", "wall"]
-    assert rows[1]["search_to_one_worker"] < 0.85
-    assert rows[0]["search_seconds"] >= 80 * 0.06

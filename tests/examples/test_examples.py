@@ -51,16 +51,9 @@ def tune(folder, *options):
     return json.loads(run(folder, AUTOSCHED, "tune", "--space", "own_trainer.yaml", "--json", *settings, *options))
 
 
-@pytest.fixture(scope="module")
-def tuned_locally(tmp_path_factory):
-    """The folder in which the trainer of one's own was tuned by one local worker, and the study's summary."""
-    folder = Path(shutil.copytree(EXAMPLES, tmp_path_factory.mktemp("local") / "examples"))
-    return folder, tune(folder, "--backend", "local", "--workers", "1")
-
-
 @pytest.mark.slow
-def test_a_trainer_of_ones_own_is_tuned_and_its_schedule_used(tuned_locally):
-    folder, summary = tuned_locally
+def test_a_trainer_of_ones_own_is_tuned_and_its_schedule_used(folder):
+    summary = tune(folder, "--backend", "local")
     assert summary["state"] == "finished"
     assert summary["trials"]["failed"] == 0
     assert summary["best"]["value"] < np.log(2)
@@ -68,16 +61,6 @@ def test_a_trainer_of_ones_own_is_tuned_and_its_schedule_used(tuned_locally):
     printed = run(folder, sys.executable, "use_schedule.py", summary["artifacts"]["schedule"]).splitlines()
     assert printed[0].startswith(f"update 0: lr {schedule.lrs[0]:.6g}, loss ")
     assert printed[-1].startswith(f"update 59: lr {schedule.lrs[-1]:.6g}, loss ")
-
-
-@pytest.mark.slow
-@pytest.mark.ray
-def test_ray_workers_find_the_trainer_and_train_it_to_the_same_losses(folder, tuned_locally):
-    _, here = tuned_locally
-    there = tune(folder, "--backend", "ray", "--workers", "1")
-    assert there["trials"] == here["trials"]
-    assert there["best"]["value"] == here["best"]["value"]
-    assert there["steps"]["reused"] == here["steps"]["reused"]
 
 
 @pytest.mark.slow
