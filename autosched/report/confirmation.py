@@ -100,11 +100,10 @@ def too_close(state: StudyState) -> str | None:
     ]
     if not near:
         return None
-    trials = f"trial {near[0]}" if len(near) == 1 else f"{len(near)} other trials"
+    who = f"trial {near[0]} is" if len(near) == 1 else f"{len(near)} other trials are"
     return (
-        f"between {len(confirmed.seeds)} seeds the difference of two schedules scatters by {noise:.4f} nats, and "
-        f"{trials} ended within {reach:.4f} of the search's best: one seed cannot tell them apart, and a longer search "
-        "would choose among equals; more confirm.finalists and confirm.seeds can"
+        f"{who} as good by all that {len(confirmed.seeds)} seeds can tell: "
+        f"within {reach:.4f} nats of the search's best, where seeds scatter a difference by {noise:.4f}"
     )
 
 
