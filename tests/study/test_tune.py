@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import TUNE, run
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import autosched
 from autosched.space.yaml_file import checked_space
@@ -41,8 +42,27 @@ def found(study: autosched.Study) -> list[tuple[object, ...]]:
     return [(t.fingerprint, t.seed, t.status, t.step, t.value, tuple(p.loss for p in t.points)) for t in study.trials]
 
 
+class Threads(SimulatedTrainer):
+    """Notes how many threads linear algebra has where a study decides, which is this process."""
+
+    def train(self, lrs: Any) -> Any:
+        seen = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+        Path("threads").write_text(json.dumps(sorted(seen)))
+        return super().train(lrs)
+
+
 def module(name: str, text: str) -> None:
     Path(f"{name}.py").write_text(text)
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_decisions_are_summed_by_as_many_threads_on_every_machine(folder: Path, cpus: int) -> None:
+    before = threadpool_info()
+    with threadpool_limits(limits=3, user_api="blas"):
+        changes = {"trainer": {"use": f"{__name__}:Threads"}, "resources.cpus": cpus, "budget.trials": 1}
+        tuned(overrides=changes, trust_trainer=True)
+        assert json.loads(Path("threads").read_text()) == [cpus]
+    assert threadpool_info() == before
 
 
 # -- where a space comes from -----------------------------------------------------------------------------------------
