@@ -135,7 +135,8 @@ def same_sums(space: Space) -> AbstractContextManager[object]:
 
     Another number of threads sums in another order, and the last bits of a forecast may choose another trial.
     """
-    return threadpool_limits(limits=max(1, int(space.resources.cpus)), user_api="blas")
+    limits: AbstractContextManager[object] = threadpool_limits(max(1, int(space.resources.cpus)), user_api="blas")
+    return limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
