@@ -18,6 +18,8 @@ from contextlib import suppress
 
 from autosched.interruption import terminable
 
+SIGNALLED = 128
+"""What is added to the number of a signal that ended a program, for its exit code."""
 LEAVE_SECONDS = 3.0
 """For a program to leave by itself after SIGTERM, before it is killed."""
 
@@ -45,7 +47,7 @@ def run_guarded(command: Sequence[str], environment: Mapping[str, str] | None = 
 
 def shown_code(code: int) -> int:
     """A child's exit code as shells show it, where 128 and a signal's number say what ended it."""
-    return code if code >= 0 else 128 - code
+    return code if code >= 0 else SIGNALLED - code
 
 
 def guard(command: Sequence[str]) -> int:

@@ -109,11 +109,7 @@ def check_hyperparameters(space: Space) -> None:
         needed = {other: values[0] for other, values in parameter.when.items()}
         points += [{**middle, **needed, name: value} for value in endpoints(parameter.domain)]
     for point in points:
-        exist = {
-            name: value
-            for name, value in point.items()
-            if all(point.get(other) in values for other, values in space.hyperparameters[name].when.items())
-        }
+        exist = {name: value for name, value in point.items() if space.hyperparameters[name].exists(point)}
         try:
             check_trainer(space.trainer.use, space.trainer.beside(exist).options)
         except UsageError as error:

@@ -23,7 +23,7 @@ from autosched.transfer import (
     carried,
     get_rule,
 )
-from autosched.transfer.carry_over import CarriedOver, carried_over_document, carry_over, rule_document
+from autosched.transfer.carry_over import CarriedOver, carried_over_document, carry_over, changed_axes, rule_document
 from autosched.transfer.power_rules import PowerRule
 from autosched.transfer.rule import Axis
 
@@ -71,6 +71,8 @@ def transfer(
         new=Setting(schedule=target, batch=to_batch, width=to_width),
     )
     axes = changed_axes(change, shape=to_cooldown is not None)
+    if not axes:
+        raise UsageError(f"nothing changes: give {', '.join(AXIS_OPTIONS.values())}.")
     rules = choose_rules([get_rule(name) for name in rule or []], axes, critical_batch)
     outcome = carry_over(change, rules, changes)
     if out_others is not None and outcome.others is None:
@@ -82,24 +84,6 @@ def transfer(
     if plot is not None:
         write_file(plot, schedule_plot([schedule, outcome.schedule], ["tuned", "carried over"]))
     show(as_json, carried_over_document(outcome), _lines(outcome, [out, out_others, plot], drawn=plot is None))
-
-
-def changed_axes(change: Change, *, shape: bool) -> tuple[Axis, ...]:
-    """What changes; the horizon counts in tokens when batches are given.
-
-    Raises:
-        UsageError: nothing does.
-    """
-    ratios: dict[Axis, float | None] = {
-        "horizon": change.ratio("tokens"),
-        "shape": 0.0 if shape else None,
-        "batch": change.ratio("batch"),
-        "width": change.ratio("width"),
-    }
-    axes = tuple(axis for axis, ratio in ratios.items() if ratio not in (None, 1.0))
-    if not axes:
-        raise UsageError(f"nothing changes: give {', '.join(AXIS_OPTIONS.values())}.")
-    return axes
 
 
 def choose_rules(

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from threadpoolctl import threadpool_limits
-
 from autosched.compare.plan import Job, with_trainer_of
 from autosched.compare.processes import in_processes
 from autosched.compare.trace import Trace, trace_of
@@ -84,7 +82,7 @@ def run_job(job: Job, means: Means) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     ledger, name = Ledger(job.space.storage.ledger), job.space.study
     try:
-        with ledger.lease(name), threadpool_limits(limits=max(1, int(job.space.resources.cpus)), user_api="blas"):
+        with ledger.lease(name), assembly.same_sums(job.space):
             if all(row.name != name for row in ledger.studies()):
                 fingerprints = job.space.trainer.fingerprints
                 created = StudyCreated(

@@ -68,8 +68,7 @@ class LocalBackend:
 
     def _runner_for(self, segment: Segment) -> SegmentRunner:
         """The one that holds the segment's start, else one that holds nothing, else the one used least lately."""
-        order = sorted(self._runners, key=lambda runner: (runner.state != segment.load_id, runner.state != ""))
-        chosen = order[0]
+        chosen = min(self._runners, key=lambda runner: (runner.state != segment.load_id, runner.state != ""))
         self._runners.remove(chosen)
         self._runners.append(chosen)
         return chosen

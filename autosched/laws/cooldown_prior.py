@@ -20,13 +20,11 @@ from importlib import resources
 
 import numpy as np
 
-from autosched.laws.residual import RunPoints
+from autosched.laws.residual import RECENT, RunPoints
 from autosched.schedules.schedule import FloatArray
 
 LEARNED = "learned.json"
 """The rates that come with the package, beside this module."""
-RECENT = 3
-"""The feature of a history that is z (:func:`autosched.laws.residual.history`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,7 @@ from autosched.laws.priors import (
     WORST_MISFIT,
     KernelPrior,
 )
-from autosched.laws.residual import ResidualKernel, ResidualProcess, RunPoints, learned, run_points
+from autosched.laws.residual import LOG_STEP, ResidualKernel, ResidualProcess, RunPoints, learned, run_points
 from autosched.laws.robust import Robustness
 from autosched.laws.stack import one_peak, stacked_mean
 from autosched.laws.start_up import StartUpFamily
@@ -273,7 +273,7 @@ def _past_error(law: Forecaster, curve: Curve, run: int, share: float) -> float:
     """Error over standard deviation had a whole run been forecast at this share of its horizon, without run 0."""
     assert law.process is not None  # noqa: S101 - the preset has one
     points = law.process.points
-    early = np.exp(points.features[:, 4]) <= share * curve.schedule.steps + 0.5
+    early = np.exp(points.features[:, LOG_STEP]) <= share * curve.schedule.steps + 0.5
     known = (points.run != 0) & ((points.run != run) | early)
     past = law.forecast(Query.ends([curve.schedule]), [run], known=known)
     return float((np.log(curve.losses[-1]) - past.log_mean[0]) / past.sd[0])

@@ -50,6 +50,8 @@ from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
 
 HISTORY = 5
 """Features of a history, before the coordinates."""
+RECENT, LOG_STEP = 3, 4
+"""Columns of a history: the mean of z over the last 5%, and log t."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,7 +152,7 @@ class Candidates:
         params: dict[str, ParameterValue] = {}
         given = stated(family, origin.params)
         for name, parameter in family.parameters.items():
-            if not all(params.get(other) in allowed for other, allowed in parameter.when.items()):
+            if not parameter.exists(params):
                 continue
             domain, value = parameter.domain, given.get(name)
             if isinstance(domain, Fixed):

@@ -341,7 +341,7 @@ def _label(space: Space, family: str, name: str) -> str:
 def _suggest_family(space: Space, family: FamilySpace, trial: optuna.trial.Trial) -> dict[str, ParameterValue]:
     params: dict[str, ParameterValue] = {}
     for name, parameter in family.parameters.items():
-        if not all(params.get(other) in allowed for other, allowed in parameter.when.items()):
+        if not parameter.exists(params):
             continue
         domain = parameter.domain
         label = _label(space, family.family, name)

@@ -17,7 +17,7 @@ def draw(space: Space, generator: np.random.Generator) -> ScheduleSpec:
     family = space.schedule[int(generator.integers(len(space.schedule)))]
     params: dict[str, ParameterValue] = {}
     for name, parameter in family.parameters.items():
-        if all(params.get(other) in values for other, values in parameter.when.items()):
+        if parameter.exists(params):
             params[name] = _draw(parameter.domain, generator)
     return ScheduleSpec(family=family.family, params=params)
 

@@ -78,7 +78,7 @@ def read_values(section: Section, known: Mapping[str, SearchParameter], trainer:
     own = {} if trainer is None else trainer.own_hyperparameters
     point: dict[str, ParameterValue] = {}
     for name in known or given:
-        if not all(point.get(other) in values for other, values in (known[name].when if known else {}).items()):
+        if known and not known[name].exists(point):
             continue
         if name not in given and name not in own:
             text = f"{dotted((*section.path, name))} is missing; write it there, or as an option of the trainer."
@@ -114,7 +114,7 @@ def central(hyperparameters: Mapping[str, SearchParameter]) -> _Values:
     """The middle of every range on its scale, and the first of every choice."""
     point: _Values = {}
     for name, parameter in hyperparameters.items():
-        if all(point.get(other) in values for other, values in parameter.when.items()):
+        if parameter.exists(point):
             point[name] = _middle(parameter.domain)
     return point
 

@@ -65,6 +65,10 @@ class SearchParameter:
     domain: Domain
     when: Mapping[str, tuple[ParameterValue, ...]] = field(default_factory=dict)
 
+    def exists(self, params: Mapping[str, Any]) -> bool:
+        """Whether a point with these values so far has the parameter."""
+        return all(params.get(other) in values for other, values in self.when.items())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FamilySpace:

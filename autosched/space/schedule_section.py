@@ -304,6 +304,6 @@ def _existing(space: FamilySpace, values: Mapping[str, ParameterValue]) -> dict[
     """Those of the values whose parameters exist beside the others."""
     point: dict[str, ParameterValue] = {}
     for name, value in values.items():
-        if all(point.get(other) in allowed for other, allowed in space.parameters[name].when.items()):
+        if space.parameters[name].exists(point):
             point[name] = value
     return point

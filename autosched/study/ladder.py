@@ -21,7 +21,7 @@ from autosched.space.yaml_file import checked_space
 from autosched.study.sources import SpaceSource, override_texts, read_source
 from autosched.study.start import CHECKS, Settings
 from autosched.study.target import axis_of, size_of
-from autosched.transfer.carry import scaled_parameter
+from autosched.transfer.carry import scaled_parameter, scaled_params
 from autosched.transfer.ladder import QUANTITIES
 from autosched.transfer.rule import Axis
 
@@ -87,9 +87,7 @@ def _shorter_budget(budget: Budget, part: int) -> Budget:
 
 
 def _shorter_spec(spec: ScheduleSpec, part: int) -> ScheduleSpec:
-    parameters = get_family(spec.family).parameters
-    params = {name: scaled_parameter(parameters[name], value, 1.0, 1 / part) for name, value in spec.params.items()}
-    return ScheduleSpec(family=spec.family, params=params)
+    return ScheduleSpec(family=spec.family, params=scaled_params(spec.family, spec.params, 1.0, 1 / part))
 
 
 def _shorter_family(family: FamilySpace, part: int) -> FamilySpace:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from threadpoolctl import threadpool_limits
 
 from autosched.engine import assembly
 from autosched.engine.backend import Backend
@@ -130,15 +128,6 @@ def make_mirror(space: Space) -> Mirror | None:
     return Mirror(tracker, space.study, schedule_of)
 
 
-def same_sums(space: Space) -> AbstractContextManager[object]:
-    """While a study decides, linear algebra has the threads of a worker, however many cores this machine has.
-
-    Another number of threads sums in another order, and the last bits of a forecast may choose another trial.
-    """
-    limits: AbstractContextManager[object] = threadpool_limits(max(1, int(space.resources.cpus)), user_api="blas")
-    return limits
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a run left behind: the study, its summary for people and machines, events the tracker has not got yet."""
@@ -162,7 +151,7 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
         stack.enter_context(terminable())
         state = ledger.state(name)
         space = tracked(space_of(state, ledger.folder), options.tracking)
-        stack.enter_context(same_sums(space))
+        stack.enter_context(assembly.same_sums(space))
         if state.finished is None and not options.reuse_anyway:
             check_unchanged(state, space.trainer)
         mirror = make_mirror(space)

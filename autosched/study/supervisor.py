@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from autosched.errors import AutoschedError, UsageError
-from autosched.guarded import run_guarded
+from autosched.guarded import SIGNALLED, run_guarded
 from autosched.printed import tell, tell_error
 from autosched.study.start import ledger_url
 from autosched.study.submission import is_in_folder
@@ -24,8 +24,6 @@ from workers.ray_jobs import job_is_kept
 
 RESTARTS = 3
 """As often as Ray starts a task again whose worker died."""
-SIGNALLED = 128
-"""What is added to the number of a signal that ended a program, for its exit code."""
 
 
 def supervise(command: Sequence[str], environment: Mapping[str, str], *, folder: Path, restarts: int) -> int:

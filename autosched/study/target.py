@@ -18,12 +18,13 @@ from autosched.ledger.state import StudyState, TrialState
 from autosched.randomness import generator
 from autosched.report.confirmation import winner
 from autosched.report.law_fit import study_law
+from autosched.search.acquisition import joint_draws
 from autosched.search.peak_posterior import PeakPosterior, with_interior_best
 from autosched.space import build_schedule
 from autosched.space.records import Range, ScheduleSpec, Space, Target
 from autosched.space.target import OPTIONS
 from autosched.transfer import DEFAULTS, BestPeak, Change, Setting, TransferRule, best_peak, carried
-from autosched.transfer.carry_over import CarriedOver, carried_over_document, carry_over
+from autosched.transfer.carry_over import CarriedOver, carried_over_document, carry_over, changed_axes
 from autosched.transfer.ladder import Ladder, Rung, check_ladder, fit_ladder
 from autosched.transfer.rule import Axis
 
@@ -113,12 +114,7 @@ def _carried(best: TrialState, target: Target, ladder: Ladder | None) -> Carried
         old=Setting(schedule=old, batch=target.from_batch, width=target.from_width),
         new=Setting(schedule=carried(old, steps=target.steps or old.steps), batch=target.batch, width=target.width),
     )
-    ratios: dict[Axis, float | None] = {
-        "horizon": change.ratio("tokens"),
-        "batch": change.ratio("batch"),
-        "width": change.ratio("width"),
-    }
-    axes = [axis for axis, ratio in ratios.items() if ratio not in (None, 1.0)]
+    axes = changed_axes(change)
     if not axes:
         return None
     rules: list[TransferRule] = [
@@ -165,21 +161,16 @@ def peak_of(state: StudyState, space: Space) -> BestPeak | str:
     params = [{**best.params, "peak_lr": float(peak)} for peak in np.exp(log_peaks).clip(domain.low, domain.high)]
     query = Query.ends([build_schedule(space, ScheduleSpec(family=best.family, params=each)) for each in params])
     ends = with_interior_best(law.law.forecast(query), query.features, PeakPosterior.of(log_peaks))
-    random = generator(space.seed, "best peak LR")
-    draws = random.multivariate_normal(ends.log_mean, ends.covariance, size=DRAWS, method="eigh")
+    alike = np.ones(PEAKS)
+    draws = joint_draws(ends, alike, alike, count=DRAWS, random=generator(space.seed, "best peak LR"))
     places = log_peaks[draws.argmin(axis=1)]
     spacing = float(log_peaks[1] - log_peaks[0]) / math.sqrt(12)
     return BestPeak(log_lr=float(places.mean()), log_sd=math.hypot(float(places.std()), spacing), bracketed=True)
 
 
 def _from_trials(state: StudyState, family: str) -> BestPeak | str:
-    ended = [trial for trial in state.trials if trial.family == family and trial.value is not None]
-    searched = [trial for trial in ended if trial.role != "confirm"]
+    ended = [trial for trial in state.searched if trial.family == family and trial.value is not None]
     try:
-        return best_peak(_peaks(searched), [float(trial.value or math.nan) for trial in searched])
+        return best_peak([t.schedule.peak_lr for t in ended], [math.nan if t.value is None else t.value for t in ended])
     except UsageError as error:
         return str(error)
-
-
-def _peaks(trials: Sequence[TrialState]) -> list[float]:
-    return [trial.schedule.peak_lr for trial in trials]

@@ -66,9 +66,16 @@ def is_family(schedule: Schedule) -> bool:
 
 def _rebuilt(schedule: Schedule, steps: int, factor: float, changes: Mapping[str, ParameterValue]) -> Schedule:
     """The family's schedule for `steps` updates, its LRs given as parameters times `factor`."""
-    parameters, ratio = get_family(schedule.family).parameters, steps / schedule.steps
-    params = {name: scaled_parameter(parameters[name], value, factor, ratio) for name, value in schedule.params.items()}
+    params = scaled_params(schedule.family, schedule.params, factor, steps / schedule.steps)
     return build(schedule.family, {**params, **changes}, steps=steps)
+
+
+def scaled_params(
+    family: str, params: Mapping[str, ParameterValue], factor: float, ratio: float
+) -> dict[str, ParameterValue]:
+    """A family's parameters at `ratio` times the horizon and `factor` times the LRs."""
+    parameters = get_family(family).parameters
+    return {name: scaled_parameter(parameters[name], value, factor, ratio) for name, value in params.items()}
 
 
 def scaled_parameter(parameter: Parameter, value: ParameterValue, factor: float, ratio: float) -> ParameterValue:

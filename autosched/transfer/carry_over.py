@@ -14,7 +14,7 @@ from autosched.transfer.carry import carried, is_family
 from autosched.transfer.change import Change
 from autosched.transfer.extension import WSD_EXTENSION, NoExtension, extend_wsd
 from autosched.transfer.prior import peak_lr_prior
-from autosched.transfer.rule import NoTransfer, Transfer, TransferRule, transferred
+from autosched.transfer.rule import Axis, NoTransfer, Transfer, TransferRule, transferred
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,21 @@ class CarriedOver:
     schedule: Schedule
     stable_steps: int | None = None
     others: Schedule | None = None
+
+
+def changed_axes(change: Change, *, shape: bool = False) -> tuple[Axis, ...]:
+    """What changes; the horizon counts in tokens when batches are given.
+
+    Args:
+        shape: whether the schedule's shape does.
+    """
+    ratios: dict[Axis, float | None] = {
+        "horizon": change.ratio("tokens"),
+        "shape": 0.0 if shape else None,
+        "batch": change.ratio("batch"),
+        "width": change.ratio("width"),
+    }
+    return tuple(axis for axis, ratio in ratios.items() if ratio not in (None, 1.0))
 
 
 def carry_over(change: Change, rules: tuple[TransferRule, ...], changes: Mapping[str, ParameterValue]) -> CarriedOver:

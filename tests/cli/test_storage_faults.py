@@ -29,12 +29,12 @@ BREAK_AT = 4
 def in_checkpoints(fault: Break) -> Break:
     """The fault in every checkpoint that is there."""
 
-    def broken() -> None:
+    def broken(_: Path) -> None:
         for path in sorted(Path("checkpoints").glob("*.ckpt")):
             if path.is_file():
                 fault(path)
 
-    return lambda _: broken()
+    return broken
 
 
 def full(_: Path) -> None:
