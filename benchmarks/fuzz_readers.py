@@ -85,6 +85,22 @@ budget: {trials: 5}
 resources: {workers: 2}
 tracking: none
 """
+KEYS = f"""\
+{SPACE.partition("controller:")[0].replace("{low: 1e-3, high: 1e-1, scale: log}", "auto")}  hyperparameters: {{batch: 8, decay_gain: 0.5}}
+hyperparameters:
+  batch: {{low: 4, high: 16, scale: log, integer: true}}
+  decay_gain: [0.5, 1.0]
+  weight_decay: {{low: 0.01, high: 1.0, scale: log, when: {{decay_gain: 1.0}}}}
+controller: {{use: law, pilots: 3, pool: 40}}
+pruner: {{use: law}}
+budget: {{full_runs: 8, minutes: 5, worker_seconds: 60}}
+confirm: {{finalists: 1, seeds: 2, in_budget: true}}
+resources: {{workers: 2, cpus: 1, gpus: 0.5, retries: 1, order: arrival}}
+storage: {{ledger: "sqlite:///a.db", checkpoints: here, checkpoints_gib: 2, reports: reports}}
+tracking: {{uri: "sqlite:///mlflow.db", experiment: fuzz}}
+range_test: {{low: 1e-5, high: 1, steps: 60}}
+target: {{steps: 400, width: 64, from_width: 16}}
+"""
 SETTING = "budget.trials=5"
 URL = "sqlite:///ledger.db?timeout=5"
 
@@ -248,6 +264,12 @@ def space(raw: bytes) -> bool:
         for key in ("study", "seed", "horizon_steps", "eval_every", "checkpoint_every"):
             if key in said and getattr(read, key) != said[key]:
                 raise Fault(f"{key} is {said[key]!r} in the file and {getattr(read, key)!r} as read")
+        for part in ("target", "budget", "confirm", "resources"):
+            for key, value in (said.get(part) or {}).items():
+                if key != "full_runs" and getattr(getattr(read, part), key) != value:  # full_runs are counted in updates
+                    raise Fault(f"{part}.{key} is {value!r} in the file, {getattr(getattr(read, part), key)!r} as read")
+        if list(read.hyperparameters) != list(said.get("hyperparameters") or ()):
+            raise Fault(f"hyperparameters are {list(read.hyperparameters)!r}")
     return printed is not None
 
 
@@ -295,6 +317,7 @@ READERS: dict[str, Reader] = {
     "schedule": Reader(build("cosine", {"peak_lr": 0.1}, steps=6).to_json(), schedule),
     "law": Reader(sound_law(), law),
     "space": Reader(SPACE, space),
+    "every key": Reader(KEYS, space),
     "--set": Reader(SETTING, setting),
     "URL": Reader(URL, url),
 }

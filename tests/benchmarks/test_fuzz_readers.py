@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from fuzz_readers import READERS, check, fuzz
 
-INPUTS = 63
-"""Of each of the eight readers: 500 together."""
+INPUTS = 500 // len(READERS)
 
 
 @pytest.mark.parametrize("name", READERS)
