@@ -54,8 +54,8 @@ class Fault:
     other: tuple[tuple[str, str, str], ...] = ()
     earlier: str = ""
 
-    def plant(self, tree: Path) -> tuple[Path, str]:
-        """Write the fault into `tree`; the file and what it held before.
+    def planted(self, tree: Path) -> tuple[Path, str, str]:
+        """The file of `tree` that the fault stands in, what it holds, and what it would hold with the fault.
 
         Raises:
             ValueError: none of its texts is there exactly once.
@@ -65,8 +65,7 @@ class Fault:
             path = tree / file
             text = path.read_text() if path.exists() else ""
             if text.count(old) == 1:
-                path.write_text(text.replace(old, new))
-                return path, text
+                return path, text, text.replace(old, new)
         raise ValueError(f"{self.name}: no text of it is there exactly once")
 
 
@@ -195,9 +194,10 @@ FAULTS = (
     Fault(
         "execution: the model in memory is used for whatever comes",
         "autosched/engine/execute.py",
-        "elif state != segment.load_id or not state:",
-        "elif not state:",
+        "(state != segment.load_id or not state):",
+        "not state:",
         EXECUTE,
+        other=(("autosched/engine/execute.py", "elif state != segment.load_id or not state:", "elif not state:"),),
     ),
     Fault(
         "execution: an interrupted segment leaves a model that claims its start",
@@ -382,7 +382,8 @@ def main() -> int:
     copy, survived = copied(given.tree.resolve()), 0
     print("| fault | caught by |\n|---|---|", flush=True)
     for fault in chosen(given.only):
-        path, before = fault.plant(copy)
+        path, before, after = fault.planted(copy)
+        path.write_text(after)
         caught = "planted" if given.check else caught_by(copy, fault.tests)
         path.write_text(before)
         survived += not caught
