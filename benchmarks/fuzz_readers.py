@@ -266,7 +266,9 @@ def space(raw: bytes) -> bool:
                 raise Fault(f"{key} is {said[key]!r} in the file and {getattr(read, key)!r} as read")
         for part in ("target", "budget", "confirm", "resources"):
             for key, value in (said.get(part) or {}).items():
-                if key != "full_runs" and getattr(getattr(read, part), key) != value:  # full_runs are counted in updates
+                if (
+                    key != "full_runs" and getattr(getattr(read, part), key) != value
+                ):  # full_runs are counted in updates
                     raise Fault(f"{part}.{key} is {value!r} in the file, {getattr(getattr(read, part), key)!r} as read")
         if list(read.hyperparameters) != list(said.get("hyperparameters") or ()):
             raise Fault(f"hyperparameters are {list(read.hyperparameters)!r}")

@@ -224,9 +224,16 @@ FAULTS = (
     Fault(
         "laws: drops pay two percent less",
         "autosched/laws/multi_power.py",
-        "- drop * table.sum_rows(table.size * forgotten)",
-        "- 0.98 * drop * table.sum_rows(table.size * forgotten)",
+        "gained = drop * prepared",
+        "gained = 0.98 * drop * prepared",
         LAWS,
+        other=(
+            (
+                "autosched/laws/multi_power.py",
+                "- drop * table.sum_rows(table.size * forgotten)",
+                "- 0.98 * drop * table.sum_rows(table.size * forgotten)",
+            ),
+        ),
     ),
     Fault(
         "laws: the functional law reads LRs half an update late",
