@@ -85,8 +85,9 @@ budget: {trials: 5}
 resources: {workers: 2}
 tracking: none
 """
+SEARCHED = SPACE.partition("controller:")[0].replace("{low: 1e-3, high: 1e-1, scale: log}", "auto")
 KEYS = f"""\
-{SPACE.partition("controller:")[0].replace("{low: 1e-3, high: 1e-1, scale: log}", "auto")}  hyperparameters: {{batch: 8, decay_gain: 0.5}}
+{SEARCHED}  hyperparameters: {{batch: 8, decay_gain: 0.5}}
 hyperparameters:
   batch: {{low: 4, high: 16, scale: log, integer: true}}
   decay_gain: [0.5, 1.0]

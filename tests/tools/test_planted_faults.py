@@ -11,5 +11,5 @@ from planted_faults import FAULTS, ROOT, Fault
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_stands_in_one_place_and_leaves_a_program(fault: Fault) -> None:
     path, before, after = fault.planted(ROOT)
-    assert after != before and path.suffix == ".py"
+    assert after != before, path
     ast.parse(after)
