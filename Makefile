@@ -6,7 +6,7 @@ SPACE ?= search_spaces/wsd.yaml
 EXAMPLE ?= script
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: tune example cluster test lint bench clean
+.PHONY: tune example cluster test tests-alone lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,9 +31,13 @@ lint: $(VENV)/.installed-test  ## style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Lint beside the tests: mypy is one process, and so are the slowest tests towards their end.
+test: $(VENV)/.installed-test  ## lint and every test
+	$(MAKE) --no-print-directory -j 2 lint tests-alone
+
 # More processes than cores: the slow tests wait for servers and for processes that they kill. tests/conftest.py groups.
 # Bytecode is kept whatever the shell says: they start hundreds of Python processes.
-test: lint  ## lint, then every test
+tests-alone: $(VENV)/.installed-test
 	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadgroup --no-loadscope-reorder autosched workers tests
 
 bench: $(VENV)/.installed-test  ## the engine's figures beside Ray Tune's
