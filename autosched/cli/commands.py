@@ -49,6 +49,9 @@ COMMANDS: dict[str, Place] = {
         "trainer_command", "check_trainer", "Train a few updates to see whether a trainer keeps its promises."
     ),
     "status": Place("inspect_commands", "status", "List the studies of a ledger, or tell how one stands."),
+    "watch": Place(
+        "watch_command", "watch", "Follow a study that another process runs, from its ledger, until it ends."
+    ),
     "show": Place(
         "inspect_commands",
         "explain",

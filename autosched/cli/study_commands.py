@@ -207,7 +207,8 @@ def _options(*, backend: str, address: str | None, fresh: bool, reuse_anyway: bo
 
 def _run(started: Started, options: RunOptions, as_json: bool, *, shown: bool = True) -> int:
     store, study = started.ledger, started.study
-    progress = make_progress(space_of(store.state(study)), sys.stderr if as_json else sys.stdout)
+    state = store.state(study)
+    progress = make_progress(space_of(state), state, sys.stderr if as_json else sys.stdout)
     try:
         with kept_for_json(as_json):
             outcome = run_study(store, study, options, progress)

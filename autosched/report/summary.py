@@ -131,7 +131,7 @@ def summarise(
         "stages": [{name: getattr(stage, name) for name in ("stage", "step", "lr", "trial")} for stage in state.stages],
         "lr_sensitivity": [_sensitivity(name, found) for name, found in sensitivities(state).items()],
         "importance": importances(state, space),
-        "confirmation": None if confirmed is None else _confirmation(confirmed),
+        "confirmation": None if confirmed is None else confirmation_document(confirmed),
         "tracking": {
             **{name: tracking.get(name) for name in ("experiment", "run_id")},
             "uri": _shown(tracking.get("uri")),
@@ -203,7 +203,8 @@ def _sensitivity(family: str, found: Sensitivity | NoSensitivity) -> dict[str, A
     return {"family": family, **{name: getattr(found, name, None) for name in names}}
 
 
-def _confirmation(confirmed: Confirmation) -> dict[str, Any]:
+def confirmation_document(confirmed: Confirmation) -> dict[str, Any]:
+    """What the confirming runs say, as :func:`summarise` gives it."""
     best = confirmed.losses[confirmed.winner]
     default = () if confirmed.default is None else confirmed.losses[confirmed.default]
     gain = confirmed.gain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from autosched.errors import StudyError
@@ -52,7 +53,7 @@ def status_lines(summary: Mapping[str, Any], state: StudyState, space: Space) ->
         lines += ["", "ended last", *(f"  {outcome_line(trial)}" for trial in ended[-LATEST:])]
     running = [state.trials[number] for number in sorted(state.active)]
     if running:
-        lines += ["", "not ended", *(f"  {_running_line(trial, space)}" for trial in running)]
+        lines += ["", "not ended", *(f"  {running_line(trial)}" for trial in running)]
     return lines
 
 
@@ -104,16 +105,24 @@ def _meant(trial: TrialState, turn: Turn) -> str:
     return meanings[turn.role]
 
 
+def named(trial: TrialState) -> str:
+    """A trial by its number, and by its role where that is not to be searched, e.g. ``trial 3 (pilot)``."""
+    return f"trial {trial.number}" + ("" if trial.role == "search" else f" ({role_text(trial.role)})")
+
+
 def outcome_line(trial: TrialState) -> str:
     """What became of a trial, in one line."""
-    kind = "" if trial.role == "search" else f" ({role_text(trial.role)})"
     if trial.reason.startswith(f"{trial.status} at update"):
-        return f"trial {trial.number}{kind} {trial.reason}"
-    what = f"loss {trial.value:.4f}{_named(trial.points[-1].losses)}" if trial.value is not None else trial.reason
-    return f"trial {trial.number}{kind} {trial.status} at update {trial.step}" + (f": {what}" if what else "")
+        return f"{named(trial)} {trial.reason}"
+    if trial.value is not None:
+        return f"{named(trial)} {trial.status}: loss {trial.value:.4f}{_by_name(trial.points[-1].losses)}"
+    if trial.status == "reached":
+        loss = f": loss {trial.points[-1].loss:.4f}" if trial.points else ""
+        return f"{named(trial)} reached update {trial.step}{loss}"
+    return f"{named(trial)} {trial.status} at update {trial.step}" + (f": {trial.reason}" if trial.reason else "")
 
 
-def _named(losses: Mapping[str, float]) -> str:
+def _by_name(losses: Mapping[str, float]) -> str:
     """Several validation losses, to follow what is made of them."""
     return f" ({', '.join(f'{name} {loss:.4f}' for name, loss in losses.items())})" if losses else ""
 
@@ -121,11 +130,12 @@ def _named(losses: Mapping[str, float]) -> str:
 def describe(schedule: Mapping[str, Any]) -> str:
     """A schedule of a summary in one line, e.g. ``wsd(peak_lr=0.01, warmup_steps=30)``."""
     beside = schedule.get("hyperparameters")
-    text = f"{schedule['family']}({_parameters(schedule['params'])})"
-    return f"{text} with {_parameters(beside)}" if beside else text
+    text = f"{schedule['family']}({parameters_text(schedule['params'])})"
+    return f"{text} with {parameters_text(beside)}" if beside else text
 
 
-def _parameters(values: Mapping[str, Any]) -> str:
+def parameters_text(values: Mapping[str, Any]) -> str:
+    """Parameters in one line, e.g. ``peak_lr=0.01, warmup_steps=30``."""
     return ", ".join(f"{name}={_parameter(value)}" for name, value in values.items())
 
 
@@ -143,7 +153,7 @@ def gain_text(confirmation: Mapping[str, Any]) -> str | None:
     if confirmation["gain"] is None:
         return None
     seeds = len(confirmation["seeds"])
-    text = f"{confirmation['gain']:+.4f} nats on {_plural(seeds, 'fresh seed')}"
+    text = f"{confirmation['gain']:+.4f} nats on {plural(seeds, 'fresh seed')}"
     if confirmation["gain_low"] is None:
         return text
     certain = "" if confirmation["gain_low"] > 0 else "; it may be chance"
@@ -161,6 +171,16 @@ def seconds_text(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def clock_text(seconds: float) -> str:
+    """A duration to compare with others below it.
+
+    Example:
+        >>> clock_text(75.4)
+        '0:01:15'
+    """
+    return str(timedelta(seconds=round(seconds)))
 
 
 def forecast_text(forecast: Forecast) -> str:
@@ -228,10 +248,10 @@ def _cost_lines(summary: Mapping[str, Any]) -> list[str]:
         "not_trained": "not trained (failed, stopped or open)",
     }
     parts += [f"{steps[key] / horizon:.1f} {name}" for key, name in names.items() if steps[key]]
-    lines = [f"cost        {', '.join(parts)}; {_plural(trials['proposed'], 'trial')} asked for"]
+    lines = [f"cost        {', '.join(parts)}; {plural(trials['proposed'], 'trial')} asked for"]
     if summary["holdouts"]:
-        kept = f"{_plural(summary['holdouts'], 'condemned trial')} kept as holdouts"
-        lines.append(f"holdouts    {_plural(summary['false_kills'], 'false kill')} among {kept}")
+        kept = f"{plural(summary['holdouts'], 'condemned trial')} kept as holdouts"
+        lines.append(f"holdouts    {plural(summary['false_kills'], 'false kill')} among {kept}")
     time = f"time        {seconds_text(summary['seconds'])}"
     if summary["utilisation"] is not None:
         time += f", workers {100 * summary['utilisation']:.0f}% busy"
@@ -255,14 +275,16 @@ def _counts(trials: Mapping[str, int]) -> str:
     return f"{trials['proposed']} proposed{confirm}" + "".join(f", {trials[k]} {k}" for k in kinds if trials[k])
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
+    """A count of things, e.g. ``2 trials``."""
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
-def _running_line(trial: TrialState, space: Space) -> str:
+def running_line(trial: TrialState) -> str:
+    """How far a running trial is, in one line."""
     loss = f", loss {trial.points[-1].loss:.4f}" if trial.points else ""
     forecast = "" if trial.last_forecast is None else f", forecast {forecast_text(trial.last_forecast)}"
-    return f"trial {trial.number} at update {trial.step} of {space.horizon_steps}{loss}{forecast}"
+    return f"{named(trial)} at update {trial.step} of {trial.until}{loss}{forecast}"
 
 
 def _decision(decision: Decision) -> str:

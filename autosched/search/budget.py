@@ -5,6 +5,8 @@ remaining = the search's budget - updates scheduled - updates that running trial
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from autosched.ledger.state import StudyState
 from autosched.space.records import Space
 
@@ -61,3 +63,46 @@ def spent(space: Space, state: StudyState, *, seconds: float) -> str | None:
     if budget.worker_seconds is not None and state.worker_seconds >= budget.worker_seconds:
         return f"{budget.worker_seconds:g} worker-seconds are used"
     return None
+
+
+class Use(NamedTuple):
+    """How much of one limit is used.
+
+    Attributes:
+        unit: ``full runs``, ``trials``, ``minutes`` or ``worker-seconds``.
+    """
+
+    unit: str
+    used: float
+    limit: float
+
+    @property
+    def share(self) -> float:
+        """Of the limit, from 0 to 1."""
+        return min(self.used / self.limit, 1.0) if self.limit else 1.0
+
+
+def uses(space: Space, state: StudyState, *, seconds: float) -> list[Use]:
+    """What is used of every limit that a budget has; confirming runs count where they come on top of it.
+
+    Nothing here goes back while a study goes on: a trial that is resumed stays counted, and updates count when they are
+    settled.
+
+    Args:
+        seconds: as for :func:`spent`.
+    """
+    budget, on_top = space.budget, 0 if space.confirm.in_budget else space.confirming_steps
+    found = []
+    if budget.steps is not None:
+        open_steps = sum(state.scheduled[segment].stop - state.scheduled[segment].start for segment in state.in_flight)
+        settled, limit = state.steps_scheduled - open_steps, budget.steps + on_top
+        found.append(Use("full runs", settled / space.horizon_steps, limit / space.horizon_steps))
+    if budget.trials is not None:
+        fresh = [state.trials[number] for number in state.active if len(state.trials[number].turns) == 1]
+        ended = len(state.trials) - sum(1 - trial.step / trial.until for trial in fresh)
+        found.append(Use("trials", ended, budget.trials + on_top // space.horizon_steps))
+    if budget.minutes is not None:
+        found.append(Use("minutes", seconds / 60, budget.minutes))
+    if budget.worker_seconds is not None:
+        found.append(Use("worker-seconds", state.worker_seconds, budget.worker_seconds))
+    return found

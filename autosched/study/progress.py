@@ -1,42 +1,47 @@
-"""What a person sees while a study runs: bars on a terminal or in a notebook, plain lines elsewhere."""
+"""What a person sees while a study runs: a bar on a terminal, a table in a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
-import dataclasses
+import os
 import sys
+import threading
 import time
+from collections import deque
 from contextlib import suppress
-from importlib.util import find_spec
+from io import TextIOWrapper
 from typing import Protocol, TextIO
 
-from rich import progress as bars
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
-from autosched.engine.confirm import confirmations
-from autosched.ledger.events import RangeTested, SegmentFailed, Stamped, TrialEnded, TrialJudged
-from autosched.ledger.lawless import lawless_decisions
-from autosched.ledger.records import LAWLESS
-from autosched.ledger.state import StudyState, TrialState
+from autosched.ledger.events import Stamped
+from autosched.ledger.state import StudyState
 from autosched.printed import printable, tell
-from autosched.report.lr_section import range_test_text
-from autosched.report.text import outcome_line
-from autosched.search.budget import trials_left
+from autosched.report.news import news
+from autosched.report.standing import Standing, html_table, standing
 from autosched.space.records import Space
 
-
-def ended_line(state: StudyState, trial: TrialState, seconds: float) -> str:
-    """One line for a trial that ended, e.g. ``[  41s] trial 7 pruned at 240 of 600: …``."""
-    params = ", ".join(
-        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in trial.params.items()
-        if not isinstance(value, list)
-    )
-    mark = " *best so far*" if state.best == trial.number and trial.status == "complete" else ""
-    return f"[{seconds:5.0f}s] {outcome_line(trial)}{mark}  [{trial.family}: {params}]"
+TOLD_SHARES = 10
+"""Plain lines say how the study stands whenever so many parts of its budget more are used."""
+RECENT = 8
+"""Lines of news that stay in a notebook, and with which `autosched watch` begins."""
+WIDEST = 80
+"""Columns of the bar on a wider terminal."""
+PERCENT = " 100%"
+LABEL = 10
+"""Columns of the names of facts."""
+REDRAWN_SECONDS = 0.5
+"""Between two pictures of how a study stands, so that drawing costs a study nothing."""
 
 
 class Progress(Protocol):
     """What a running study tells of itself."""
+
+    def note(self, line: str) -> None:
+        """Tell a line."""
 
     def seen(self, state: StudyState, stamped: Stamped) -> None:
         """Tell of an event; the state has it already."""
@@ -48,6 +53,9 @@ class Progress(Protocol):
 class NoProgress:
     """Tells nothing."""
 
+    def note(self, line: str) -> None:
+        """Nothing is told."""
+
     def seen(self, state: StudyState, stamped: Stamped) -> None:
         """Nothing is told."""
 
@@ -56,10 +64,11 @@ class NoProgress:
 
 
 class PlainProgress:
-    """A line per ended trial and per failure, on a stream that may be a file, or a pipe that nobody reads any more."""
+    """A line per piece of news and per tenth of the budget, on a stream that may be a file or a pipe nobody reads."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self._started = stream, time.monotonic()
+    def __init__(self, stream: TextIO, space: Space, state: StudyState) -> None:
+        self._stream, self._space = stream, space
+        self._told = _parts(standing(state, space))
         self._heard = True
 
     def note(self, line: str) -> None:
@@ -77,84 +86,138 @@ class PlainProgress:
 
     def seen(self, state: StudyState, stamped: Stamped) -> None:
         """Tell of an event."""
-        line = _news(state, stamped, time.monotonic() - self._started)
+        line = news(self._space, state, stamped)
         if line is not None:
             self.note(line)
+        stands = standing(state, self._space)
+        if _parts(stands) > self._told:
+            self._told = _parts(stands)
+            self.note(stands.line())
 
     def close(self) -> None:
         """Nothing to put away."""
 
 
 class BarProgress:
-    """Two bars, search and confirmation, with a line per ended trial above them."""
+    """One bar whose end is the budget's, how the study stands below it, and the news above."""
 
-    def __init__(self, console: Console, space: Space) -> None:
-        self._space, self._started = space, time.monotonic()
-        self._bars = bars.Progress(
-            bars.TextColumn("{task.description}"),
-            bars.BarColumn(),
-            bars.MofNCompleteColumn(),
-            bars.TextColumn("{task.fields[news]}"),
-            bars.TimeElapsedColumn(),
-            console=console,
-        )
-        self._updates: bars.TaskID = self._bars.add_task("updates", total=None, news="")
-        self._bars.start()
+    def __init__(self, console: Console, space: Space, state: StudyState) -> None:
+        self._console, self._space = console, space
+        self._stands, self._at = standing(state, space), time.monotonic()
+        self._recent: deque[str] = deque(maxlen=RECENT)
+        if isinstance(console.file, TextIOWrapper):
+            console.file.reconfigure(errors="replace")  # of what its encoding lacks, as `tell` does
+        self._width, self._live = console.width, self._begun()
+        self._lock, self._closed = threading.RLock(), threading.Event()
+        threading.Thread(target=self._redraw, daemon=True).start()
 
     def note(self, line: str) -> None:
-        """One line of news above the bars."""
-        self._bars.console.print(printable(line), highlight=False, markup=False)
+        """One line of news above the bar."""
+        with self._lock:
+            self._recent.append(line)
+            self._print(line)
 
     def seen(self, state: StudyState, stamped: Stamped) -> None:
-        """Tell of an event and move the bars."""
-        line = _news(state, stamped, time.monotonic() - self._started)
+        """Tell of an event and move the bar."""
+        line = news(self._space, state, stamped)
         if line is not None:
             self.note(line)
-        best = state.best_trial()
-        value = "" if best is None or best.value is None else f"best {best.value:.4f} (trial {best.number})"
-        news = f"{len(state.active)} running, {len(state.trials)} proposed; {value}"
-        self._bars.update(self._updates, completed=_covered(state), total=_expected(self._space, state), news=news)
+        self._stands, self._at = standing(state, self._space), time.monotonic()
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        self._bars.stop()
+        self._closed.set()
+        with self._lock:
+            self._live.stop()
+
+    def _begun(self) -> Live:
+        live = Live(console=self._console, get_renderable=self._picture, auto_refresh=False, transient=True)
+        live.start()
+        return live
+
+    def _print(self, line: str) -> None:
+        self._console.print(printable(line), highlight=False, markup=False)
+
+    def _redraw(self) -> None:
+        """Let the clock go on; a terminal that has become wider or narrower has broken the lines, and is begun anew."""
+        while not self._closed.wait(REDRAWN_SECONDS):
+            with self._lock:
+                if self._closed.is_set():
+                    return
+                if self._console.width == self._width:
+                    self._live.refresh()
+                    continue
+                self._width = self._console.width
+                self._live.stop()
+                self._console.clear()
+                for line in self._recent:
+                    self._print(line)
+                self._live = self._begun()
+
+    def _picture(self) -> Group:
+        """The bar and what is known: drawn by two threads, so it reads what was worked out, and never the study."""
+        stands, since = self._stands, time.monotonic() - self._at
+        bar = Table.grid(padding=(0, 1))
+        width = min(self._console.width, WIDEST) - len(PERCENT)
+        bar.add_row(ProgressBar(total=1.0, completed=stands.share, width=width), f"{stands.share:4.0%}")
+        facts = Table.grid(padding=(0, 1), expand=True)
+        facts.add_column(width=LABEL, style="dim")
+        facts.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+        for name, text in stands.rows(since):
+            facts.add_row(name, Text(printable(text)))
+        return Group(bar, facts)
 
 
-def make_progress(space: Space, stream: TextIO) -> Progress:
-    """Bars when the stream is a terminal, or a notebook that has the widgets for them; else lines."""
-    if stream.isatty():
-        return BarProgress(Console(file=stream), space)
-    notebook = Console()
-    if stream is sys.stdout and notebook.is_jupyter and find_spec("ipywidgets") is not None:
-        return BarProgress(notebook, space)
-    return PlainProgress(stream)
+class NotebookProgress:
+    """How a study stands in one output of a notebook, which is redrawn and kept with the notebook."""
+
+    def __init__(self, space: Space, state: StudyState) -> None:
+        from IPython.display import display
+
+        self._space, self._stands = space, standing(state, space)
+        self._recent: deque[str] = deque(maxlen=RECENT)
+        self._drawn = time.monotonic()
+        self._output = display(self, display_id=True)  # type: ignore[no-untyped-call]
+
+    def note(self, line: str) -> None:
+        """One of the lines below the table."""
+        self._recent.append(printable(line))
+
+    def seen(self, state: StudyState, stamped: Stamped) -> None:
+        """Tell of an event."""
+        line = news(self._space, state, stamped)
+        if line is not None:
+            self.note(line)
+        self._stands = standing(state, self._space)
+        if time.monotonic() - self._drawn > REDRAWN_SECONDS:
+            self._draw()
+
+    def close(self) -> None:
+        """The last picture stays."""
+        self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        self._output.update(self)
+
+    def __repr__(self) -> str:
+        return self._stands.line()
+
+    def _repr_html_(self) -> str:
+        bar = f'<progress value="{self._stands.share:.3f}" max="1"></progress> '
+        return bar + html_table([*self._stands.rows(), *(("", line) for line in self._recent)])
 
 
-def _news(state: StudyState, stamped: Stamped, seconds: float) -> str | None:
-    event = stamped.event
-    if isinstance(event, TrialEnded):
-        return ended_line(state, state.trials[event.trial], seconds)
-    if isinstance(event, TrialJudged) and event.decision.reason.startswith(LAWLESS) and lawless_decisions(state) == 1:
-        return f"[{seconds:5.0f}s] {LAWLESS} so far: TPE proposes and Hyperband stops, until one does"
-    if isinstance(event, RangeTested):
-        return f"[{seconds:5.0f}s] range test: {range_test_text(dataclasses.asdict(event))}"
-    if isinstance(event, SegmentFailed):
-        kind = event.failure.kind.replace("_", " ")
-        return f"[{seconds:5.0f}s] segment failed (attempt {event.attempt}), {kind}: {event.failure.reason}"
-    return None
+def make_progress(space: Space, state: StudyState, stream: TextIO) -> Progress:
+    """A bar when the stream is a terminal that can be drawn on, a table in a notebook; else lines, as for CI."""
+    console = Console(file=stream)
+    if stream.isatty() and not console.is_dumb_terminal and not os.environ.get("CI"):
+        return BarProgress(console, space, state)
+    if stream is sys.stdout and Console().is_jupyter:
+        return NotebookProgress(space, state)
+    return PlainProgress(stream, space, state)
 
 
-def _covered(state: StudyState) -> int:
-    return sum(trial.step for trial in state.trials)
-
-
-def _expected(space: Space, state: StudyState) -> int:
-    """Updates if the budget is used up: what was reached, what runs, what may still be proposed."""
-    open_steps = sum(state.trials[number].until - state.trials[number].step for number in state.active)
-    proposals = trials_left(space, state)
-    trials = None if proposals is None else proposals * space.horizon_steps
-    steps = None if space.search_steps is None else max(space.search_steps - state.steps_scheduled - open_steps, 0)
-    future = min((limit for limit in (trials, steps) if limit is not None), default=0)
-    runs = len(confirmations(space, state)) or space.confirming_steps // space.horizon_steps
-    confirming = max(runs - state.proposed["confirm"], 0) * space.horizon_steps
-    return _covered(state) + open_steps + future + confirming
+def _parts(stands: Standing) -> int:
+    """How many tenths of the budget are used."""
+    return int(TOLD_SHARES * stands.share)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from autosched.report.canvas import png
 from autosched.report.confirmation import default_trial
 from autosched.report.curves import named_losses_of, points_of
 from autosched.report.html import FIGURES
+from autosched.report.standing import html_table
 from autosched.report.summary import summarise, winner
 from autosched.report.text import final_lines
 from autosched.schedules.exports.targets import export_text
@@ -242,8 +242,7 @@ class Study:
         return f"<Study {self.name!r}: {self.status}, {len(self.trials)} trials, best {best}>"
 
     def _repr_html_(self) -> str:
-        lines = ((html.escape(line[:LABEL].strip()), html.escape(line[LABEL:])) for line in final_lines(self.summary))
-        return f"<table>{''.join(f'<tr><th>{label}</th><td>{text}</td></tr>' for label, text in lines)}</table>"
+        return html_table((line[:LABEL].strip(), line[LABEL:]) for line in final_lines(self.summary))
 
 
 def _row(trial: TrialState) -> dict[str, Any]:

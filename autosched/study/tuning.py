@@ -61,7 +61,7 @@ def tune(
             it keeps its promises. With an `address` they are not trained: the cluster may have what this machine lacks.
         ladder: tune at this many horizons first, each half of the next and the space's own the last (or widths, where
             the space's target names a width alone), and fit to their best peak LRs the rule that carries them on.
-        progress: print a line for each trial; bars on a terminal, and in a notebook that has ipywidgets.
+        progress: print a line for each trial that ended; a bar on a terminal, a table in a notebook.
 
     Returns:
         The study. Its report, schedule and law are in ``reports/NAME`` (the space's ``storage.reports``).
@@ -151,8 +151,8 @@ def resume(
 def _run(started: Started, options: RunOptions, *, progress: bool) -> Study:
     name, store = started.study, started.ledger
     try:
-        space = space_of(store.state(name))
-        shown = make_progress(space, sys.stdout) if progress else NoProgress()
+        state = store.state(name)
+        shown = make_progress(space_of(state), state, sys.stdout) if progress else NoProgress()
         for note in started.notes if progress else ():
             tell(f"autosched: {note}", sys.stderr)
         try:

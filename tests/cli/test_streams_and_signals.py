@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from command_line import TUNE, run, write_space
+from example_study import SPACE, example_study
 
 from autosched.cli.options import kept_for_json, show
 from autosched.interruption import STOPS, terminable
@@ -42,7 +43,7 @@ class Full(io.StringIO):
 @pytest.mark.parametrize(("stream", "why"), [(unread, "nobody reads it"), (Full, "No space left on device")])
 def test_progress_that_cannot_be_told_ends_no_study_and_is_said_once(stream, why, capsys) -> None:
     with stream() as opened:
-        progress = PlainProgress(opened)
+        progress = PlainProgress(opened, SPACE, example_study().state)
         progress.note("trial 0 complete")
         progress.note("trial 1 complete")
     assert capsys.readouterr().err == f"autosched: progress is not told any more, {why}; the study goes on.\n"

@@ -25,6 +25,7 @@ from autosched.ledger.events import (
     TrialEnded,
     TrialJudged,
     TrialProposed,
+    TrialResumed,
 )
 from autosched.ledger.fold import apply
 from autosched.ledger.records import (
@@ -240,6 +241,11 @@ class Study:
         """The trial is over where it stands."""
         step = self.state.trials[number].step
         self.add(TrialEnded(trial=number, status=status, step=step, at=self.state.clock, **fields))
+
+    def resume(self, number: int) -> None:
+        """A trial goes on to the horizon."""
+        resumed = TrialResumed(trial=number, role="search", until=None, reason="it promises more", at=self.state.clock)
+        self.add(resumed)
 
     def best_value(self) -> float:
         """The incumbent's value."""
