@@ -22,7 +22,7 @@ def world(request: pytest.FixtureRequest, made_folder: Path) -> RecordedWorld:
 def test_a_plain_optuna_study_of_36_runs_finds_the_target_with_fewer_updates_in_every_order(
     world: RecordedWorld,
 ) -> None:
-    seeds = range(4)
+    seeds = range(2)
     plain = [drive(world, OptunaSearch(world, seed, sampler="random", pruner="none")).spent for seed in seeds]
     law = [drive(world, OptunaLaw(world, seed, sampler="random")) for seed in seeds]
     spent = [outcome.spent for outcome in law]
