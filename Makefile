@@ -6,7 +6,7 @@ SPACE ?= search_spaces/wsd.yaml
 EXAMPLE ?= script
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: tune example cluster test tests-alone lint bench clean
+.PHONY: tune example cluster test tests-alone chromium lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,13 +31,18 @@ lint: $(VENV)/.installed-test  ## style, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The page of a study is looked at in Debian's Chromium: put there where that can be done, else those tests are left out.
+chromium:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  { apt-get install -qq -y chromium || { apt-get update -qq && apt-get install -qq -y chromium; }; } >/dev/null 2>&1; } || true
+
 # Lint beside the tests: mypy is one process, and so are the slowest tests towards their end.
 test: $(VENV)/.installed-test  ## lint and every test
 	$(MAKE) --no-print-directory -j 2 lint tests-alone
 
 # More processes than cores: the slow tests wait for servers and for processes that they kill. tests/conftest.py groups.
 # Bytecode is kept whatever the shell says: they start hundreds of Python processes.
-tests-alone: $(VENV)/.installed-test
+tests-alone: $(VENV)/.installed-test chromium
 	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadgroup --no-loadscope-reorder autosched workers tests
 
 bench: $(VENV)/.installed-test  ## the engine's figures beside Ray Tune's

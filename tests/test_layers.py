@@ -38,8 +38,9 @@ LAYERS: dict[str, int] = {
     "autosched.integrations": 7,
     "workers": 8,
     "autosched.study": 9,
-    "autosched.cli": 10,
-    "autosched.__main__": 11,
+    "autosched.serve": 10,
+    "autosched.cli": 11,
+    "autosched.__main__": 12,
 }
 SAME_LEVEL_IS_APART = {3, 6}
 """Packages of these levels do not know each other: laws and spaces, engine and tracking and report."""

@@ -109,6 +109,9 @@ COMMANDS: dict[str, Place] = {
         "compare",
         "Compare controllers and pruners side by side at equal budget; call it again to go on or to add methods.",
     ),
+    "serve": Place(
+        "serve_command", "serve", "Show studies as they run: a live page, read-only, from the ledger alone."
+    ),
     "ui": Place("server_commands", "ui", "Open MLflow on the store a study is tracked in."),
     "doctor": Place(
         "server_commands",

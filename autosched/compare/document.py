@@ -9,7 +9,7 @@ from typing import Any
 from autosched.compare.scores import Standing
 from autosched.compare.table import Results
 from autosched.compare.trace import Trace
-from autosched.report.summary import json_safe
+from autosched.report.plain import json_safe
 
 
 def results_document(results: Results, **more: Any) -> dict[str, Any]:

@@ -41,13 +41,13 @@ def merged_of(trial: TrialState) -> tuple[FloatArray, FloatArray]:
     return found[:, 0], found[:, 1]
 
 
-def thinned(schedule: Schedule) -> tuple[FloatArray, FloatArray]:
-    """Updates and LRs with at most a few hundred points: an even grid, and every corner a line would cut off."""
+def thinned(schedule: Schedule, most: int = DRAWN_POINTS) -> tuple[FloatArray, FloatArray]:
+    """Updates and LRs with about so many points at most: an even grid, and every corner a line would cut off."""
     steps = schedule.steps
-    keep = np.unique(np.linspace(0, steps - 1, min(steps, DRAWN_POINTS)).round().astype(int))
+    keep = np.unique(np.linspace(0, steps - 1, min(steps, most)).round().astype(int))
     outline = schedule.outline
     bends = np.abs(outline.bends(0))
     if bends.size:
-        corners = 1 + np.argsort(bends, kind="stable")[-DRAWN_POINTS // 4 :]
+        corners = 1 + np.argsort(bends, kind="stable")[-(most // 4) :]
         keep = np.union1d(keep, outline.updates[corners])
     return keep.astype(np.float64), schedule.lr_at(keep)

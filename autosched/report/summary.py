@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from autosched.report.confirmation import Confirmation, confirmation, default_tr
 from autosched.report.cost import study_cost
 from autosched.report.holdouts import holdouts
 from autosched.report.importance import importances
+from autosched.report.plain import json_safe
 from autosched.report.sensitivity import sensitivities
 from autosched.space.records import Space
 from autosched.urls import without_secrets
@@ -145,22 +145,6 @@ def summarise(
 
 def _shown(uri: str | None) -> str | None:
     return None if uri is None else without_secrets(uri)
-
-
-def json_safe(value: Any) -> Any:
-    """The value as JSON data: mappings are dicts, sequences lists, numpy numbers plain, NaN and infinities None.
-
-    Example:
-        >>> json_safe({"a": (1.5, float("nan")), "b": np.float64(2.0)})
-        {'a': [1.5, None], 'b': 2.0}
-    """
-    if isinstance(value, Mapping):
-        return {str(name): json_safe(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_safe(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _trial(trial: TrialState, space: Space) -> dict[str, Any]:

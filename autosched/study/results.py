@@ -67,11 +67,14 @@ class Study:
             store.close()
 
     @classmethod
-    def of(cls, state: StudyState, *, folder: Path | None, summary: dict[str, Any]) -> Study:
-        """A study that this process has just run."""
+    def of(
+        cls, state: StudyState, *, folder: Path | None, summary: dict[str, Any] | None = None, running: bool = False
+    ) -> Study:
+        """A study whose state this process has: one that it has just run, or follows."""
         study = cls.__new__(cls)
-        study.state, study._running, study._folder = state, False, folder
-        study.__dict__["summary"] = summary
+        study.state, study._running, study._folder = state, running, folder
+        if summary is not None:
+            study.__dict__["summary"] = summary
         return study
 
     @property

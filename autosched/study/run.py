@@ -23,8 +23,10 @@ from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.report.html import write_report
 from autosched.report.law_fit import misfit_note, study_law
+from autosched.report.moments import Story
+from autosched.report.plain import json_safe
 from autosched.report.sharing import sharing_note
-from autosched.report.summary import json_safe, summarise, winner
+from autosched.report.summary import summarise, winner
 from autosched.schedules.schedule import Schedule
 from autosched.space import build_schedule, space_from_json
 from autosched.space.auto_bounds import with_bounds
@@ -239,11 +241,11 @@ def _finish(ledger: Ledger, state: StudyState, options: RunOptions, mirror: Mirr
     summary = summarise(state, space, artifacts=artifacts, tracking=tracking, notes=notes)
     summary["target"] = None if target is None else json_safe(target.document())
     with _said(folder):
-        write_report(state, space, summary, folder)
+        write_report(Story.of(state.name, ledger.read(state.name)), space, summary, folder)
     if mirror is None:
         return Outcome(state=state, summary=summary, untracked=0, tracking_error=None)
     for path in sorted(folder.iterdir()):
-        if path.suffix in {".html", ".png", ".json"}:
+        if path.suffix in {".html", ".json"}:
             mirror.put_artifact(STUDY, path.name, path.read_bytes())
     for trial in state.trials:
         log = folder / LOGS / log_name(trial.number)

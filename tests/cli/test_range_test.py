@@ -76,8 +76,6 @@ def test_tune_finds_the_bounds_first_and_everything_shows_them(folder: Path, cap
     for command in (["status", "s"], ["best", "s"]):
         assert run(command) == 0
         assert line in capsys.readouterr().out
-    assert line in Path("reports/s/report.html").read_text()
-    assert Path("reports/s/range_test.png").exists()
     assert "low: auto" not in Path("reports/s/space.yaml").read_text()
     assert run(["validate", "reports/s/space.yaml"]) == 0
 

@@ -7,7 +7,8 @@ import numpy as np
 from example_study import HORIZON, SPACE, Study, example_study, search_of_fourteen
 
 from autosched.ledger.fold import fold
-from autosched.report.summary import json_safe, summarise
+from autosched.report.plain import json_safe
+from autosched.report.summary import summarise
 
 KEYS = {
     "study": None,

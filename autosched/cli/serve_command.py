@@ -1,0 +1,53 @@
+"""`serve`: the live page of a ledger's studies."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from autosched.cli.options import LedgerOption
+from autosched.cli.server_commands import check_port
+from autosched.interruption import terminable
+from autosched.printed import tell
+from autosched.study.start import ledger_url
+
+PORT = 8377
+
+
+def serve(
+    study: Annotated[
+        str | None, typer.Argument(help="A study to link to; default: the list of all.", metavar="[STUDY]")
+    ] = None,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port to listen on.")] = PORT,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; others than loopback need the token of the link.")
+    ] = "127.0.0.1",
+    ledger: LedgerOption = None,
+) -> int:
+    """Show studies as they run: a live page, read-only, from the ledger alone.
+
+    Example: autosched serve wsd-demo
+    """
+    import uvicorn
+
+    from autosched.serve.access import Access
+    from autosched.serve.app import application
+    from autosched.serve.watched import Watched
+
+    watched = Watched(ledger_url(ledger))
+    check_port(host, port)
+    access = Access.on(host)
+    os.nice(10)  # whoever trains here goes first
+    config = uvicorn.Config(
+        application(watched, access), host=host, port=port, log_level="critical", access_log=False, server_header=False
+    )
+    config.timeout_graceful_shutdown = 1  # a reader's stream does not end by itself
+    place = "" if study is None else f"study/{quote(study, safe='')}"
+    shown = f"[{host}]" if ":" in host else host
+    tell(f"studies of {watched.place} on http://{shown}:{port}/{place}{access.query}; Ctrl-C stops it.")
+    with terminable():
+        uvicorn.Server(config).run()
+    return 0

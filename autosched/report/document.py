@@ -1,0 +1,192 @@
+"""The one document that a study's page is drawn from, live and frozen alike.
+
+    key       what                                                                    changes
+    head      what is said of the whole study: summary, limits, parameters, the law   with every event
+    trials    one record per trial: its schedule, its curve, its cost                 when the trial is told of more
+    moments   the events, see :mod:`autosched.report.moments`                         is only ever added to
+
+A live page is sent the whole once and then, of each key, what is new. Curves are thinned so that a study of thousands
+of trials stays a small document: `DRAWN` points in all, never fewer than `FEWEST` a curve.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from autosched.ledger.lawless import lawless_decisions
+from autosched.ledger.state import StudyState, TrialState
+from autosched.ledger.sweeps import read_sweep
+from autosched.report.calibration import shares_held, told_ends
+from autosched.report.cost import TrialCost, trial_costs
+from autosched.report.curves import thinned
+from autosched.report.holdouts import holdouts
+from autosched.report.moments import Story
+from autosched.report.plain import json_safe, rounded
+from autosched.report.space_file import space_yaml
+from autosched.schedules.schedule import FloatArray
+from autosched.space.records import Choice, Fixed, Range, SearchParameter, Space
+
+DRAWN, FEWEST, MOST = 100_000, 12, 300
+"""Points of all curves together, and of one. Judgement: what a screen shows, and a file of at most 5 MB holds."""
+LOSS_DIGITS, LR_DIGITS = 6, 4
+PROBABILITIES = np.linspace(0.05, 0.95, 19)
+
+Record = dict[str, Any]
+
+
+def whole_document(story: Story, space: Space, summary: Mapping[str, Any]) -> Record:
+    """Everything that a page shows of a study."""
+    return document_since(story, space, summary, event=0)
+
+
+def document_since(story: Story, space: Space, summary: Mapping[str, Any], *, event: int) -> Record:
+    """What is new from an event on, to be put into the document as it was before that event.
+
+    Args:
+        event: number of the first event that the reader has not seen.
+    """
+    moments = story.moments[_first(story, event) :]
+    touched = {moment["trial"] for moment in moments if "trial" in moment}
+    return {
+        "events": story.state.events,
+        "head": head(story.state, space, summary),
+        "trials": trial_records(story.state, touched),
+        "moments": moments,
+    }
+
+
+def _first(story: Story, event: int) -> int:
+    """The place of the first moment with this number or a later one."""
+    numbers = [moment["event"] for moment in story.moments]
+    return int(np.searchsorted(np.array(numbers, dtype=np.int64), event)) if event else 0
+
+
+def head(state: StudyState, space: Space, summary: Mapping[str, Any]) -> Record:
+    """What is said of the study as a whole."""
+    found: Record = json_safe(
+        {
+            "study": state.name,
+            "horizon": space.horizon_steps,
+            "workers": state.workers,
+            "backend": state.backend,
+            "controller": space.controller.name,
+            "pruner": space.pruner.name,
+            "optimizer": _optimizer(space),
+            "budget": {name: limit for name, limit in dataclasses.asdict(space.budget).items() if limit is not None},
+            "parameters": list(parameters(space)),
+            "law": _law(state, space),
+            "reliability": _reliability(state, space),
+            "range": _range(state, space),
+            "holdouts": [_holdout(one) for one in holdouts(state)],
+            "failures": [
+                {"kind": failure.kind.replace("_", " "), "worker": failure.worker, "reason": failure.reason}
+                for failures in state.failures.values()
+                for failure in failures
+            ],
+            "versions": dict(state.versions),
+            "fingerprints": dict(state.fingerprints or {}),
+            "space": space_yaml(space),
+            "summary": summary,
+        }
+    )
+    return found
+
+
+def parameters(space: Space) -> Iterable[Record]:
+    """What is searched, one record per parameter of each family."""
+    for family in space.schedule:
+        for name, parameter in family.parameters.items():
+            if not isinstance(parameter.domain, Fixed):
+                yield {"family": family.family, "name": name, **_domain(parameter)}
+
+
+def _domain(parameter: SearchParameter) -> Record:
+    domain = parameter.domain
+    if isinstance(domain, Range):
+        return {"low": domain.low, "high": domain.high, "log": domain.log}
+    return {"values": [_shown(value) for value in domain.values]} if isinstance(domain, Choice) else {}
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, int | float | str | bool) else str(value)
+
+
+def trial_records(state: StudyState, numbers: Iterable[int]) -> list[Record]:
+    """The records of some trials, in order of number; what their moments tell is not in them."""
+    most = min(max(DRAWN // max(len(state.trials), 1), FEWEST), MOST)
+    costs = trial_costs(state)
+    return [json_safe(_trial(state.trials[number], costs[number], most)) for number in sorted(numbers)]
+
+
+def _trial(trial: TrialState, cost: TrialCost, most: int) -> Record:
+    keep = _even(len(trial.points), most)
+    points = [trial.points[place] for place in keep]
+    merged = [point for point in trial.points if point.merged]
+    names = points[0].losses if points else ()
+    steps, lrs = thinned(trial.schedule, most)
+    record = {
+        "trial": trial.number,
+        "family": trial.family,
+        "params": {name: _shown(value) for name, value in trial.schedule_params.items()},
+        "beside": {name: _shown(value) for name, value in trial.hyperparameters.items()},
+        "seed": trial.seed,
+        "of": trial.of,
+        "steps": [point.step for point in points],
+        "losses": [rounded(point.loss, LOSS_DIGITS) for point in points],
+        "merged": [[point.step, rounded(min(point.merged.values()), LOSS_DIGITS)] for point in merged],
+        "named": {name: [rounded(point.losses[name], LOSS_DIGITS) for point in points] for name in names},
+        "lr": [steps.astype(int).tolist(), _digits(lrs, LR_DIGITS)],
+        "cost": [cost.trained, cost.reused, cost.rest],
+    }
+    return {name: value for name, value in record.items() if value not in (None, {}, [])}
+
+
+def _even(count: int, most: int) -> list[int]:
+    """Places of at most so many of `count`, evenly, the ends among them."""
+    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist())) if count else []
+
+
+def _digits(values: FloatArray, digits: int) -> list[float]:
+    return [rounded(float(value), digits) for value in values]
+
+
+def _optimizer(space: Space) -> str | None:
+    """The optimizer that the space's trainer trains with, where the space names it."""
+    named = space.trainer.options.get("optimizer")
+    if isinstance(named, Mapping):
+        named = named.get("use")
+    return named if isinstance(named, str) else None
+
+
+def _law(state: StudyState, space: Space) -> Record:
+    """Whether a law decided, and how often something stood in for it."""
+    used = [what for what in ("controller", "pruner") if getattr(space, what).name == "law"]
+    decisions = sum(len(trial.decisions) for trial in state.trials)
+    return {"used": used, "decisions": decisions, "without": lawless_decisions(state)}
+
+
+def _reliability(state: StudyState, space: Space) -> Record:
+    """Share of the ends inside the central interval of each probability, by stage."""
+    told = told_ends(state, space)
+    groups = {stage: [one for one in told if one.stage == stage] for stage in dict.fromkeys(one.stage for one in told)}
+    shares = {stage: _digits(shares_held(group, PROBABILITIES), 3) for stage, group in groups.items()}
+    return {"probabilities": _digits(PROBABILITIES, 3), "shares": shares} if shares else {}
+
+
+def _range(state: StudyState, space: Space) -> Record | None:
+    """The sweep of the study's range test."""
+    seen = None if state.range_test is None else state.observations.get(state.range_test.segment)
+    if seen is None:
+        return None
+    found = read_sweep(space.range_test, seen)
+    keep = _even(found.lrs.size, MOST)
+    return {"lrs": _digits(found.lrs[keep], LR_DIGITS), "losses": _digits(found.losses[keep], LOSS_DIGITS)}
+
+
+def _holdout(found: Any) -> Record:
+    names = ("trial", "step", "incumbent", "value", "false_kill")
+    return {name: getattr(found, name) for name in names}

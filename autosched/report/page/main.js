@@ -1,0 +1,233 @@
+// One study's page: its parts, the replay over its events, and what is new while it runs.
+
+const page = { study: null, at: null, chosen: null, live: null, view: null, name: () => page.study?.head.study ?? "studies" };
+
+const PARTS = [
+  ["now", "Now", "What runs", nowSection],
+  ["use", "Use it", "Use the winner", useSection],
+  ["target", "Target", "For the target", targetSection],
+  ["search", "Search", "The search", () => [picture("history", () => historyPicture(page.view)),
+    pair(picture("curves", () => curvesPicture(page.view), 420), picture("schedules", () => lrPicture(page.view), 420)), picture("duel", () => duelPicture(page.view)), ...named()]],
+  ["explore", "Explore", "The parameters", (view) => [picture("slices", () => slicesPicture(page.view)), picture("parallel", () => parallelPicture(page.view), 380),
+    pairTools(view), picture("contour", () => contourPicture(page.view), 420), picture("importance", () => importancePicture(page.view))]],
+  ["lr", "Peak LR", "The peak LR", peakSection],
+  ["forecasts", "Forecasts", "Forecast against seen", (view) => [...lawSection(view), pair(picture("forecasts", () => forecastPicture(page.view)), picture("coverage", () => coveragePicture(page.view))),
+    picture("reliability", () => reliabilityPicture(page.view))]],
+  ["stopped", "Stopped", "Paused, pruned, pilots", stoppedSection],
+  ["holdouts", "Holdouts", "Holdouts", holdoutSection],
+  ["lost", "Divergences", "Divergences and failures", lostSection],
+  ["cost", "Cost", "Cost", () => [picture("cost", () => costPicture(page.view))]],
+  ["trials", "All trials", "All trials", allSection],
+  ["again", "Reproduce", "Reproduce", againSection],
+];
+
+function pair(...figures) {
+  return el("div", { class: "pair" }, figures);
+}
+
+function named() {
+  return page.study.trials.some((trial) => trial && trial.named) ? [picture("named", () => namedPicture(page.view) ?? "No named loss was seen yet.")] : [];
+}
+
+function studyPage(main) {
+  const parts = PARTS.map(([key, , title]) => el("section", { id: key }, el("h2", {}, title), el("div", { "data-part": key })));
+  main.replaceChildren(
+    el("div", { "data-part": "top" }), el("nav", { "aria-label": "parts of this page" }, PARTS.map(([key, name]) => el("a", { href: `#${key}` }, name))),
+    downloads(), replayBar(),
+    el("section", { id: "chosen" }, el("h2", {}, "The chosen trial"), trialPicker(), el("div", { "data-part": "chosen" })), ...parts);
+  show();
+}
+
+function trialPicker() {
+  const field = el("input", { type: "number", min: 0, id: "picked", inputmode: "numeric", onchange: () => choose(Number(field.value)) });
+  return el("div", { class: "tools" }, el("label", { for: "picked" }, "trial"), field, el("button", { onclick: () => choose(null) }, "none"));
+}
+
+/** A trial in all pictures and tables; in the address too, so that it can be linked to. */
+function choose(trial) {
+  page.chosen = trial !== null && page.view.trials[trial] ? trial : null;
+  const url = new URL(location.href);
+  if (page.chosen === null) url.searchParams.delete("trial"); else url.searchParams.set("trial", page.chosen);
+  try { history.replaceState(null, "", url); } catch { /* a file opened in a frame has no address of its own */ }
+  show();
+}
+
+/** Everything at the chosen moment. */
+function show() {
+  const view = (page.view = viewAt(page.study, page.at ?? page.study.moments.length));
+  const focus = document.activeElement?.dataset?.focus;
+  fill("top", topOf(view));
+  fill("chosen", chosenSection(view));
+  for (const [key, , , made] of PARTS) fill(key, made(view).flat());
+  const picked = document.getElementById("picked");
+  picked.value = page.chosen ?? "";
+  picked.max = view.trials.length - 1;
+  tellMoment(view);
+  if (focus) document.querySelector(`[data-focus="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
+}
+
+function fill(key, nodes) {
+  const part = document.querySelector(`[data-part="${key}"]`);
+  const open = new Set([...part.querySelectorAll("details[open]")].map((one) => one.dataset.open));
+  const fresh = nodes.filter(Boolean);
+  const kept = [...part.children];
+  if (kept.length !== fresh.length || fresh.some((node, i) => node !== kept[i])) part.replaceChildren(...fresh);
+  for (const one of part.querySelectorAll("details")) one.open = open.has(one.dataset.open);
+}
+
+function topOf(view) {
+  const { summary, study } = view.head;
+  const state = summary.state === "finished" && !view.whole ? "replayed" : summary.state;
+  const best = winnerOf(view);
+  return [el("h1", {}, study), el("p", { class: "lead" }, `Learning-rate schedule search, ${state}${summary.reason && view.whole ? `: ${summary.reason}` : ""}.`),
+    best ? el("p", {}, el("code", { class: "winner" }, describe(best))) : null, cardsOf(view), ...(view.whole ? summary.notes.map((note) => el("p", {}, `Note: ${note}`)) : [])];
+}
+
+// -- the replay -------------------------------------------------------------------------------------------------------
+
+let playing = null;
+
+function replayBar() {
+  const slider = el("input", { type: "range", min: 0, step: 1, id: "moment", oninput: () => moveTo(Number(slider.value)) });
+  const step = (by) => () => moveTo((page.at ?? page.study.moments.length) + by);
+  return el("div", { class: "replay", role: "group", "aria-label": "replay of the study" },
+    el("div", { class: "row" }, el("button", { onclick: step(-1), "aria-label": "one event back" }, "◂"), el("button", { onclick: play, id: "play" }, "replay"), el("button", { onclick: step(1), "aria-label": "one event on" }, "▸"),
+      el("label", { for: "moment", class: "sr" }, "event of the study"), slider, el("button", { onclick: () => { pause(); moveTo(Infinity); }, id: "latest" }, "latest")),
+    el("p", { id: "told", role: "status", tabindex: 0 }));
+}
+
+function pause() {
+  clearInterval(playing);
+  playing = null;
+}
+
+function moveTo(place) {
+  const all = page.study.moments.length;
+  page.at = place >= all ? null : Math.max(0, place);
+  show();
+}
+
+function play() {
+  if (playing) { pause(); tellMoment(page.view); return; }
+  if (page.at === null) page.at = 0;
+  const stride = Math.max(1, Math.round(page.study.moments.length / 300));
+  playing = setInterval(() => {
+    moveTo(page.at + stride);
+    if (page.at === null) { pause(); tellMoment(page.view); }
+  }, 120);
+}
+
+function tellMoment(view) {
+  const all = page.study.moments.length, slider = document.getElementById("moment");
+  slider.max = all;
+  slider.value = view.until;
+  slider.setAttribute("aria-valuetext", momentText(view));
+  document.getElementById("told").textContent = momentText(view);
+  document.getElementById("play").textContent = playing ? "pause" : "replay";
+  document.getElementById("latest").setAttribute("aria-pressed", page.at === null ? "true" : "false");
+}
+
+/** What happened at a moment, and why, in a sentence. */
+function momentText(view) {
+  const last = view.last;
+  if (!last) return "Before the first event.";
+  const who = last.trial === undefined ? "" : `trial ${last.trial} `;
+  const does = { trial_proposed: () => `is proposed: ${last.role.replace(/_/g, " ")}, to update ${last.until}; ${describe(view.trials[last.trial])}`, segment_scheduled: () => `is to train updates ${last.start} to ${last.step}`,
+    segment_finished: () => `updates to ${last.step} were trained on ${last.worker}`, segment_failed: () => last.text, trial_advanced: () => `reached update ${last.step}${last.shared ? ", shared with another trial" : ""}`,
+    trial_judged: () => `${last.action}${last.holdout ? " (holdout)" : ""}: ${last.text}`, trial_ended: () => `is ${last.status} at update ${last.step}${last.text ? `: ${last.text}` : ""}${typeof last.value === "number" ? `: loss ${number(last.value)}` : ""}`,
+    trial_resumed: () => `goes on to update ${last.until}: ${last.text}`, study_finished: () => `the study is finished: ${last.text}` }[last.kind];
+  return visible(`Event ${last.event}, ${seconds(last.time)}: ${who}${does ? does() : last.text || last.kind}`);
+}
+
+// -- downloads --------------------------------------------------------------------------------------------------------
+
+function downloads() {
+  const save = (name, type, make) => el("button", { onclick: () => download(`${page.name()}${name}`, type, [make()]) }, name.slice(1));
+  return el("div", { class: "tools", role: "group", "aria-label": "downloads" }, "Save:", save("-trials.csv", "text/csv", trialsCsv), save("-study.json", "application/json", () => JSON.stringify(page.study)),
+    page.study.schedule ? save("-schedule.json", "application/json", () => page.study.schedule) : null,
+    page.live ? el("a", { href: `${page.live}/schedule`, download: `${page.name()}-schedule.json` }, "schedule.json") : null, save("-space.yaml", "text/plain", () => page.study.head.space));
+}
+
+function trialsCsv() {
+  const trials = page.view.trials.filter(Boolean);
+  const names = [...new Set(trials.flatMap((trial) => [...Object.keys(trial.params || {}), ...Object.keys(trial.beside || {})]))];
+  const heads = ["trial", "role", "of", "status", "updates", "final_loss", "forecast", "forecast_low", "forecast_high", "family", ...names, "seed", "reason"];
+  const rows = trials.map((t) => [t.trial, t.role, t.of, t.status, t.step, t.value, ...(t.forecast || [null, null, null]), t.family, ...names.map((name) => ({ ...t.params, ...t.beside })[name]), t.seed, t.reason]);
+  return csv(heads, rows);
+}
+
+// -- start ------------------------------------------------------------------------------------------------------------
+
+/** What the file carries, compressed. */
+async function carried(id) {
+  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+function placed(records) {
+  const trials = [];
+  for (const record of records) trials[record.trial] = record;
+  return trials;
+}
+
+function follow() {
+  const source = new EventSource(`${page.live}/follow?after=${page.study.events}`);
+  source.onmessage = (message) => {
+    const news = JSON.parse(message.data);
+    for (const record of news.trials) page.study.trials[record.trial] = record;
+    const after = page.study.events;
+    page.study.moments.push(...news.moments.filter((moment) => moment.event >= after));
+    Object.assign(page.study, { head: news.head, events: news.events });
+    show();
+  };
+}
+
+async function start() {
+  const main = document.querySelector("main");
+  page.live = document.body.dataset.live || null;
+  if (page.live === "/api/studies") await startList(main);
+  else {
+    const found = page.live ? await asked(`${page.live}/document`) : JSON.parse(await carried("document"));
+    if (found.studies) besidePage(main, found.studies.map(unpacked));
+    else startStudy(main, unpacked(found));
+  }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  if (!page.live) {
+    const script = document.createElement("script");
+    script.textContent = await carried("plotly"); // runs because the page's policy has its hash
+    document.head.append(script);
+  }
+  redraw();
+  document.body.dataset.ready = "true";
+}
+
+async function startList(main) {
+  const names = new URLSearchParams(location.search).getAll("study");
+  if (!names.length) { listPage(main, await asked("/api/studies")); return; }
+  const found = await Promise.all(names.slice(0, 24).map((name) => asked(`/api/study/${encodeURIComponent(name)}/document`)));
+  besidePage(main, found.map(unpacked));
+}
+
+function startStudy(main, study) {
+  page.study = study;
+  const wanted = new URLSearchParams(location.search).get("trial");
+  page.chosen = wanted !== null && study.trials[Number(wanted)] ? Number(wanted) : null;
+  studyPage(main);
+  if (page.live && study.head.summary.state !== "finished") follow();
+}
+
+function unpacked(found) {
+  return { ...found, trials: placed(found.trials) };
+}
+
+async function asked(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer.json();
+}
+
+start().catch((error) => {
+  document.querySelector("main").replaceChildren(el("h1", {}, "Nothing to show"), el("p", { role: "alert" }, error.message));
+  document.body.dataset.ready = "failed";
+  throw error;
+});

@@ -1,0 +1,1 @@
+"""A live page of studies, read-only, from their ledger."""

@@ -1,0 +1,128 @@
+"""Studies of one ledger as somebody looks at them: read on from where they were read before, never written."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autosched.engine.dispatcher import LOGS, log_name
+from autosched.errors import StudyError
+from autosched.ledger.store import Ledger, StudyRow
+from autosched.report.document import document_since
+from autosched.report.moments import Story
+from autosched.study.results import Study
+from autosched.study.run import report_folder
+
+LOOK_SECONDS = 10.0
+"""How long it is believed whether a driver is at work: to look is to try its lock."""
+LOG_BYTES = 200_000
+"""Of a trial's log, from its end."""
+
+
+@dataclass(slots=True)
+class _Followed:
+    story: Story
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    running: bool = False
+    looked: float = -LOOK_SECONDS
+
+
+class Watched:
+    """The studies of a ledger.
+
+    Args:
+        url: of the ledger, which must be there.
+
+    Raises:
+        UsageError, LedgerError: as :class:`autosched.ledger.store.Ledger`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._ledger = Ledger(url, create=False)
+        self._followed: dict[str, _Followed] = {}
+        self.place = self._ledger.place
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All studies, newest first: name, ``state``, number of events, when they began and were last written."""
+        return [
+            {
+                "study": row.name,
+                "state": self._state_of(row),
+                "events": row.events,
+                "created": row.created,
+                "updated": row.updated,
+            }
+            for row in self._ledger.studies()
+        ]
+
+    def _state_of(self, row: StudyRow) -> str:
+        if row.finished:
+            return "finished"
+        followed = self._followed.setdefault(row.name, _Followed(Story(row.name)))
+        return "running" if self._is_running(followed, row.name) else "interrupted"
+
+    def _is_running(self, followed: _Followed, name: str) -> bool:
+        now = time.monotonic()
+        if now - followed.looked > LOOK_SECONDS:
+            followed.running, followed.looked = self._ledger.lease(name).is_held(), now
+        return followed.running
+
+    def document(self, name: str, after: int = 0) -> dict[str, Any] | None:
+        """What is new of a study after so many events; None when nothing is.
+
+        Args:
+            after: 0 for the whole document.
+
+        Raises:
+            StudyError: there is no such study.
+            LedgerError: the ledger is damaged or away.
+        """
+        followed = self._followed.setdefault(name, _Followed(Story(name)))
+        with followed.lock:
+            followed.story.read(self._ledger.read(name, followed.story.state.events))
+            state = followed.story.state
+            if state.events == 0:
+                del self._followed[name]
+                raise StudyError(f"there is no study {name!r} in {self.place}.")
+            if 0 < after == state.events:
+                return None
+            study = self._study(followed)
+            return document_since(followed.story, study.space, study.summary, event=after)
+
+    def _study(self, followed: _Followed) -> Study:
+        state = followed.story.state
+        running = state.finished is None and self._is_running(followed, state.name)
+        return Study.of(state, folder=self._ledger.folder, running=running)
+
+    def schedule(self, name: str, trial: int | None) -> str:
+        """A trial's schedule, or the winner's, as JSON text.
+
+        Raises:
+            StudyError, UsageError: there is no such study, trial or winner.
+        """
+        return self._known(name).schedule(trial).to_json()
+
+    def log(self, name: str, trial: int) -> str:
+        """The end of what a trial printed.
+
+        Raises:
+            StudyError: nothing is kept here of what it printed.
+        """
+        path = report_folder(self._known(name).space) / LOGS / log_name(trial)
+        if not path.is_file():
+            raise StudyError(f"nothing is kept here of what trial {trial} printed.")
+        return _end_of(path)
+
+    def _known(self, name: str) -> Study:
+        self.document(name)
+        return self._study(self._followed[name])
+
+
+def _end_of(path: Path) -> str:
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - LOG_BYTES))
+        return file.read().decode("utf-8", "replace")

@@ -1,0 +1,140 @@
+"""The page in a real browser: follows a running study, hovers, clicks, replays, saves; nothing comes from elsewhere."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from example_study import SPACE, Study, example_study, wsd
+from served import Visit, append, chromium, serving
+
+from autosched.ledger.store import Ledger
+from autosched.report.html import write_report
+from autosched.report.moments import Story
+from autosched.report.summary import summarise
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+def test_a_running_study_is_followed_to_its_end(browser: Any, tmp_path: Path) -> None:
+    events, url = example_study().events, f"sqlite:///{tmp_path / 'ledger.db'}"
+    ledger = Ledger(url)
+    append(ledger, "wsd-demo", events[:120])
+    with serving(url) as (place, _):
+        visit = Visit(browser, f"{place}/study/wsd-demo?trial=1", viewport={"width": 1280, "height": 900})
+        page = visit.page
+        assert page.get_by_role("heading", level=1).inner_text() == "wsd-demo"
+        assert page.locator("#now tbody tr").count() >= 1
+        assert page.locator("tr.chosen").count() >= 1  # the deep link's trial
+        append(ledger, "wsd-demo", events[120:200])
+        page.locator("#told", has_text="Event 199,").wait_for()
+        append(ledger, "wsd-demo", events[200:])
+        page.get_by_text("finished: 14 trials are proposed.").wait_for()
+        assert visit.left_the_place(place) == []
+        assert visit.real_faults() == []
+    ledger.close()
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    study = example_study()
+    story = Story.of("wsd-demo", study.events)
+    return write_report(story, SPACE, summarise(study.state, SPACE), tmp_path_factory.mktemp("frozen"))
+
+
+def test_the_finished_report_is_the_same_page_and_can_be_explored(browser: Any, frozen: Path, tmp_path: Path) -> None:
+    visit = Visit(browser, frozen.as_uri(), viewport={"width": 1280, "height": 900})
+    page = visit.page
+    page.locator("#search [data-picture=history] .plot").scroll_into_view_if_needed()
+    point = page.locator("[data-picture=history] .scatterlayer .point").nth(3)
+    point.wait_for()
+    point.hover(force=True)
+    named = page.locator("[data-picture=history] .hovertext").first
+    named.wait_for()
+    assert "trial" in named.text_content()
+    assert "peak_lr" in named.text_content()
+    box = point.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator("#trials tr.chosen").wait_for()
+    chosen = page.locator("#picked").input_value()
+    assert f"trial {chosen}" in page.locator("#chosen th").nth(1).inner_text()
+    assert f"trial={chosen}" in page.url
+
+    rows = list(csv.reader(io.StringIO(visit.saved("trials.csv", tmp_path))))
+    assert len(rows) == 1 + len(example_study().state.trials)
+    assert json.loads(visit.saved("study.json", tmp_path))["head"]["study"] == "wsd-demo"
+    assert json.loads(visit.saved("schedule.json", tmp_path))["lrs"]
+    assert visit.saved("SVG", tmp_path).startswith("<svg")
+
+    page.locator("#moment").fill("60")
+    told = page.locator("#told").inner_text()
+    assert told.startswith("Event ")
+    assert page.get_by_text("Learning-rate schedule search, replayed.").count() == 1
+    page.get_by_label("one event on").click()
+    assert page.locator("#told").inner_text() != told
+    page.locator("#play").click()
+    page.locator("#play", has_text="pause").wait_for()
+    page.locator("#told", has_text="Event 70,").wait_for()
+    page.locator("#latest").click()
+    page.get_by_text("finished: 14 trials are proposed.").wait_for()
+    assert visit.left_the_place(frozen.as_uri()) == []
+    assert visit.real_faults() == []
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
+def test_axe_finds_no_serious_fault_and_nothing_overflows(browser: Any, frozen: Path, scheme: str, width: int) -> None:
+    visit = Visit(browser, frozen.as_uri(), viewport={"width": width, "height": 4000}, color_scheme=scheme)
+    visit.page.locator("[data-picture=history] .main-svg").first.wait_for()
+    assert visit.page.evaluate("document.documentElement.scrollWidth") == width
+    assert visit.serious() == []
+
+
+def test_hostile_names_are_inert(browser: Any, tmp_path: Path) -> None:
+    study = Study()
+    study.state.name = "<img src=x onerror=document.title='lost'>"
+    study.begin()
+    study.propose(wsd(0.01, 0.2))
+    study.train(0)
+    study.end(0, "pruned", reason='=HYPERLINK("http://elsewhere","x")\x1b[31m\u202e')
+    story = Story.of(study.state.name, study.events)
+    visit = Visit(browser, write_report(story, SPACE, summarise(study.state, SPACE), tmp_path).as_uri())
+    assert visit.page.get_by_role("heading", level=1).inner_text() == study.state.name
+    assert visit.page.title() != "lost"
+    assert visit.page.locator("main img").count() == 0
+    assert "\\u001b[31m\\u202e" in visit.page.locator("#stopped").inner_text()
+    rows = list(csv.DictReader(io.StringIO(visit.saved("trials.csv", tmp_path))))
+    assert rows[0]["reason"] == '\'=HYPERLINK("http://elsewhere","x")\\u001b[31m\\u202e'
+    assert visit.real_faults() == []
+
+
+def test_an_empty_ledger_and_studies_side_by_side(browser: Any, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    ledger = Ledger(url)
+    with serving(url) as (place, _):
+        visit = Visit(browser, place)
+        assert "no study yet" in visit.page.locator("main").inner_text()
+        append(ledger, "wsd-demo", example_study().events)
+        append(ledger, "begun", example_study().events[:60])
+        page = visit.page
+        page.reload()
+        page.get_by_label("mark wsd-demo").check()
+        page.get_by_label("mark begun").check()
+        page.get_by_role("button", name="show the marked ones side by side").click()
+        page.get_by_role("heading", name="Studies side by side").wait_for()
+        page.wait_for_selector("body[data-ready]")
+        assert page.locator("[data-table=beside] tbody tr").count() == 2
+        page.locator("[data-picture=beside-history] .main-svg").first.wait_for()
+        assert visit.serious() == []
+        assert visit.real_faults() == []
+    ledger.close()
