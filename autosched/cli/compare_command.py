@@ -28,7 +28,6 @@ from autosched.study.identity import fingerprints_of
 from autosched.study.run import RunOptions, make_backend, versions
 from autosched.study.start import CHECKS, check_folder
 
-FULL_RUNS = 6.0
 MethodsOption = Annotated[
     str | None,
     typer.Option(
@@ -43,7 +42,8 @@ VariantOption = Annotated[
     typer.Option("--variant", help="A further method: 'NAME=CONTROLLER+PRUNER KEY=VALUE …'.", metavar="TEXT"),
 ]
 FullRunsOption = Annotated[
-    float | None, typer.Option("--full-runs", min=1, help="Budget of each study, in full runs; default: 6.")
+    float | None,
+    typer.Option("--full-runs", min=1, help="Budget of each study, in full runs; default: the space's, or 6."),
 ]
 AlgoperfOption = Annotated[
     bool, typer.Option("--algoperf", help="AlgoPerf's bookkeeping: 5 trials a study, median of the fastest ones.")
@@ -99,6 +99,7 @@ def compare(
     folder = out or Path(f"compare-{loaded.study}")
     jobs = plan(loaded, chosen, terms, folder, CHECKS, fingerprints_of)
     check_folder(folder, "--out")
+    tell(f"autosched: each study has {_budget_text(loaded, terms)}", sys.stderr)
     with kept_for_json(as_json):
         traces = _run(jobs, workers or loaded.resources.workers)
     if traces is None:
@@ -113,11 +114,21 @@ def compare(
     return 0
 
 
+def _budget_text(space: Space, terms: Terms) -> str:
+    """What each study may use, and which limits of the space do not count."""
+    steps, own = terms.budget.steps, space.budget
+    if steps is None:
+        return f"{terms.budget.trials} trials, however many updates they take."
+    limits = {f.name: getattr(own, f.name) for f in dataclasses.fields(own) if f.name != "steps"}
+    left_out = ", ".join(f"{value:g} {name.replace('_', '-')}" for name, value in limits.items() if value is not None)
+    others = f"; the space's {left_out} do not count here" if left_out else ""
+    whose = ", the space's budget" if steps == own.steps else ""
+    return f"{steps:,} updates, {steps / space.horizon_steps:g} full runs{whose}{others}."
+
+
 def _terms(space: Space, *, algoperf: bool, full_runs: float | None, seeds: int, fresh_seeds: int) -> Terms:
     if not algoperf:
-        return equal_updates(
-            space, full_runs=FULL_RUNS if full_runs is None else full_runs, seeds=seeds, fresh_seeds=fresh_seeds
-        )
+        return equal_updates(space, full_runs=full_runs, seeds=seeds, fresh_seeds=fresh_seeds)
     if full_runs is not None or fresh_seeds:
         raise UsageError("--algoperf sets the budget, 5 trials: leave out --full-runs and --fresh-seeds.")
     return algoperf_terms(seeds=seeds)

@@ -13,6 +13,7 @@ from autosched.errors import UsageError
 from autosched.ledger.records import Decision, Point
 from autosched.ledger.state import TrialState
 from autosched.ledger.store import Ledger, StudyRow
+from autosched.report.standing import standing
 from autosched.report.text import final_lines, status_lines, trial_lines
 from autosched.study.results import Study
 from autosched.study.start import ledger_url
@@ -34,7 +35,8 @@ def status(
         show(as_json, [_row(row) for row in rows], _table(rows))
         return
     found = Study(study, ledger=ledger)
-    show(as_json, found.summary, status_lines(found.summary, found.state, found.space))
+    pace = "" if found.state.finished is not None else standing(found.state, found.space).pace()
+    show(as_json, found.summary, status_lines(found.summary, found.state, found.space, pace))
 
 
 def explain(

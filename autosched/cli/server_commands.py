@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import re
 import shutil
 import socket
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
 from autosched.cli.options import JsonOption, LedgerOption, kept_for_json, show
+from autosched.cli.ready import said_when_ready
 from autosched.errors import AutoschedError, StudyError, TrackingError, UsageError
 from autosched.guarded import run_guarded
 from autosched.ledger.store import BACKENDS, Ledger
@@ -24,11 +29,23 @@ from autosched.study.results import Study
 from autosched.study.run import versions
 from autosched.study.start import ledger_url
 from autosched.tracking.mlflow_store import StoreAddress, alone, is_server, parse_address, server_version
+from autosched.tracking.mlflow_view import MODE, study_view, view_link
 from autosched.urls import database_url, sqlite_file, without_secrets
 
 LOW_DISK_GIB = 2.0
 SAFE_MLFLOW = (3, 11)
 """The first MLflow whose server has none of the holes that are known and can be used from afar."""
+QUIET = ("--workers", "1", "--uvicorn-opts", "--log-level warning")
+"""One process is enough for a person, and is there soonest; each request is no news."""
+ALONE = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore",
+}
+LOOK_SECONDS = 30
+"""For an answer of a server that listens."""
+BY_NAME = "/api/2.0/mlflow/experiments/get-by-name"
 
 
 def ui(
@@ -42,30 +59,55 @@ def ui(
 
     Example: autosched ui --port 5001
     """
-    uri = tracking or _tracking_of(study, ledger)
-    if uri.startswith(("http://", "https://")):
+    shown = None if tracking else _tracked(study, ledger)
+    uri = tracking or (shown.space.tracking.uri if shown is not None else "")
+    if is_server(uri):
         tell(f"the study is tracked on a server: open {without_secrets(uri)}")
         return 0
     address = _checked_store(uri)
     check_port(host, port)
     with alone(address):  # a study that makes the tables now is let finish: the server would make them, too
         pass
-    tell(f"MLflow on http://{host}:{port} shows {address.shown}; Ctrl-C stops it.")
-    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), *QUIET]
     store = {"MLFLOW_BACKEND_STORE_URI": address.uri}  # no argument: those are seen by everybody on the machine
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return run_guarded(command, {**store, **quiet})
+    here = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host  # noqa: S104 - compared, not bound
+    server = f"http://{here}:{port}"
+    with said_when_ready(f"MLflow is being started on {address.shown} …", partial(_ready, server, shown)):
+        return run_guarded(command, {**store, **ALONE})
 
 
-def _tracking_of(study: str | None, ledger: str | None) -> str:
+def _ready(server: str, shown: Study | None) -> str | None:
+    """What to say of a server as soon as it answers, with the address of the study; None before."""
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy knows this machine's loopback
+    try:
+        direct.open(f"{server}/health", timeout=LOOK_SECONDS).close()
+    except OSError:
+        return None
+    try:
+        link = f"{server}/#/experiments?{MODE}" if shown is None else _link(server, shown, direct)
+    except OSError as error:
+        return f"MLflow is ready, but does not show the study: {error}"
+    return f"MLflow is ready: open {link} (Ctrl-C stops it)"
+
+
+def _link(server: str, study: Study, direct: urllib.request.OpenerDirector) -> str:
+    """The address of a study on a server that answers."""
+    named = quote(study.space.tracking.experiment)
+    with direct.open(f"{server}{BY_NAME}?experiment_name={named}", timeout=LOOK_SECONDS) as answer:
+        experiment = json.load(answer)["experiment"]
+    has_view = {tag["key"] for tag in experiment.get("tags", [])}.issuperset(study_view(study.name))
+    return view_link(server, experiment["experiment_id"], study.name, has_view=has_view)
+
+
+def _tracked(study: str | None, ledger: str | None) -> Study:
     store = Ledger(ledger_url(ledger), create=False)
     names = [row.name for row in store.studies()]
     if study is None and not names:
         raise StudyError("the ledger has no study yet; run `autosched tune`, or name a store with --tracking.")
-    uri = Study(study or names[0], ledger=ledger).space.tracking.uri
-    if uri == "none":
-        raise StudyError(f"the study {study or names[0]!r} is not tracked (tracking: none).")
-    return uri
+    found = Study(study or names[0], ledger=ledger)
+    if found.space.tracking.uri == "none":
+        raise StudyError(f"the study {found.name!r} is not tracked (tracking: none).")
+    return found
 
 
 def _checked_store(uri: str) -> StoreAddress:

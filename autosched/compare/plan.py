@@ -26,6 +26,8 @@ from autosched.space.yaml_file import read_space, run_check
 from autosched.trainer.fingerprints import changes
 
 ALGOPERF_TRIALS = 5
+FULL_RUNS = 6.0
+"""Budget of a study where neither the space nor whoever compares says one in updates."""
 _PLACES = ("storage", "resources", "tracking")
 """Keys of a space that change no result."""
 
@@ -52,12 +54,17 @@ class Terms:
         return self.budget.steps is None
 
 
-def equal_updates(space: Space, *, full_runs: float, seeds: int = 3, fresh_seeds: int = 0) -> Terms:
+def equal_updates(space: Space, *, full_runs: float | None = None, seeds: int = 3, fresh_seeds: int = 0) -> Terms:
     """The same number of updates for every study.
+
+    Args:
+        full_runs: how many, in full runs; default: the space's budget, or 6 where it has no limit in updates.
 
     Raises:
         UsageError: less than one full run, or no seed.
     """
+    if full_runs is None:
+        full_runs = FULL_RUNS if space.budget.steps is None else space.budget.steps / space.horizon_steps
     if not 1 <= full_runs <= 1e6:
         raise UsageError(f"full_runs must be in [1, 10**6], but got {full_runs:g}.")
     if seeds < 1:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from autosched.errors import StudyError
 from autosched.ledger.events import Role
-from autosched.ledger.records import Decision, Forecast
+from autosched.ledger.records import LAWLESS, Decision, Forecast
 from autosched.ledger.state import StudyState, TrialState, Turn
 from autosched.report.importance import importance_text
 from autosched.report.lr_section import range_test_text, sensitivity_text
@@ -17,6 +17,8 @@ from autosched.report.terminal_plot import terminal_plot
 from autosched.space.records import Space
 from autosched.urls import without_secrets
 
+MOST_LISTED = 40
+"""Values of a list that `trial_lines` shows."""
 MOST_VALUES = 4  # of a list, shown whole
 LATEST = 8
 """Trials that `status_lines` names."""
@@ -34,9 +36,14 @@ def final_lines(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def status_lines(summary: Mapping[str, Any], state: StudyState, space: Space) -> list[str]:
-    """How far a study is: counts, the best so far, the cost, and the trials that ended last."""
-    lines = [*_headline(summary), f"trials      {_counts(summary['trials'])}"]
+def status_lines(summary: Mapping[str, Any], state: StudyState, space: Space, pace: str = "") -> list[str]:
+    """How far a study is: counts, the best so far, the cost, and the trials that ended last.
+
+    Args:
+        pace: how much of its budget an unfinished one has used (:meth:`autosched.report.standing.Standing.pace`).
+    """
+    used = [f"budget      {pace}"] if pace else []
+    lines = [*_headline(summary), *used, f"trials      {_counts(summary['trials'])}"]
     best = summary["best"]
     if best is not None:
         lines.append(f"best        {_loss(best['value'])}  trial {best['trial']}: {describe(best['schedule'])}")
@@ -71,6 +78,7 @@ def trial_lines(state: StudyState, space: Space, number: int) -> list[str]:
     lines = [
         f"trial {number} of study {state.name}: {', then '.join(_meant(trial, turn) for turn in trial.turns)}",
         f"schedule    {schedule.describe()}",
+        *(f"{name:<12}{_list_text(value)}" for name, value in trial.params.items() if isinstance(value, list | tuple)),
         f"fingerprint {trial.fingerprint[:16]}",
         f"outcome     {outcome_line(trial)}",
         f"updates     {trial.step} of {space.horizon_steps}, {trial.steps_shared} of them shared with other trials",
@@ -79,9 +87,17 @@ def trial_lines(state: StudyState, space: Space, number: int) -> list[str]:
         lines.append(f"forecast    {forecast_text(trial.last_forecast)}; seen {trial.value:.4f}")
     lines += ["", *terminal_plot([schedule], ["learning rate"]).splitlines()]
     if trial.decisions:
-        lines += ["", "decisions"]
+        lines += ["", f"decisions, by {_judges(trial, space)}"]
         lines += [f"  update {step:>6}  {_decision(decision)}" for step, decision in trial.decisions]
     return lines
+
+
+def _judges(trial: TrialState, space: Space) -> str:
+    """Who decided whether a trial goes on, and how often another stood in for it."""
+    lawless = sum(decision.reason.startswith(LAWLESS) for _, decision in trial.decisions)
+    pauses = " and the controller law" if space.controller.name == "law" and space.pruner.name != "law" else ""
+    instead = f" ({LAWLESS} at {lawless} of {len(trial.decisions)})" if lawless else ""
+    return f"the pruner {space.pruner.name}{pauses}{instead}"
 
 
 def role_text(role: Role) -> str:
@@ -137,6 +153,12 @@ def describe(schedule: Mapping[str, Any]) -> str:
 def parameters_text(values: Mapping[str, Any]) -> str:
     """Parameters in one line, e.g. ``peak_lr=0.01, warmup_steps=30``."""
     return ", ".join(f"{name}={_parameter(value)}" for name, value in values.items())
+
+
+def _list_text(values: Sequence[Any]) -> str:
+    """All values of a parameter that is a list, as the LRs of stages; of a very long one its ends."""
+    shown = ", ".join(map(_parameter, values[:MOST_LISTED]))
+    return shown if len(values) <= MOST_LISTED else f"{shown}, …, {_parameter(values[-1])}; {len(values)} values"
 
 
 def _parameter(value: Any) -> str:
@@ -270,7 +292,7 @@ def _place_lines(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _counts(trials: Mapping[str, int]) -> str:
-    kinds = ("complete", "pruned", "paused", "diverged", "failed", "stopped", "running")
+    kinds = ("complete", "reached", "pruned", "paused", "diverged", "failed", "stopped", "running")
     confirm = f" ({trials['confirm']} of them on fresh seeds)" if trials["confirm"] else ""
     return f"{trials['proposed']} proposed{confirm}" + "".join(f", {trials[k]} {k}" for k in kinds if trials[k])
 

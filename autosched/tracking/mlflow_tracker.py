@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from autosched.errors import TrackingError, TrackingRefusal
 from autosched.tracking.mlflow_store import connect, move_artifacts, parse_address
+from autosched.tracking.mlflow_view import KIND, study_view
 from autosched.tracking.tracker import STUDY, Metric, RunStatus, StudyRun, TrialRun
 
 if TYPE_CHECKING:
@@ -121,6 +122,8 @@ class MlflowTracker:
             client = self._connected()
             self._study, self._ids = study, {}
             self._experiment_id = self._find_experiment(client)
+            for key, value in {**KIND, **study_view(study.name)}.items():
+                client.set_experiment_tag(self._experiment_id, key, value)
             tags = {**study.tags, "autosched.study": study.name}
             return self._begin(STUDY, study.name, study.params, tags, study.time)
 

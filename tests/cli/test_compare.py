@@ -46,6 +46,7 @@ def test_the_table_is_on_stdout_and_the_progress_on_stderr(folder: Path, capsys:
     assert lines[0] == "Every method: 2 seeds, each with 120 updates, 3 full runs of 40."
     assert lines[3].startswith("method       best loss  regret  full runs to target  reached  win rate")
     assert lines[-1] == "wrote there/regret.png"
+    assert shown.err.startswith("autosched: each study has 120 updates, 3 full runs; the space's 5 trials do not count")
     assert "random+none, seed 0: " in shown.err
     assert "] 4 of 4: tpe+none, seed 1: best loss" in shown.err
 
@@ -180,8 +181,8 @@ def test_ctrl_c_ends_all_processes_and_says_how_to_go_on(folder: Path) -> None:
     pace = ["--set", "trainer.with.seconds_per_step=0.005"]
     process = subprocess.Popen([*AUTOSCHED, *command, *pace], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    first = process.stderr.readline()
-    assert "random+none, seed" in first
+    assert "50 full runs" in process.stderr.readline()
+    assert "random+none, seed" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     assert process.wait(30) == 130
     assert process.stderr.read().endswith("autosched: interrupted; the same command goes on.\n")

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -39,21 +38,19 @@ def post(port: int, call: str, **body: Any) -> dict[str, Any]:
         return json.load(answer)
 
 
-def answers(port: int, process: subprocess.Popen[bytes]) -> bool:
-    """Until the server answers (True) or ended (False)."""
+def ready(log: Path, process: subprocess.Popen[bytes]) -> str:
+    """What is said when MLflow answers; what there is when it ended."""
     end = time.monotonic() + 240
     while time.monotonic() < end:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-            return True
-        except (urllib.error.URLError, OSError):
-            pass
+        said = log.read_text()
+        if "MLflow is ready" in said:
+            return said
         try:
             process.wait(0.2)
-            return False
+            return said
         except subprocess.TimeoutExpired:
             continue
-    return False
+    return log.read_text()
 
 
 @pytest.mark.slow
@@ -63,8 +60,6 @@ def test_the_ui_shows_the_study_with_its_trials(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     new_store(tmp_path)
-    monkeypatch.setenv("MLFLOW_WORKERS", "1")
-    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     (tmp_path / "space.yaml").write_text(SPACE)
     assert run(["tune", "--space", "space.yaml", "--backend", "local"]) == 0
     with socket.socket() as free:
@@ -77,9 +72,15 @@ def test_the_ui_shows_the_study_with_its_trials(
             stderr=log,
         )
     try:
-        assert answers(port, process), (tmp_path / "ui.log").read_text()
+        said = ready(tmp_path / "ui.log", process).splitlines()
         experiments = post(port, "experiments/search", max_results=10)["experiments"]
         found = next(e for e in experiments if e["name"] == "shown")
+        view = f"http://127.0.0.1:{port}/#/experiments/{found['experiment_id']}/runs?workflowType=machine_learning"
+        assert said[0].startswith("MLflow is being started on sqlite:///")
+        assert said[-1] == f"MLflow is ready: open {view}&viewStateShareKey=autosched.shown (Ctrl-C stops it)"
+        shown = {tag["key"]: tag["value"] for tag in found["tags"]}
+        assert json.loads(shown["mlflow.sharedViewState.autosched.shown"])["orderByKey"] == "metrics.`value`"
+        assert shown["mlflow.experimentKind"] == "custom_model_development"
         runs = post(port, "runs/search", experiment_ids=[found["experiment_id"]])["runs"]
         tags = [{tag["key"]: tag["value"] for tag in r["data"]["tags"]} for r in runs]
         parents = [r["info"]["run_id"] for r, t in zip(runs, tags, strict=True) if "mlflow.parentRunId" not in t]

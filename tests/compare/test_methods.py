@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,13 @@ def test_a_fault_in_a_variant_is_told_before_anything_is_trained(
     with pytest.raises(UsageError, match=says):
         plan(space, methods, equal_updates(space, full_runs=1), tmp_path, CHECKS)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_budget_is_the_spaces_own_in_updates_unless_another_is_named(space: Space) -> None:
+    own = replace(space, budget=Budget(steps=2 * space.horizon_steps, trials=9))
+    assert equal_updates(own).budget == Budget(steps=2 * space.horizon_steps)
+    assert equal_updates(own, full_runs=3).budget == Budget(steps=3 * space.horizon_steps)
+    assert equal_updates(replace(space, budget=Budget(trials=9))).budget == Budget(steps=6 * space.horizon_steps)
 
 
 @pytest.mark.parametrize(("full_runs", "seeds"), [(0.5, 1), (float("nan"), 1), (1.0, 0)])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from example_study import DEFAULT, HORIZON, SPACE, Study, example_study, search_of_fourteen, wsd
 
@@ -7,6 +9,7 @@ from autosched.errors import StudyError
 from autosched.report.summary import summarise
 from autosched.report.text import final_lines, gain_text, status_lines, trial_lines
 from autosched.schedules import build
+from autosched.space import Component
 
 
 def line(lines: list[str], start: str) -> str:
@@ -65,7 +68,7 @@ def test_a_trial_is_explained_by_its_decisions() -> None:
     lines = trial_lines(search_of_fourteen().state, SPACE, 12)
     assert lines[0] == "trial 12 of study wsd-demo: proposed by the search"
     assert "peak_lr=0.048" in line(lines, "schedule")
-    decisions = lines[lines.index("decisions") + 1 :]
+    decisions = lines[lines.index("decisions, by the pruner law") + 1 :]
     assert [text.split()[1] for text in decisions] == ["120", "240", "360", "480"]
     assert decisions[2].endswith("[holdout: condemned, kept to check the pruner]")
 
@@ -84,3 +87,17 @@ def test_a_diverged_trial_tells_its_reason_once() -> None:
 def test_an_unknown_trial_is_refused(number: int) -> None:
     with pytest.raises(StudyError, match=rf"trial must be one of study 'wsd-demo' \(0 to 13\), but got {number}"):
         trial_lines(search_of_fourteen().state, SPACE, number)
+
+
+def test_the_lrs_of_stages_are_listed_and_who_judged_is_said() -> None:
+    study = Study()
+    study.begin()
+    stages = {"values": [0.02, 0.005, 1e-4], "boundaries": [120, 480]}
+    number = study.propose(build("piecewise", stages, steps=HORIZON))
+    study.train(number)
+    study.judge(number)
+    lines = trial_lines(study.state, SPACE, number)
+    assert "values      0.02, 0.005, 0.0001" in lines
+    assert "boundaries  120, 480" in lines
+    other = replace(SPACE, pruner=Component(name="none"))
+    assert "decisions, by the pruner none and the controller law" in trial_lines(study.state, other, number)
