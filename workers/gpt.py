@@ -29,13 +29,18 @@ from workers.data import Corpus, corpus_files, open_corpus
 from workers.feed import Batch
 from workers.initial_weights import check_initial, initial_identity, started_from
 from workers.named_losses import check_objective, unnamed
-from workers.optimizers.plain import adamw_by_groups
 from workers.optimizers.registry import ADAMW, Choice, optimizer
 from workers.optimizers.updates import Updates, Usual
-from workers.torch_training import TorchRun
+from workers.torch_training import TorchRun, doublings
 from workers.weight_averages import PLACES, SHARES, Wanted, check_averages, window_shares
 
-ADDED: Mapping[str, Any] = {"eval_examples": None, "embeddings_lr_ratio": 1.0, "head_lr_ratio": 1.0}
+GROUPS: Mapping[str, str] = {"matrices": "blocks", "embeddings": "embed", "head": "head"}
+"""Groups of weights by the word for them, each the part of the model that it is."""
+ADDED: Mapping[str, Any] = {
+    "eval_examples": None,
+    **{f"{group}_lr_ratio": 1.0 for group in GROUPS},
+    "double_batch_at": (),
+}
 """Options that came later, with their defaults."""
 VALIDATED = ("context", "vocabulary", "data", "old_data", "eval_batches", "eval_examples")
 """Options that decide what is validated."""
@@ -59,8 +64,10 @@ class GptOptions:
         eval_batches: validation batches, always the same ones.
         eval_examples: validation sequences, always the same ones; default: `eval_batches` of `batch` each. A space that
             searches `batch` needs it, so that all trials are judged by the same ones.
-        embeddings_lr_ratio, head_lr_ratio: LR of these weights over the schedule's, which the other matrices have;
-            with AdamW.
+        matrices_lr_ratio, embeddings_lr_ratio, head_lr_ratio: LR of these weights over the schedule's, or over what the
+            optimizer makes of it: `muon` trains the matrices by its own rule and the others by AdamW.
+        double_batch_at: updates of the schedule from which on the mean gradient of twice as many batches makes one
+            update of the weights; a schedule of the family ``seesaw`` has its own. What a schedule counts are batches.
         device: ``auto`` takes CUDA when there is one.
         dtype: ``auto`` is bf16 on CUDA and fp32 elsewhere.
         compile: use torch.compile.
@@ -95,16 +102,26 @@ class GptOptions:
     init_from: Annotated[str | None, text()] = None
     old_data: Annotated[str | None, text()] = None
     eval_examples: Annotated[int | None, whole(1)] = None
+    matrices_lr_ratio: Annotated[float, positive()] = 1.0
     embeddings_lr_ratio: Annotated[float, positive()] = 1.0
     head_lr_ratio: Annotated[float, positive()] = 1.0
+    double_batch_at: Annotated[tuple[int, ...], doublings()] = ()
 
     def __post_init__(self) -> None:
-        if self.optimizer != ADAMW and (self.embeddings_lr_ratio, self.head_lr_ratio) != (1.0, 1.0):
-            raise UsageError("gpt trainer: embeddings_lr_ratio and head_lr_ratio belong to optimizer adamw.")
+        grouped = next((f"{group}_lr_ratio" for group in GROUPS if self.lr_ratios[GROUPS[group]] != 1.0), None)
+        if grouped is not None and not self.optimizer.takes_groups:
+            raise UsageError(
+                f"gpt trainer: {grouped} must be 1 with optimizer {self.optimizer.name}, which has one LR."
+            )
         if self.width % (2 * self.heads):
             raise UsageError(
                 f"gpt trainer: width must be a multiple of 2 * heads = {2 * self.heads}, but got {self.width}."
             )
+
+    @property
+    def lr_ratios(self) -> dict[str, float]:
+        """LR over the schedule's, by the part of the model."""
+        return {part: getattr(self, f"{group}_lr_ratio") for group, part in GROUPS.items()}
 
 
 def check_comparable(space: Space) -> None:
@@ -260,6 +277,7 @@ class GptTrainer:
             clip=self._options.clip,
             averages=Wanted(self._options.averages, self._options.average_windows),
             compiled=self._options.compile,
+            double_at=self._options.double_batch_at,
         )
 
     def _fresh_model(self) -> nn.Module:
@@ -268,14 +286,9 @@ class GptTrainer:
         return started_from(model, path, trainer="gpt")
 
     def _updates(self, model: nn.Module) -> Updates:
-        usual = Usual(weight_decay=self._options.weight_decay, betas=self._options.betas)
-        ratios = {"embed": self._options.embeddings_lr_ratio, "head": self._options.head_lr_ratio}
-        if set(ratios.values()) == {1.0}:
-            return self._options.optimizer.make(model, usual)
-        groups: dict[float, list[Tensor]] = {}
-        for name, weight in model.named_parameters():
-            groups.setdefault(ratios.get(name.partition(".")[0], 1.0), []).append(weight)
-        return adamw_by_groups(groups, usual)
+        options = self._options
+        usual = Usual(weight_decay=options.weight_decay, betas=options.betas, lr_ratios=options.lr_ratios)
+        return options.optimizer.make(model, usual)
 
     def train(self, lrs: FloatArray) -> Mapping[str, float]:
         """Do ``len(lrs)`` updates; means of ``train_loss``, and before clipping ``grad_norm`` and ``grad_norm_l1``."""

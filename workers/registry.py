@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from autosched.errors import UsageError
+from autosched.schedules import get_family
+from autosched.schedules.batch_ramp import DOUBLE_BATCH_AT
 from autosched.space.domains import endpoints
 from autosched.space.hyperparameters import central
 from autosched.space.records import Space
@@ -114,6 +116,19 @@ def check_hyperparameters(space: Space) -> None:
             check_trainer(space.trainer.use, space.trainer.beside(exist).options)
         except UsageError as error:
             raise UsageError(f"hyperparameters: {error}") from None
+
+
+def check_ramps(space: Space) -> None:
+    """Whether a space's trainer can raise its batch, where a family that competes does.
+
+    Raises:
+        UsageError: it has no such option.
+    """
+    for family in (one.family for one in space.schedule if get_family(one.family).ramp is not None):
+        try:
+            check_trainer(space.trainer.use, space.trainer.beside({DOUBLE_BATCH_AT: [1]}).options)
+        except UsageError as error:
+            raise UsageError(f"{family} raises the batch by the trainer's {DOUBLE_BATCH_AT}, but {error}") from None
 
 
 def trainer_fingerprints(use: str, options: Mapping[str, Any]) -> dict[str, str]:

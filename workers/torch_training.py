@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from autosched.errors import CheckpointError, UsageError
+from autosched.schedules.batch_ramp import group_at
 from autosched.schedules.schedule import FloatArray
-from autosched.trainer import OutOfMemoryError, read_checkpoint, write_checkpoint
+from autosched.trainer import OutOfMemoryError, Rule, read_checkpoint, write_checkpoint
 from workers.divergence import DivergenceWatch
 from workers.feed import Batch, BatchOf, Feed, update_seed
+from workers.optimizers.checks import check_like
 from workers.optimizers.updates import Updates, restored
 from workers.weight_averages import Wanted, WeightAverages, averages_of
 
@@ -27,6 +29,17 @@ Sets = Mapping[str, Sequence[Batch]]
 """Validation batches of one or several sets of data, by name."""
 NO_AVERAGES = Wanted()
 ADVICE = "make batch, context or width smaller, use dtype bfloat16, or give each worker more of a GPU (resources.gpus)"
+
+
+def doublings() -> Rule:
+    """The rule of a trainer's option ``double_batch_at``, see :mod:`autosched.schedules.batch_ramp`."""
+    return Rule("a list of whole numbers >= 0, none below the one before it", _read_doublings)
+
+
+def _read_doublings(value: Any) -> tuple[int, ...] | None:
+    if not isinstance(value, list | tuple) or any(type(at) is not int or at < 0 for at in value):
+        return None
+    return tuple(value) if list(value) == sorted(value) else None
 
 
 class TorchRun:
@@ -55,6 +68,7 @@ class TorchRun:
         self._watch = DivergenceWatch()
         self._averages: WeightAverages | None = None
         self._clip = 0.0
+        self._double_at: Sequence[int] = ()
 
     @property
     def started(self) -> bool:
@@ -69,6 +83,7 @@ class TorchRun:
         clip: float,
         averages: Wanted = NO_AVERAGES,
         compiled: bool = False,
+        double_at: Sequence[int] = (),
     ) -> None:
         """Make a fresh model.
 
@@ -77,6 +92,8 @@ class TorchRun:
             make_updates: makes the optimizer of the model, which is on the device by then.
             clip: largest gradient norm; 0 for no clipping.
             averages: of the weights.
+            double_at: batches from which on twice as many make an update, see :mod:`autosched.schedules.batch_ramp`;
+                a step is then a batch.
 
         Raises:
             UsageError: averages that the optimizer or the model rules out.
@@ -90,6 +107,7 @@ class TorchRun:
         self._forward = torch.compile(model) if compiled else model
         self.step, self._watch = 0, DivergenceWatch()
         self._clip = clip if updates.clips else 0.0
+        self._double_at = double_at
 
     def forward(self, x: Tensor) -> Tensor:
         """The model's output, in the precision asked for."""
@@ -133,15 +151,18 @@ class TorchRun:
             return self._watched(first, seen)
 
     def _go_down(self, updates: Updates, loss: Tensor, lr: float, seen: _Seen) -> None:
-        """One update with this loss; what is to be known of it stays on the device."""
-        updates.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        """One update with this loss, or its share of one; what is to be known of it stays on the device."""
+        first, end = group_at(self.step, self._double_at)
+        if self.step == first:
+            updates.optimizer.zero_grad(set_to_none=True)
+        (loss / (end - first) if end - first > 1 else loss).backward()
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
         length = nn.utils.get_total_norm(gradients)
         seen.add(loss.detach(), length, nn.utils.get_total_norm(gradients, norm_type=1.0))
-        if self._clip:
-            nn.utils.clip_grads_with_norm_(self._weights, self._clip, length)
-        updates.update(lr, loss.detach())
+        if self.step + 1 == end:
+            if self._clip:
+                nn.utils.clip_grads_with_norm_(self._weights, self._clip, length)
+            updates.update(lr, loss.detach())
         if self._averages is not None:
             self._averages.observe()
 
@@ -211,6 +232,8 @@ class TorchRun:
             state["memory"] = memory
         if self._averages is not None:
             state["averages"] = self._averages.state()
+        if self._is_within(self.step):
+            state["gradients"] = [weight.grad for weight in self._weights]
         write_checkpoint(file, state, configuration=configuration)
 
     def load(self, file: BinaryIO, *, configuration: Mapping[str, Any]) -> None:
@@ -228,6 +251,8 @@ class TorchRun:
             updates.check(state["optimizer"], state.get("memory", {}))
             if self._averages is not None:
                 self._averages.check(state["averages"], step)
+            if self._is_within(step):
+                check_like(state["gradients"], self._weights, "gradient")
         except Exception as error:  # a file from a stranger can hold anything in any place
             raise CheckpointError(f"the checkpoint does not fit the model: {_first_line(error)}.") from None
         with _memory_guard():
@@ -235,7 +260,13 @@ class TorchRun:
             updates.load(state["optimizer"], state.get("memory", {}))
             if self._averages is not None:
                 self._averages.load(state["averages"], step)
+            for weight, gradient in zip(self._weights, state.get("gradients", ()), strict=False):
+                weight.grad = gradient.to(weight.device)
         self.step, self._watch = step, watch
+
+    def _is_within(self, step: int) -> bool:
+        """Whether the batches before `step` belong to an update that is not done."""
+        return group_at(step, self._double_at)[0] < step
 
     def _parts(self) -> tuple[nn.Module, Updates]:
         assert self._model is not None, "start() or load() comes first"  # noqa: S101 - misuse by a trainer

@@ -20,7 +20,7 @@ from workers.initial_weights import check_initial, initial_identity, started_fro
 from workers.named_losses import check_objective
 from workers.optimizers.registry import ADAMW, Choice, optimizer
 from workers.optimizers.updates import Updates, Usual
-from workers.torch_training import TorchRun
+from workers.torch_training import TorchRun, doublings
 from workers.weight_averages import PLACES, SHARES, Wanted, check_averages, window_shares
 
 CLASSES = 10
@@ -39,7 +39,7 @@ class VisionOptions:
         dropout: share of the last features that is dropped.
         label_noise: share of the training labels that is replaced by a random digit (fixed by the seed and the update),
             so that a high LR pays to be lowered.
-        device, dtype, compile, averages, average_windows, init_from: as for ``gpt``.
+        device, dtype, compile, averages, average_windows, init_from, double_batch_at: as for ``gpt``.
     """
 
     width: Annotated[int, whole(1)] = 16
@@ -56,6 +56,7 @@ class VisionOptions:
     averages: Annotated[str, one_of(*PLACES)] = "auto"
     average_windows: Annotated[tuple[float, ...], window_shares()] = SHARES
     init_from: Annotated[str | None, text()] = None
+    double_batch_at: Annotated[tuple[int, ...], doublings()] = ()
 
 
 class Convnet(nn.Module):
@@ -128,6 +129,7 @@ class VisionTrainer:
             clip=self._options.clip,
             averages=Wanted(self._options.averages, self._options.average_windows),
             compiled=self._options.compile,
+            double_at=self._options.double_batch_at,
         )
 
     def _fresh_model(self) -> nn.Module:
@@ -164,6 +166,8 @@ class VisionTrainer:
         options = {**asdict(self._options), "optimizer": self._options.optimizer.configuration()}
         for name in ("device", "compile", "averages", "average_windows", "init_from"):
             del options[name]
+        if not options["double_batch_at"]:  # earlier versions' checkpoints do not name it
+            del options["double_batch_at"]
         options |= initial_identity(self._options.init_from)
         return {"trainer": "vision", "seed": self._seed, **options, **self._run.average_configuration}
 

@@ -34,6 +34,7 @@ from autosched.ledger.state import TrialState
 from autosched.search import budget
 from autosched.search.policy import Policy, Proposal, Resume
 from autosched.space import build_schedule
+from autosched.space.hyperparameters import divided
 
 LOOKAHEAD = 2
 """Running trials per worker at most: those that wait for a shared prefix leave their worker to another."""
@@ -248,7 +249,7 @@ class Loop:
                 at=state.clock,
                 until=proposal.until,
                 of=of,
-                hyperparameters=schedule.hyperparameters,
+                hyperparameters=divided(schedule.hyperparameters, self._space.hyperparameters)[1],
             )
         )
 

@@ -116,7 +116,7 @@ def _is_of_its_family(schedule: Schedule) -> bool:
     if schedule.family == "table" or schedule.family not in family_names():
         return False
     try:
-        return build(schedule.family, schedule.params, steps=schedule.steps) == schedule.beside({})
+        return build(schedule.family, schedule.params, steps=schedule.steps).bare == schedule.bare
     except ScheduleError:  # a name and parameters of someone else's
         return False
 

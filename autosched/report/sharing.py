@@ -15,7 +15,8 @@ def shared_beginnings(state: StudyState, space: Space) -> int:
     seen: set[bytes] = set()
     shared = 0
     for trial in state.trials:
-        beginning = f"{trial.seed} {dict(trial.hyperparameters)}" if trial.hyperparameters else str(trial.seed)
+        beside = trial.schedule.hyperparameters
+        beginning = f"{trial.seed} {dict(beside)}" if beside else str(trial.seed)
         digest, done = hashlib.sha256(beginning.encode()), 0
         for cut in cuts:
             if cut > trial.step:

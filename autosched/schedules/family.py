@@ -22,6 +22,8 @@ class Family:
         formula: the body's LR in one line, in the words of the family's module; empty when nobody wrote one.
         experimental: whether the source could not be read, so that the formula may not be the author's.
         recipe: whether it is the schedule of a training code, with its names and its way of counting.
+        ramp: ``ramp(params, steps)`` -> where the batch doubles, see :mod:`autosched.schedules.batch_ramp`; None for a
+            family that leaves the batch alone.
         parameters: the parameters by name, in the order they are checked and drawn.
         pieces: ``pieces(params, steps)`` -> the LRs of all updates, stretch by stretch.
         stable_steps: ``stable_steps(params, steps)`` -> how many first updates do not depend on the cooldown's
@@ -44,6 +46,7 @@ class Family:
     formula: str = ""
     experimental: bool = False
     recipe: bool = False
+    ramp: Callable[[Params, int], Sequence[int]] | None = None
 
     def lrs(self, params: Params, steps: int) -> FloatArray:
         """LR of every update for complete parameters, float64 of shape (steps,)."""

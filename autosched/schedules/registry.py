@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autosched.errors import ScheduleError
+from autosched.schedules.batch_ramp import DOUBLE_BATCH_AT
 from autosched.schedules.constant import CONSTANT
 from autosched.schedules.cosine_power import COSINE_POWER
 from autosched.schedules.cyclic import CYCLIC
@@ -39,6 +40,7 @@ from autosched.schedules.reuse import REUSE
 from autosched.schedules.rewarm import REWARM
 from autosched.schedules.rex import REX
 from autosched.schedules.schedule import ParameterValue, Schedule, check_updates
+from autosched.schedules.seesaw import SEESAW
 from autosched.schedules.spline import SPLINE
 from autosched.schedules.stages import STEP_DECAY, TWO_STAGE
 from autosched.schedules.table import TABLE
@@ -109,7 +111,9 @@ def build(family: str, params: Mapping[str, ParameterValue], *, steps: int) -> S
     chosen = get_family(family)
     check_updates(steps)
     complete = chosen.complete(params, steps=steps)
-    return Schedule.of_pieces(Pieces.of(chosen.pieces(complete, steps)), family, complete)
+    made = Schedule.of_pieces(Pieces.of(chosen.pieces(complete, steps)), family, complete)
+    doubles: list[float] = [] if chosen.ramp is None else list(chosen.ramp(complete, steps))
+    return made.beside({DOUBLE_BATCH_AT: doubles} if doubles else {})
 
 
 FAMILIES: dict[str, Family] = {
@@ -123,6 +127,7 @@ FAMILIES: dict[str, Family] = {
         EXPONENTIAL,
         INVERSE_SQRT,
         STEP_DECAY,
+        SEESAW,
         TWO_STAGE,
         ONE_CYCLE,
         CYCLIC,

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from autosched.errors import ScheduleError
+from autosched.schedules.batch_ramp import DOUBLE_BATCH_AT, serial_updates
 from autosched.schedules.outline import EveryUpdate, Outline, few_updates
 from autosched.schedules.pieces import Pieces, Updates
 
@@ -151,13 +152,20 @@ class Schedule:
             object.__setattr__(self, name, value)
 
     def beside(self, hyperparameters: _Params, coordinates: Coordinates = NOWHERE) -> Schedule:
-        """The same LRs, trained with these hyperparameters; itself when there are none."""
-        if not hyperparameters and not self.hyperparameters:
+        """The same LRs, trained with these hyperparameters over its own; itself when there are none."""
+        if not hyperparameters:
             return self
+        together = {**self.hyperparameters, **hyperparameters}
+        found = self.bare
+        object.__setattr__(found, "hyperparameters", MappingProxyType(together))
+        object.__setattr__(found, "coordinates", coordinates)
+        return found
+
+    @property
+    def bare(self) -> Schedule:
+        """The same LRs without hyperparameters."""
         found = Schedule.__new__(Schedule)
         found._fill(self._array, self._pieces, self.family, self.params)
-        object.__setattr__(found, "hyperparameters", MappingProxyType(dict(hyperparameters)))
-        object.__setattr__(found, "coordinates", coordinates)
         return found
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -312,7 +320,10 @@ class Schedule:
 
     def describe(self) -> str:
         """One line for a person, e.g. ``wsd(peak_lr=0.01, warmup_steps=30)``."""
-        beside = f" with {_listed(self.hyperparameters)}" if self.hyperparameters else ""
+        listed, ramp = _listed(self.hyperparameters), self.hyperparameters.get(DOUBLE_BATCH_AT)
+        beside = f" with {listed}" if listed else ""
+        if isinstance(ramp, list):
+            beside = f" in {serial_updates(self.steps, ramp)} updates of the weights{beside}"
         if not self.params:
             return f"{self.family}({self.steps} steps, peak {self.peak_lr:.3g}){beside}"
         return f"{self.family}({_listed(self.params)}){beside}"

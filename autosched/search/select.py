@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from autosched.errors import SpaceError
+from autosched.schedules import get_family
 from autosched.search.autolrs_controller import AutoLrsPolicy
 from autosched.search.autolrs_space import NAME as AUTOLRS
 from autosched.search.autolrs_space import check_budget, check_hyperparameters, check_pruner, check_schedule
@@ -41,6 +42,7 @@ def make_policy(space: Space) -> Policy:
 def _controller(space: Space) -> Controller:
     name = space.controller.name
     if name == "law":
+        _check_batches(space, "controller law")
         return LawController(space, space.controller.options)
     if name in _SAMPLERS:
         return OptunaController(space, space.controller)
@@ -61,7 +63,18 @@ def _pruner(space: Space, controller: Controller) -> Pruner:
                     )
             return LawJudge(space, controller, parsed)
         return PausingPruner(_other_pruner(space), controller)
-    return LawPruner(space, options) if name == "law" else _other_pruner(space)
+    if name == "law":
+        _check_batches(space, "pruner law")
+        return LawPruner(space, options)
+    return _other_pruner(space)
+
+
+def _check_batches(space: Space, what: str) -> None:
+    """That no batch ramp competes: the laws know LRs, and would take a larger batch for a higher LR."""
+    ramps = [one.family for one in space.schedule if get_family(one.family).ramp is not None]
+    if ramps:
+        others = "pruner none" if what.startswith("pruner") else "tpe, gp or random, with pruner none"
+        raise SpaceError(f"{what} forecasts losses of LRs at one batch, but {ramps[0]} raises the batch; use {others}.")
 
 
 def _other_pruner(space: Space) -> Pruner:

@@ -6,6 +6,9 @@
       optimizer: [adamw, lion]
       betas: {choices: [[0.9, 0.95], [0.9, 0.99]], when: {optimizer: adamw}}
 
+LRs of groups of weights over the schedule's may be written below a key of their own: ``groups: {head: {lr_ratio: …}}``
+is ``hyperparameters: {head_lr_ratio: …}``.
+
 A point of the space is one mapping: the family's parameters, then these. It is divided again where a schedule is built
 (:func:`autosched.space.membership.build_schedule`): the schedule carries them beside its LRs, and the trainer of its
 segments gets them over its own options (:meth:`autosched.space.trainer_spec.TrainerSpec.beside`).
@@ -28,6 +31,7 @@ from autosched.space.section import Faults, Section, dotted, is_number
 from autosched.space.trainer_spec import TrainerSpec
 
 KEY = "hyperparameters"
+GROUPS, LR_RATIO = "groups", "lr_ratio"
 WEIGHT_DECAY = "weight_decay"
 """What an option is called that is AdamW's weight decay, of the built-in trainers and nearly all others."""
 _Values = dict[str, ParameterValue]
@@ -46,11 +50,24 @@ def read_hyperparameters(top: Section) -> dict[str, SearchParameter]:
     else:
         section = top.section(KEY, form="a mapping like {weight_decay: {low: 0.01, high: 1, scale: log}}")
     found: dict[str, SearchParameter] = {}
-    for name, value in section.data.items():
-        parameter = _read(section, name, value, found)
-        if parameter is not None:
-            found[name] = parameter
+    for name in section.data:
+        _add(found, section, name, name)
+    groups = top.section(GROUPS, form="a mapping like {embeddings: {lr_ratio: {low: 0.1, high: 10, scale: log}}}")
+    for group in groups.data:
+        own = groups.section(group, form="a mapping like {lr_ratio: {low: 0.1, high: 10, scale: log}}")
+        if f"{group}_{LR_RATIO}" in found:
+            groups.fault(group, f"has its {LR_RATIO} as {KEY}.{group}_{LR_RATIO} already.")
+        elif own.require(LR_RATIO, FORMS):
+            _add(found, own, LR_RATIO, f"{group}_{LR_RATIO}")
+        own.close()
     return found
+
+
+def _add(known: dict[str, SearchParameter], section: Section, key: str, name: str) -> None:
+    """Read the hyperparameter `name` from the section's `key`, and add it to those before it."""
+    parameter = _read((*section.path, key), name, section.raw(key), known, section.faults)
+    if parameter is not None:
+        known[name] = parameter
 
 
 def hyperparameters_in(space: Mapping[str, Any]) -> dict[str, SearchParameter]:
@@ -167,8 +184,9 @@ def _middle(domain: Domain) -> ParameterValue:
     return round(middle) if domain.integer else middle
 
 
-def _read(section: Section, name: str, value: Any, known: Mapping[str, SearchParameter]) -> SearchParameter | None:
-    path, faults = (*section.path, name), section.faults
+def _read(
+    path: KeyPath, name: str, value: Any, known: Mapping[str, SearchParameter], faults: Faults
+) -> SearchParameter | None:
     if not name.isidentifier():
         faults.add(path, f"{dotted(path)} must be the name of an option of the trainer.", at_key=True)
         return None
@@ -184,26 +202,25 @@ def _read(section: Section, name: str, value: Any, known: Mapping[str, SearchPar
         parameter = Parameter(name=name, kind="integer" if integer else "float", meaning="")
         domain = read_domain(parameter, KEY, kept, path, faults)
     else:
-        domain = _plain(section, path, value)
-    when = _when(section, path, value, known)
+        domain = _plain(faults, path, value)
+    when = _when(faults, path, value, known)
     return None if domain is None or when is None else SearchParameter(domain=domain, when=when)
 
 
-def _plain(section: Section, path: KeyPath, value: Any) -> Domain | None:
+def _plain(faults: Faults, path: KeyPath, value: Any) -> Domain | None:
     """A value, or several."""
     if not isinstance(value, dict):
-        return _choices(section, path, value) if isinstance(value, list) else _fixed(section, path, value)
-    inner = Section(value, path, section.faults)
+        return _choices(faults, path, value) if isinstance(value, list) else _fixed(faults, path, value)
+    inner = Section(value, path, faults)
     inner.has("when")
     choices, fixed = inner.raw("choices"), inner.raw("value")
     inner.close()
     if isinstance(choices, list):
-        return _choices(section, (*path, "choices"), choices)
-    return _fixed(section, (*path, "value") if "value" in value else path, fixed)
+        return _choices(faults, (*path, "choices"), choices)
+    return _fixed(faults, (*path, "value") if "value" in value else path, fixed)
 
 
-def _choices(section: Section, path: KeyPath, values: list[Any]) -> Domain | None:
-    faults = section.faults
+def _choices(faults: Faults, path: KeyPath, values: list[Any]) -> Domain | None:
     if not values or len(values) > MOST_CHOICES:
         faults.add(path, f"{dotted(path)} must have 1 to {MOST_CHOICES} choices, but has {len(values)}.")
         return None
@@ -218,10 +235,10 @@ def _choices(section: Section, path: KeyPath, values: list[Any]) -> Domain | Non
     return Choice(values=tuple(values))
 
 
-def _fixed(section: Section, path: KeyPath, value: Any) -> Domain | None:
+def _fixed(faults: Faults, path: KeyPath, value: Any) -> Domain | None:
     if _is_value(value):
         return Fixed(value=value)
-    section.faults.add(path, f"{dotted(path)} must be {FORMS}, but got {shown(value)}.")
+    faults.add(path, f"{dotted(path)} must be {FORMS}, but got {shown(value)}.")
     return None
 
 
@@ -231,11 +248,11 @@ def _is_value(value: Any) -> bool:
     return isinstance(value, bool | str) or is_number(value)
 
 
-def _when(section: Section, path: KeyPath, value: Any, known: Mapping[str, SearchParameter]) -> When | None:
+def _when(faults: Faults, path: KeyPath, value: Any, known: Mapping[str, SearchParameter]) -> When | None:
     """The condition of a hyperparameter on earlier ones; empty without one, None after a fault."""
     if not isinstance(value, dict) or "when" not in value:
         return {}
-    path, faults, written = (*path, "when"), section.faults, value["when"]
+    path, written = (*path, "when"), value["when"]
     if not isinstance(written, dict) or not written:
         rule = "a mapping of an earlier hyperparameter to its values, like {optimizer: adamw}"
         faults.add(path, f"{dotted(path)} must be {rule}, but got {shown(written)}.")

@@ -215,6 +215,8 @@ class Space:
         checkpoint_every: updates between checkpoints (pruning decisions and branch points), a multiple of `eval_every`.
         schedule: families that compete, each with its parameters and then the hyperparameters.
         hyperparameters: options of the trainer that are searched beside the schedule.
+        groups: LRs of groups of weights over the schedule's, as ``{embeddings: {lr_ratio: …}}``; no field of its own,
+            but the hyperparameter ``embeddings_lr_ratio``.
         candidates: when not empty, the only schedules that may be proposed; `schedule` then has their values.
         default: what would have been used without tuning; trained first and the report's baseline.
         controller, pruner: what proposes trials, and what says whether one goes on; a name, or a mapping of `use` and

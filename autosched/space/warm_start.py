@@ -62,7 +62,7 @@ class OldRun:
     def of(cls, curve: Curve, name: str) -> OldRun:
         """A curve as plain data; LRs that no family made are kept to within 1e-4 of the peak."""
         schedule = curve.schedule
-        made = schedule.family in family_names() and _rebuilt(schedule) == schedule.beside({})
+        made = schedule.family in family_names() and _rebuilt(schedule) == schedule.bare
         return cls(
             name=name,
             horizon=schedule.steps,
@@ -270,6 +270,6 @@ def _listed(params: Mapping[str, ParameterValue]) -> dict[str, Any]:
 
 def _rebuilt(schedule: Schedule) -> Schedule | None:
     try:
-        return build(schedule.family, schedule.params, steps=schedule.steps)
+        return build(schedule.family, schedule.params, steps=schedule.steps).bare
     except ScheduleError:
         return None

@@ -20,7 +20,7 @@ from autosched.space import names
 from autosched.space.auto_bounds import check_use, has_auto_bounds, read_sweep
 from autosched.space.candidates import families_of, hyperparameters_of, read_candidates
 from autosched.space.document import Document, KeyPath, read_document, shown
-from autosched.space.hyperparameters import beside, divided, read_hyperparameters, searched_in
+from autosched.space.hyperparameters import GROUPS, LR_RATIO, beside, divided, read_hyperparameters, searched_in
 from autosched.space.objective import read_objective
 from autosched.space.records import (
     Budget,
@@ -103,7 +103,9 @@ def _named(document: Document, key: str, message: str) -> KeyPath:
     """What a message is about: the option below `key` that it names first, or the name given there; else `key`."""
     words = [word for word in re.findall(r"\w+", message) if word not in {key, "use", "with"}]
     below = [path for path in document.places if path[:1] == (key,)]
-    named = sorted((path for path in below if path[-1] in words), key=lambda path: words.index(str(path[-1])))
+    words_of = {path: path[-1] for path in below}
+    words_of |= {path: f"{path[-1]}_{LR_RATIO}" for path in document.places if path[:-1] == (GROUPS,)}
+    named = sorted((path for path in words_of if words_of[path] in words), key=lambda path: words.index(words_of[path]))
     named += [path for path in below if path[-1] == "use" and shown(document.value(path)) in message]
     return next(iter(named), (key,))
 

@@ -28,7 +28,7 @@ from autosched.study.trainer_check import check_new_trainer
 from autosched.study.warm_start import with_old_runs
 from autosched.tracking.select import make_tracker
 from autosched.urls import database_url, redacted, without_password, without_secrets
-from workers.registry import check_hyperparameters, check_trainer_space
+from workers.registry import check_hyperparameters, check_ramps, check_trainer_space
 
 PROBE = "probe"
 """What a checkpoint is called that is stored only to see whether it can be."""
@@ -39,9 +39,15 @@ def _check_hyperparameters(space: Space) -> None:
     check_hyperparameters(space)
 
 
+def _check_schedule(space: Space) -> None:
+    search_select.CHECKS["schedule"](space)
+    check_ramps(space)
+
+
 CHECKS: Mapping[str, Callable[[Space], object]] = {
     "trainer": check_trainer_space,
     **search_select.CHECKS,
+    "schedule": _check_schedule,
     "hyperparameters": _check_hyperparameters,
     "storage": lambda space: (
         CheckpointStore(space.storage.checkpoints),

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from autosched.errors import ScheduleError
+from autosched.schedules.batch_ramp import DOUBLE_BATCH_AT
 from autosched.schedules.parameter import Parameter
 from autosched.schedules.registry import build, family_names, get_family
 from autosched.schedules.schedule import ParameterValue, Schedule
@@ -39,7 +40,11 @@ def carried(
         >>> carried(Schedule([4.0, 2.0]), steps=4).lrs.tolist()
         [4.0, 3.5, 2.5, 2.0]
     """
-    return _carried(schedule, steps, factor, changes).beside(schedule.hyperparameters)
+    made = _carried(schedule, steps, factor, changes)
+    if DOUBLE_BATCH_AT in schedule.hyperparameters and DOUBLE_BATCH_AT not in made.hyperparameters:
+        text = "counts the updates of one horizon: only a family that has a ramp can be carried over"
+        raise ScheduleError(f"{DOUBLE_BATCH_AT} {text}.")
+    return made.beside({**schedule.hyperparameters, **made.hyperparameters})
 
 
 def _carried(schedule: Schedule, steps: int, factor: float, changes: Mapping[str, ParameterValue] | None) -> Schedule:
@@ -59,7 +64,7 @@ def is_family(schedule: Schedule) -> bool:
     if schedule.family not in family_names() or schedule.family == TABLE.name:
         return False
     try:
-        return build(schedule.family, schedule.params, steps=schedule.steps) == schedule.beside({})
+        return build(schedule.family, schedule.params, steps=schedule.steps).bare == schedule.bare
     except ScheduleError:
         return False
 

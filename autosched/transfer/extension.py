@@ -80,7 +80,7 @@ def extend_wsd(schedule: Schedule, steps: int, *, exponent_sd: float = 0.2) -> E
         >>> longer.stable_steps, round(longer.ratio, 2), longer.schedule.common_steps(short)
         (3200, 0.53, 3200)
     """
-    if schedule.family != "wsd" or build("wsd", schedule.params, steps=schedule.steps) != schedule.beside({}):
+    if schedule.family != "wsd" or build("wsd", schedule.params, steps=schedule.steps) != schedule.bare:
         raise ScheduleError(f"only a schedule of the family wsd can be extended, but this is {schedule.describe()}.")
     stable_steps = get_family("wsd").stable_steps(schedule.params, schedule.steps)
     if steps <= schedule.steps:

@@ -20,6 +20,7 @@ from autosched.schedules.power import POWER
 from autosched.schedules.reuse import REUSE
 from autosched.schedules.rewarm import REWARM
 from autosched.schedules.rex import REX
+from autosched.schedules.seesaw import SEESAW
 from autosched.schedules.spline import SPLINE
 from autosched.schedules.stages import STEP_DECAY, TWO_STAGE
 from autosched.schedules.table import TABLE
@@ -59,6 +60,10 @@ class TestExponential(FamilyContract):
 
 class TestInverseSqrt(FamilyContract):
     family = INVERSE_SQRT
+
+
+class TestSeesaw(FamilyContract):
+    family = SEESAW
 
 
 class TestStepDecay(FamilyContract):

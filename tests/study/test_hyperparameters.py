@@ -12,7 +12,7 @@ import pytest
 from command_line import run
 
 import autosched
-from autosched.errors import SpaceError
+from autosched.errors import SpaceError, UsageError
 from autosched.laws.residual import HISTORY, history
 from autosched.ledger.events import encode, kind_of
 from autosched.ledger.store import Ledger
@@ -122,7 +122,7 @@ def test_the_winner_is_taken_away_with_its_hyperparameters(
     again = Schedule.from_json(beside.export("json"))
     assert again == beside.schedule()
     assert dict(again.hyperparameters) == dict(best.hyperparameters)
-    assert again != beside.schedule().beside({})
+    assert again != beside.schedule().bare
     namespace: dict[str, Any] = {}
     exec(compile(beside.export("torch"), "schedule.py", "exec"), namespace)
     assert namespace["HYPERPARAMETERS"] == dict(best.hyperparameters)
@@ -184,7 +184,7 @@ def test_groups_of_weights_have_their_ratio_of_the_lr() -> None:
     torch = pytest.importorskip("torch")
     from workers.gpt import GptTrainer
 
-    def moved(**options: float) -> dict[str, float]:
+    def moved(**options: Any) -> dict[str, float]:
         model = {"layers": 1, "width": 8, "heads": 2, "context": 8, "batch": 2, "weight_decay": 0.0, "clip": 0.0}
         trainer = GptTrainer({**model, "averages": "none", **options}, seed=0, horizon=1)
         trainer.start()
@@ -200,6 +200,25 @@ def test_groups_of_weights_have_their_ratio_of_the_lr() -> None:
     assert other["embed.weight"] == pytest.approx(4 * usual["embed.weight"], rel=1e-3)
     assert other["head.weight"] == pytest.approx(usual["head.weight"] / 2, rel=1e-3)
     assert other["blocks.0.widen.weight"] == pytest.approx(usual["blocks.0.widen.weight"], rel=1e-3)
+    usual, other = moved(optimizer="muon"), moved(optimizer="muon", matrices_lr_ratio=2.0, head_lr_ratio=3.0)
+    ratios = [other[name] / usual[name] for name in ("embed.weight", "blocks.0.widen.weight", "head.weight")]
+    assert ratios == pytest.approx([1.0, 2.0, 3.0], rel=5e-3)
+    with pytest.raises(UsageError, match="head_lr_ratio must be 1 with optimizer dog, which has one LR"):
+        moved(optimizer="dog", head_lr_ratio=3.0)
+
+
+def test_groups_of_weights_are_hyperparameters_in_other_words() -> None:
+    searched = {"low": 0.1, "high": 10.0, "scale": "log"}
+    own = {name: part for name, part in BESIDE.items() if name not in {"default", "hyperparameters"}}
+    spaces = [
+        space_from_json({**own, "storage": {}, **ratios})
+        for ratios in (
+            {"groups": {"head": {"lr_ratio": searched}}},
+            {"hyperparameters": {"head_lr_ratio": searched}},
+        )
+    ]
+    assert spaces[0] == spaces[1]
+    assert space_digest(spaces[0]) == space_digest(spaces[1])
 
 
 FAULTS = {
@@ -211,6 +230,10 @@ FAULTS = {
     "  gain: [1, 1]": (13, "choices must differ"),
     "  gain: {low: 1, high: 9, when: {memory: 1}}": (13, "must name an earlier hyperparameter"),
     "  gain: 10\ntarget: {steps: 200, rungs: [a, b]}": (14, "target.rungs cannot stand beside hyperparameters"),
+    "  gain: 10\ngroups:\n  norms: {lr_ratio: [0.5, 1]}": (15, "unknown option 'norms_lr_ratio'"),
+    "  gain: 10\ngroups:\n  gain: {ratio: 1}": (15, "groups.gain.ratio is not a known key, must be one of lr_ratio"),
+    "  a_lr_ratio: 10\ngroups:\n  a: {lr_ratio: 1}": (15, "groups.a has its lr_ratio as hyperparameters.a_lr_ratio"),
+    "  gain: 10\ngroups: [head]": (14, "groups must be a mapping like {embeddings: {lr_ratio: {low:"),
     "  gain: 10\ncontroller: autolrs": (13, "controller autolrs trains one run"),
 }
 

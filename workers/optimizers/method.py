@@ -23,9 +23,11 @@ class Method:
     Attributes:
         make: makes it for a model that is on its device, from the trainer's usual options and the method's own.
         options: the record of its own options, as :mod:`autosched.trainer` reads them.
+        takes_groups: whether groups of weights may have other LRs than the schedule's (:attr:`Usual.lr_ratios`).
         package: the module it needs besides torch, of the extra ``baselines``.
     """
 
     make: Callable[[nn.Module, Usual, Any], Updates]
     options: type[Any] = NoOptions
+    takes_groups: bool = False
     package: str | None = None

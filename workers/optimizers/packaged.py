@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from autosched.trainer import Rule, UsageError, flag, number, one_of, positive, several, text, whole
 from workers.optimizers.method import Method
-from workers.optimizers.updates import Updates, Usual, restored
+from workers.optimizers.updates import LR_RATIO, Updates, Usual, by_groups, restored
 
 PACKAGE = "pytorch_optimizer"
 DECAYS = ("weight_decay", "adamw_wd")
@@ -82,7 +82,7 @@ class Packaged:
                 raise UsageError(f"optimizer {name}: {reason.rstrip('.')}.") from None
 
         options = make_dataclass("Options", record, frozen=True, namespace={"__post_init__": check})
-        return Method(make=self._updates, options=options)
+        return Method(make=self._updates, options=options, takes_groups=True)
 
     def _rule(self, parameter: inspect.Parameter) -> Rule | None:
         """What an option may be; None for what is none, or what a space file cannot say."""
@@ -111,9 +111,12 @@ class Packaged:
         return self.kind(model if "model" in self.parameters else model.parameters(), **arguments)
 
     def _updates(self, model: nn.Module, usual: Usual, options: Any) -> PackagedUpdates:
-        options_of_groups = {*self.parameters, "params", "lr"}
+        options_of_groups = {*self.parameters, "params", "lr", LR_RATIO}
         return PackagedUpdates(
-            lambda model: self._optimizer(model, usual, options), model, lr=self.lr, options=options_of_groups
+            lambda model: by_groups(self._optimizer(model, usual, options), model, usual),
+            model,
+            lr=self.lr,
+            options=options_of_groups,
         )
 
 
@@ -143,7 +146,7 @@ class PackagedUpdates(Updates):
     ) -> None:
         super().__init__(build(model), {})
         self._build, self._model, self._lr, self._options = build, model, lr, options
-        self._ratios = [group["lr"] / lr for group in self.optimizer.param_groups]
+        self._ratios = [group["lr"] / lr * group.get(LR_RATIO, 1.0) for group in self.optimizer.param_groups]
 
     def update(self, lr: float, loss: Tensor | float) -> None:
         """Do one update."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from autosched.trainer import number, pair
 from workers.optimizers.checks import ADAM, Kind
 from workers.optimizers.method import Method, NoOptions
-from workers.optimizers.updates import LR_RATIO, Updates, Usual
+from workers.optimizers.updates import Updates, Usual, by_groups
 
 
 def adamw(model: nn.Module, usual: Usual, options: NoOptions) -> Updates:
     """AdamW; the schedule's LR is its LR."""
-    return Updates(adamw_of([list(model.parameters())], usual), ADAM)
+    return Updates(by_groups(adamw_of([list(model.parameters())], usual), model, usual), ADAM)
 
 
 def adamw_of(groups: Sequence[Sequence[Tensor]], usual: Usual) -> torch.optim.AdamW:
@@ -32,18 +32,11 @@ def adamw_of(groups: Sequence[Sequence[Tensor]], usual: Usual) -> torch.optim.Ad
     )
 
 
-def adamw_by_groups(groups: Mapping[float, Sequence[Tensor]], usual: Usual) -> Updates:
-    """AdamW whose groups of weights have the schedule's LR times a ratio each, by the ratio."""
-    optimizer = adamw_of(list(groups.values()), usual)
-    for group, ratio in zip(optimizer.param_groups, groups, strict=True):
-        group[LR_RATIO] = ratio
-    return Updates(optimizer, ADAM)
-
-
 def sgd(model: nn.Module, usual: Usual, options: NoOptions) -> Updates:
     """SGD with momentum, the weight decay added to the gradient; the schedule's LR is its LR."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=usual.momentum, weight_decay=usual.weight_decay)
-    return Updates(optimizer, {"momentum_buffer": Kind.LIKE_WEIGHT} if usual.momentum else {})
+    moments = {"momentum_buffer": Kind.LIKE_WEIGHT} if usual.momentum else {}
+    return Updates(by_groups(optimizer, model, usual), moments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +61,9 @@ def radam(model: nn.Module, usual: Usual, options: RAdamOptions) -> Updates:
         weight_decay=usual.weight_decay if options.weight_decay is None else options.weight_decay,
         decoupled_weight_decay=True,
     )
-    return Updates(optimizer, ADAM)
+    return Updates(by_groups(optimizer, model, usual), ADAM)
 
 
-ADAMW = Method(make=adamw)
-SGD = Method(make=sgd)
-RADAM = Method(make=radam, options=RAdamOptions)
+ADAMW = Method(make=adamw, takes_groups=True)
+SGD = Method(make=sgd, takes_groups=True)
+RADAM = Method(make=radam, options=RAdamOptions, takes_groups=True)

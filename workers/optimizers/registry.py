@@ -90,6 +90,12 @@ class Choice:
         assert found is not None  # noqa: S101 - it was when the name was read
         return found.make(model, usual, self.options)
 
+    @property
+    def takes_groups(self) -> bool:
+        """Whether groups of weights may have LRs of their own."""
+        found = method(self.name)
+        return found is not None and found.takes_groups
+
     def configuration(self) -> Any:
         """JSON data that tells this choice from others: the name where there are no options."""
         options = asdict(self.options)

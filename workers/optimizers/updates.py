@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from workers.optimizers.checks import Kind, check_moments
 
@@ -24,11 +24,27 @@ class Usual:
         weight_decay: decoupled from the gradient (times the LR) for the methods of Adam's kind.
         betas: of AdamW; the other methods have their published ones.
         momentum: of SGD and of the methods of its kind.
+        lr_ratios: LR over the schedule's, by the part of the model: the first part of a weight's name.
     """
 
     weight_decay: float
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.9
+    lr_ratios: Mapping[str, float] = field(default_factory=dict)
+
+
+def by_groups(optimizer: torch.optim.Optimizer, model: nn.Module, usual: Usual) -> torch.optim.Optimizer:
+    """The optimizer, with its groups of weights divided where they have several ratios; as it was where all are 1."""
+    ratios = {id(weight): usual.lr_ratios.get(name.partition(".")[0], 1.0) for name, weight in model.named_parameters()}
+    if set(ratios.values()) == {1.0}:
+        return optimizer
+    divided = []
+    for group in optimizer.param_groups:
+        for ratio in dict.fromkeys(ratios[id(weight)] for weight in group["params"]):
+            weights = [weight for weight in group["params"] if ratios[id(weight)] == ratio]
+            divided.append({**group, "params": weights, LR_RATIO: ratio})
+    optimizer.param_groups[:] = divided
+    return optimizer
 
 
 class Updates:
