@@ -1,6 +1,6 @@
 """How a run should end: a decay, a mean of its weights, or neither, at a horizon, at half and at twice of it.
 
-    OMP_NUM_THREADS=1 python benchmarks/ends.py --out FOLDER [--seeds 5] [--long-seeds 2] [--json] [--picture FILE]
+    OMP_NUM_THREADS=1 python benchmarks/ends.py --out FOLDER [--seeds 5 5 2] [--json] [--picture FILE]
 
 The demo's GPT. Three runs that know no horizon, each trained once per seed and looked at after 600, 1,200 and 2,400
 updates: a constant LR after a warmup of 30 updates, ``1 / sqrt(t)`` after it (both AdamW), and Schedule-Free AdamW at a
@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmark_command import ended, whole
+from benchmark_command import ended
 
 from autosched.report import canvas
 from autosched.schedules.registry import build
@@ -339,8 +339,8 @@ def benchmark(given: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     options = {**MODEL, **(SMALL if given.quick else {}), "eval_batches": 4 if given.quick else 32}
     horizons = (50, 100) if given.quick else HORIZONS
     trained = Trained(folder=given.out, horizons=horizons, options=options)
-    fresh = range(TUNED_ON + 1, TUNED_ON + 1 + given.seeds)
-    seeds = {one: fresh[: given.long_seeds] if one == horizons[-1] else fresh for one in horizons}
+    counts = zip(horizons, given.seeds, strict=False)
+    seeds = {one: range(TUNED_ON + 1, TUNED_ON + 1 + count) for one, count in counts if count}
     rows = table(trained, seeds)
     if given.picture:
         given.picture.write_bytes(picture(rows))
@@ -351,8 +351,9 @@ def benchmark(given: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder of what was trained")
-    parser.add_argument("--seeds", type=whole, default=5, help="fresh seeds")
-    parser.add_argument("--long-seeds", type=whole, default=2, help="how many of them go on to the last horizon")
+    parser.add_argument(
+        "--seeds", type=int, nargs=len(HORIZONS), default=[5, 5, 2], help="fresh seeds of each horizon; 0 leaves it out"
+    )
     parser.add_argument("--picture", type=Path, help="also draw the table into this PNG")
     parser.add_argument("--quick", action="store_true", help="a small model and 100 updates, to try it out")
     parser.add_argument("--json", action="store_true", help="print all figures as JSON")
