@@ -82,14 +82,31 @@ def seed_noise(confirmed: Confirmation) -> float | None:
     return math.sqrt(float(np.mean([np.var(a - b, ddof=1) for a, b in itertools.combinations(sound, 2)])))
 
 
-def too_close(state: StudyState) -> str | None:
-    """That other trials ended so near the best one of the search that one seed cannot tell them apart; else None."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closeness:
+    """Trials that one seed cannot tell from the search's best.
+
+    Attributes:
+        near: their numbers.
+        reach: how near to the best they ended at most, nats.
+        noise: standard deviation of a difference between seeds, nats.
+        seeds: how many seeds say so.
+    """
+
+    near: tuple[int, ...]
+    reach: float
+    noise: float
+    seeds: int
+
+
+def closeness(state: StudyState) -> Closeness | None:
+    """Which trials ended so near the best one of the search that one seed cannot tell them apart; None for none."""
     confirmed, best = confirmation(state), state.best_trial()
     noise = None if confirmed is None else seed_noise(confirmed)
     if confirmed is None or noise is None or best is None or best.value is None:
         return None
     reach = Z90 * noise
-    near = [
+    near = tuple(
         trial.number
         for trial in state.trials
         if trial.role not in {"confirm", "default"}
@@ -97,13 +114,19 @@ def too_close(state: StudyState) -> str | None:
         and trial.status == "complete"
         and trial.value is not None
         and trial.value - best.value < reach
-    ]
-    if not near:
+    )
+    return Closeness(near=near, reach=reach, noise=noise, seeds=len(confirmed.seeds)) if near else None
+
+
+def too_close(state: StudyState) -> str | None:
+    """The same as a sentence."""
+    found = closeness(state)
+    if found is None:
         return None
-    who = f"trial {near[0]} is" if len(near) == 1 else f"{len(near)} other trials are"
+    who = f"trial {found.near[0]} is" if len(found.near) == 1 else f"{len(found.near)} other trials are"
     return (
-        f"{who} as good by all that {len(confirmed.seeds)} seeds can tell: "
-        f"within {reach:.4f} nats of the search's best, where seeds scatter a difference by {noise:.4f}"
+        f"{who} as good by all that {found.seeds} seeds can tell: within {found.reach:.4f} nats of the search's best, "
+        f"where seeds scatter a difference by {found.noise:.4f}"
     )
 
 

@@ -53,9 +53,10 @@ class Cost:
         retrained: of these, computed again because a checkpoint was lost.
         range_test: of these, computed for the range test that the study began with.
         reused: updates trials stand on that were not computed for them, because a prefix was shared.
-        saved_by_pruning: updates pruned and paused trials had left.
+        saved_by_pruning: updates pruned trials had left.
         saved_by_divergence: updates diverged trials had left.
-        not_trained: updates that failed, stopped and running trials have left.
+        not_trained: updates that paused, failed, stopped and running trials have left: nobody knows whether they would
+            have been trained, so they are not saved.
     """
 
     horizon: int
@@ -93,7 +94,7 @@ def trial_costs(state: StudyState) -> list[TrialCost]:
 def study_cost(state: StudyState, *, horizon: int) -> Cost:
     """The cost of the whole study so far."""
     costs = trial_costs(state)
-    pruned, diverged = _rest(costs, "pruned") + _rest(costs, "paused"), _rest(costs, "diverged")
+    pruned, diverged = _rest(costs, "pruned"), _rest(costs, "diverged")
     swept = sum(seen.trained for identity, seen in state.observations.items() if identity not in state.scheduled)
     return Cost(
         horizon=horizon,

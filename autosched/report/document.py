@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from autosched.ledger.lawless import lawless_decisions
+from autosched.ledger.records import LAWLESS
 from autosched.ledger.state import StudyState, TrialState
 from autosched.ledger.sweeps import read_sweep
 from autosched.report.calibration import shares_held, told_ends
+from autosched.report.confirmation import closeness
 from autosched.report.cost import TrialCost, trial_costs
 from autosched.report.curves import thinned
 from autosched.report.holdouts import holdouts
@@ -34,6 +35,9 @@ DRAWN, FEWEST, MOST = 100_000, 12, 300
 """Points of all curves together, and of one. Judgement: what a screen shows, and a file of at most 5 MB holds."""
 LOSS_DIGITS, LR_DIGITS = 6, 4
 PROBABILITIES = np.linspace(0.05, 0.95, 19)
+
+USUAL_OPTIMIZERS = {"gpt": "adamw", "vision": "adamw"}
+"""Of trainers that come with autosched, where a space names none."""
 
 Record = dict[str, Any]
 
@@ -67,6 +71,7 @@ def _first(story: Story, event: int) -> int:
 
 def head(state: StudyState, space: Space, summary: Mapping[str, Any]) -> Record:
     """What is said of the study as a whole."""
+    close = closeness(state)
     found: Record = json_safe(
         {
             "study": state.name,
@@ -78,7 +83,7 @@ def head(state: StudyState, space: Space, summary: Mapping[str, Any]) -> Record:
             "optimizer": _optimizer(space),
             "budget": {name: limit for name, limit in dataclasses.asdict(space.budget).items() if limit is not None},
             "parameters": list(parameters(space)),
-            "law": _law(state, space),
+            "law": _law(space),
             "reliability": _reliability(state, space),
             "range": _range(state, space),
             "holdouts": [_holdout(one) for one in holdouts(state)],
@@ -90,6 +95,7 @@ def head(state: StudyState, space: Space, summary: Mapping[str, Any]) -> Record:
             "versions": dict(state.versions),
             "fingerprints": dict(state.fingerprints or {}),
             "space": space_yaml(space),
+            "close": None if close is None else dataclasses.asdict(close),
             "summary": summary,
         }
     )
@@ -155,18 +161,19 @@ def _digits(values: FloatArray, digits: int) -> list[float]:
 
 
 def _optimizer(space: Space) -> str | None:
-    """The optimizer that the space's trainer trains with, where the space names it."""
-    named = space.trainer.options.get("optimizer")
+    """The optimizer that the space's trainer trains with; None where nothing says which."""
+    named = space.trainer.options.get("optimizer", USUAL_OPTIMIZERS.get(space.trainer.use))
     if isinstance(named, Mapping):
         named = named.get("use")
     return named if isinstance(named, str) else None
 
 
-def _law(state: StudyState, space: Space) -> Record:
-    """Whether a law decided, and how often something stood in for it."""
-    used = [what for what in ("controller", "pruner") if getattr(space, what).name == "law"]
-    decisions = sum(len(trial.decisions) for trial in state.trials)
-    return {"used": used, "decisions": decisions, "without": lawless_decisions(state)}
+def _law(space: Space) -> Record:
+    """What the law is in this study, and how reasons begin where none described the curves."""
+    return {
+        "used": [what for what in ("controller", "pruner") if getattr(space, what).name == "law"],
+        "lawless": LAWLESS,
+    }
 
 
 def _reliability(state: StudyState, space: Space) -> Record:

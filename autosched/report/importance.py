@@ -21,9 +21,7 @@ _NONE: Mapping[str, float] = MappingProxyType({})
 
 
 def importances(state: StudyState, space: Space) -> Mapping[str, float]:
-    """By searched parameter its share of 1, the greatest first; empty with too few trials or no hyperparameters."""
-    if not space.hyperparameters:
-        return _NONE
+    """By searched parameter its share of 1, the greatest first; empty with too few trials."""
     done = [trial for trial in state.searched if trial.value is not None]
     located = [(trial.value, locate(space, trial.spec)) for trial in done]
     points = [(value, found) for value, found in located if found is not None]

@@ -35,12 +35,17 @@ def study_law(state: StudyState, space: Space) -> SavedLaw | FitFailure:
     return SavedLaw.of(fitted.law, logs)
 
 
-def misfit_note(law: SavedLaw) -> str | None:
-    """What to know of a law that misses its curves by more than those of language models are missed; else None."""
+def misfit(law: SavedLaw) -> float | None:
+    """By how much the law misses its curves, root mean square of log residuals; None of one that was not fitted."""
     if not isinstance(law.law, Forecaster):
         return None
-    missed = float(law.law.weights @ [fit.residual_sd for fit in law.law.fits])
-    if missed <= WORST_MISFIT:
+    return float(law.law.weights @ [fit.residual_sd for fit in law.law.fits])
+
+
+def misfit_note(law: SavedLaw) -> str | None:
+    """What to know of a law that misses its curves by more than those of language models are missed; else None."""
+    missed = misfit(law)
+    if missed is None or missed <= WORST_MISFIT:
         return None
     return f"the law misses the curves by {missed:.0%} (root mean square), and its forecasts are as unsure as that"
 

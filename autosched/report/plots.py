@@ -277,9 +277,9 @@ def _cost_parts(state: StudyState, space: Space) -> dict[str, tuple[str, FloatAr
         return np.fromiter(values, dtype=np.float64, count=len(shares)) / space.horizon_steps
 
     rest = {
-        "saved by pruning": ("#f3c98b", {"pruned", "paused"}),
+        "saved by pruning": ("#f3c98b", {"pruned"}),
         "saved by divergence": ("#e7b5cf", {"diverged"}),
-        "not trained (failed, stopped, running)": (canvas.GRID, {"failed", "stopped", "running"}),
+        "left open (paused, failed, stopped, running)": (canvas.GRID, {"paused", "failed", "stopped", "running"}),
     }
     return {
         "trained": (canvas.BLUE, runs(cost.trained for cost in shares)),

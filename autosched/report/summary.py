@@ -95,7 +95,7 @@ def summarise(
             ``cells`` it is from, or the ``reason`` why there is none, see :mod:`autosched.curves.sensitivity`.
         ``importance``
             By searched parameter its share of 1 in what decides the final loss, see
-            :mod:`autosched.report.importance`; empty without hyperparameters, or with too few complete trials.
+            :mod:`autosched.report.importance`; empty with too few complete trials.
         ``confirmation``
             None, or by fresh seed: ``seeds``, losses of the ``best`` and the ``default``, their means ``mean_best`` and
             ``mean_default``, ``gain`` = mean of default - best with its 90% interval ``gain_low`` to ``gain_high``,

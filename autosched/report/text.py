@@ -267,7 +267,7 @@ def _cost_lines(summary: Mapping[str, Any]) -> list[str]:
         "reused": "reused",
         "saved_by_pruning": "saved by pruning",
         "saved_by_divergence": "saved by divergence",
-        "not_trained": "not trained (failed, stopped or open)",
+        "not_trained": "left open (paused, failed or stopped)",
     }
     parts += [f"{steps[key] / horizon:.1f} {name}" for key, name in names.items() if steps[key]]
     lines = [f"cost        {', '.join(parts)}; {plural(trials['proposed'], 'trial')} asked for"]

@@ -54,6 +54,7 @@ def application(watched: Watched, access: Access) -> Starlette:
         Route("/api/studies", pages.studies),
         Route("/api/study/{name:path}/document", pages.document),
         Route("/api/study/{name:path}/follow", pages.follow),
+        Route("/api/study/{name:path}/law", pages.law),
         Route("/api/study/{name:path}/schedule", pages.schedule),
         Route("/api/study/{name:path}/logs/{trial:int}", pages.log),
     ]
@@ -89,6 +90,9 @@ class _Pages:
     async def document(self, request: Request) -> Response:
         found = await to_thread.run_sync(self._watched.document, request.path_params["name"])
         return Response(_json(found), media_type="application/json")
+
+    async def law(self, request: Request) -> Response:
+        return JSONResponse(await to_thread.run_sync(self._watched.law, request.path_params["name"]))
 
     async def schedule(self, request: Request) -> Response:
         trial = request.query_params.get("trial")

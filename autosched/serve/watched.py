@@ -12,6 +12,8 @@ from autosched.engine.dispatcher import LOGS, log_name
 from autosched.errors import StudyError
 from autosched.ledger.store import Ledger, StudyRow
 from autosched.report.document import document_since
+from autosched.report.law_fit import study_law
+from autosched.report.law_surface import law_record
 from autosched.report.moments import Story
 from autosched.study.results import Study
 from autosched.study.run import report_folder
@@ -96,6 +98,15 @@ class Watched:
         state = followed.story.state
         running = state.finished is None and self._is_running(followed, state.name)
         return Study.of(state, folder=self._ledger.folder, running=running)
+
+    def law(self, name: str) -> dict[str, Any]:
+        """The law at this place of the study, see :func:`autosched.report.law_surface.law_record`.
+
+        Raises:
+            StudyError: there is no such study.
+        """
+        study = self._known(name)
+        return law_record(study_law(study.state, study.space), study.space, study.best)
 
     def schedule(self, name: str, trial: int | None) -> str:
         """A trial's schedule, or the winner's, as JSON text.

@@ -18,6 +18,7 @@ from autosched.engine.local_backend import LocalBackend
 from autosched.errors import SpaceError, UsageError, WorkError
 from autosched.interruption import terminable
 from autosched.laws.files import SavedLaw
+from autosched.laws.fit import FitFailure
 from autosched.ledger.events import TrialProposed
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
@@ -190,7 +191,9 @@ def _said(folder: Path) -> Iterator[None]:
         raise WorkError(f"cannot write into {folder}: {why}; nothing is lost: mend that, then resume.") from None
 
 
-def _write_winner(state: StudyState, space: Space, folder: Path) -> tuple[dict[str, str], list[str]]:
+def _write_winner(
+    state: StudyState, space: Space, law: SavedLaw | FitFailure, folder: Path
+) -> tuple[dict[str, str], list[str]]:
     """Write the winner's schedule and the law; returns where the files of a study are, and notes on what is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     artifacts, notes = {"report": str(folder / "report.html")}, []
@@ -198,7 +201,6 @@ def _write_winner(state: StudyState, space: Space, folder: Path) -> tuple[dict[s
     if best is not None:
         write_whole(folder / "schedule.json", best.schedule.to_json())
         artifacts["schedule"] = str(folder / "schedule.json")
-    law = study_law(state, space)
     if isinstance(law, SavedLaw):
         write_whole(folder / "law.json", law.to_json())
         artifacts["law"] = str(folder / "law.json")
@@ -228,9 +230,9 @@ def _write_target(ledger: Ledger, state: StudyState, space: Space, folder: Path)
 def _finish(ledger: Ledger, state: StudyState, options: RunOptions, mirror: Mirror | None) -> Outcome:
     """Write the winner and the report, hand both to the tracker, and wait for it."""
     space = tracked(space_of(state, ledger.folder), options.tracking)
-    folder = report_folder(space)
+    folder, law = report_folder(space), study_law(state, space)
     with _said(folder):
-        artifacts, notes = _write_winner(state, space, folder)
+        artifacts, notes = _write_winner(state, space, law, folder)
         target, schedule = _write_target(ledger, state, space, folder)
     artifacts |= {"target": schedule} if schedule else {}
     notes += [] if target is None else target.notes
@@ -241,7 +243,7 @@ def _finish(ledger: Ledger, state: StudyState, options: RunOptions, mirror: Mirr
     summary = summarise(state, space, artifacts=artifacts, tracking=tracking, notes=notes)
     summary["target"] = None if target is None else json_safe(target.document())
     with _said(folder):
-        write_report(Story.of(state.name, ledger.read(state.name)), space, summary, folder)
+        write_report(Story.of(state.name, ledger.read(state.name)), space, summary, folder, law=law)
     if mirror is None:
         return Outcome(state=state, summary=summary, untracked=0, tracking_error=None)
     for path in sorted(folder.iterdir()):

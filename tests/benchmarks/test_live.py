@@ -13,7 +13,22 @@ from autosched.compare.method import parse_methods
 from autosched.errors import UsageError
 
 Capture = pytest.CaptureFixture[str]
-TINY = ("--horizon", "60", "--layers", "1", "--width", "8", "--heads", "1", "--context", "8", "--batch", "2", "--eval-batches", "4")
+TINY = (
+    "--horizon",
+    "60",
+    "--layers",
+    "1",
+    "--width",
+    "8",
+    "--heads",
+    "1",
+    "--context",
+    "8",
+    "--batch",
+    "2",
+    "--eval-batches",
+    "4",
+)
 
 
 def run(folder: Path, capsys: Capture, *more: str) -> tuple[Any, str]:

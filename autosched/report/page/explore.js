@@ -103,13 +103,12 @@ function pairTools(view) {
   if (!y) return null;
   const pick = (place, label, chosen) => el("label", {}, label, el("select", { "data-focus": `pair-${place}`, onchange: (event) => { page.pair = [x.name, y.name]; page.pair[place] = event.target.value; show(); } },
     numbers.map((one) => el("option", { value: one.name, selected: one === chosen }, one.name))));
-  const ask = page.live && !page.study.surfaces ? el("button", { onclick: askSurfaces, "data-focus": "surfaces" }, "draw the law's surface") : null;
+  const ask = page.live ? el("button", { onclick: askLaw, "data-focus": "surfaces" }, "fit the law and draw its surface") : null;
   return el("div", { class: "tools" }, pick(0, "across", x), pick(1, "up", y), ask);
 }
 
-async function askSurfaces() {
-  const answer = await fetch(`${page.live}/surfaces`);
-  page.study.surfaces = answer.ok ? await answer.json() : { why: await answer.text() };
+async function askLaw() {
+  page.study.law = await asked(`${page.live}/law`).catch((error) => ({ why: error.message }));
   show();
 }
 
@@ -118,8 +117,8 @@ function contourPicture(view) {
   if (!y) return "Two searched numbers are needed for a contour.";
   const trials = drawnOf(view, POINTS).filter((trial) => trial.family === family && lossOf(trial) !== null && trial.status !== "running");
   if (!trials.length) return "No trial has ended yet.";
-  const losses = trials.map(lossOf), rank = ranks(losses), surfaces = page.study.surfaces;
-  const surface = (surfaces?.found || []).find((one) => one.family === family && new Set([one.x, one.y, x.name, y.name]).size === 2);
+  const losses = trials.map(lossOf), rank = ranks(losses), law = page.study.law;
+  const surface = (law?.surfaces || []).find((one) => one.family === family && new Set([one.x, one.y, x.name, y.name]).size === 2);
   const data = [];
   if (surface) {
     const straight = surface.x === x.name;
@@ -130,7 +129,7 @@ function contourPicture(view) {
   data.push({ x: trials.map((trial) => valueOf(trial, x.name)), y: trials.map((trial) => valueOf(trial, y.name)), customdata: trials.map((trial) => trial.trial), text: trials.map((trial) => hover(view, trial)), mode: "markers", type: "scatter", name: "trials",
     hovertemplate: "%{text}<extra></extra>", showlegend: false, marker: { size: 9, symbol: trials.map((trial) => MARKS[groupOf(trial)][0].replace(/-thin|-open|-dot/g, "")), color: trials.map((trial) => shade(rank(lossOf(trial)))), line: { width: 1, color: colour("ink") } } });
   data.push(...marked(view, (trial) => [valueOf(trial, x.name), trial.family === family && typeof valueOf(trial, y.name) === "number" ? valueOf(trial, y.name) : null]));
-  const about = surface ? "Under the points: the law's final loss with the winner's other parameters." : surfaces?.why ? `There is no surface: ${surfaces.why}` : "";
+  const about = surface ? "Under the points: the law's final loss with the winner's other parameters." : law?.why ? `There is no surface: ${law.why}` : "";
   return { data, alt: `Trials by ${x.name} and ${y.name}, coloured by final loss${surface ? ", over the law's surface" : ""}.`, caption: `Final losses by two parameters. ${about}${left(view, POINTS)}`,
     layout: { xaxis: axisFor(x, x.name), yaxis: axisFor(y, y.name), showlegend: false } };
 }

@@ -6,7 +6,7 @@ const PARTS = [
   ["now", "Now", "What runs", nowSection],
   ["use", "Use it", "Use the winner", useSection],
   ["target", "Target", "For the target", targetSection],
-  ["search", "Search", "The search", () => [picture("history", () => historyPicture(page.view)),
+  ["search", "Search", "The search", (view) => [...closeSection(view), picture("history", () => historyPicture(page.view)),
     pair(picture("curves", () => curvesPicture(page.view), 420), picture("schedules", () => lrPicture(page.view), 420)), picture("duel", () => duelPicture(page.view)), ...named()]],
   ["explore", "Explore", "The parameters", (view) => [picture("slices", () => slicesPicture(page.view)), picture("parallel", () => parallelPicture(page.view), 380),
     pairTools(view), picture("contour", () => contourPicture(page.view), 420), picture("importance", () => importancePicture(page.view))]],

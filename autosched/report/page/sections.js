@@ -114,14 +114,25 @@ function allSection(view) {
     trialTable(view, "all", "All trials", trials, "trial", "role", "schedule", "status", "step", "loss", "forecast", "reason")];
 }
 
+/** Whether the law was in force, by how much it misses, and what stood in for it; all as it was known then. */
 function lawSection(view) {
-  const { law, summary } = view.head;
-  if (!law.used.length) return [sentence(`No law takes part: controller ${view.head.controller}, pruner ${view.head.pruner}.`)];
-  const without = law.without;
-  const held = without === 0 ? `The law was in force at all ${plural(law.decisions, "decision")}.`
-    : `No law described the curves at ${without} of ${plural(law.decisions, "decision")}: there TPE proposed, and Hyperband stopped trials.`;
-  const notes = summary.notes.filter((note) => /\blaw\b/.test(note));
-  return [el("p", {}, `The law decides as ${law.used.join(" and ")}. ${held}`), ...notes.map((note) => el("p", {}, `${note}.`))];
+  const { law } = view.head, fitted = page.study.law, parts = [];
+  const judged = view.trials.filter(Boolean).flatMap((trial) => trial.decisions.filter((one) => one.kind === "trial_judged"));
+  const without = judged.filter((one) => one.text.startsWith(law.lawless)).length;
+  if (!law.used.length) parts.push(`No law takes part in what is decided: controller ${view.head.controller}, pruner ${view.head.pruner}.`);
+  else if (!judged.length) parts.push(`The law is the ${law.used.join(" and the ")}; nothing has been decided yet.`);
+  else if (!without) parts.push(`The law is the ${law.used.join(" and the ")}, and was in force at all ${plural(judged.length, "decision")}.`);
+  else parts.push(`No law described the curves at ${without} of ${plural(judged.length, "decision")}: there TPE proposed, and Hyperband stopped trials.`);
+  if (fitted?.why) parts.push(`At the end there is no law: ${fitted.why.replace(/\.?$/, ".")}`);
+  else if (fitted && typeof fitted.misfit === "number") parts.push(`At the end it misses the curves by ${(100 * fitted.misfit).toPrecision(2)}% (root mean square of what it leaves unexplained).`);
+  return [el("p", {}, parts.join(" "))];
+}
+
+/** That a longer search would choose among equals. */
+function closeSection(view) {
+  const { close } = view.head;
+  if (!view.whole || !close) return [];
+  return [el("p", { class: "notice" }, `Further search is below the noise of the seeds: ${plural(close.near.length, "other trial")} ended within ${number(close.reach)} nats of the best, where seeds scatter a difference by ${number(close.noise)} (${close.seeds} seeds). It would choose among equals.`)];
 }
 
 function useSection(view) {
