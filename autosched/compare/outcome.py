@@ -12,9 +12,10 @@ from autosched.compare.algoperf import algoperf_score
 from autosched.compare.plan import Terms
 from autosched.compare.regret_plot import regret_plot
 from autosched.compare.scores import TOLERANCE, by_method, standings, targets
-from autosched.compare.table import Results, html_page, markdown
+from autosched.compare.table import Results, markdown
 from autosched.compare.trace import Trace
 from autosched.errors import UsageError
+from autosched.report.frozen import frozen_page
 from autosched.whole_files import write_whole
 
 
@@ -71,7 +72,7 @@ def write_results(results: Results, goal: Goal, folder: Path, document: Mapping[
     files: dict[str, bytes] = {
         "compare.json": (json.dumps(document, allow_nan=False, indent=2) + "\n").encode(),
         "compare.md": markdown(results, plot=None if plot is None else "regret.png").encode(),
-        "compare.html": html_page(results, plot=plot).encode(),
+        "compare.html": comparison_page(results, document).encode(),
     }
     if plot is not None:
         files["regret.png"] = plot
@@ -79,6 +80,12 @@ def write_results(results: Results, goal: Goal, folder: Path, document: Mapping[
     for name, content in files.items():
         write_whole(folder / name, content)
     return {name: str(folder / name) for name in files}
+
+
+def comparison_page(results: Results, document: Mapping[str, Any]) -> str:
+    """The comparison in one HTML file that needs nothing else, drawn as the report of a study is."""
+    carried = {"title": results.title, "terms": results.terms, "document": document}
+    return frozen_page(results.title, carried)
 
 
 def _sentences(terms: Terms, goal: Goal, horizon: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The outcome of a comparison for people: plain lines, Markdown, and one HTML page."""
+"""The outcome of a comparison as text: plain lines and Markdown."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 from autosched.compare.scores import Fresh, Standing
 from autosched.compare.trace import Trace
-from autosched.report.markup import Html, page, picture, section, table, tag
-from autosched.report.text import describe, seconds_text
 
 MISSED = "missed"
 
@@ -106,66 +104,6 @@ def markdown(results: Results, *, plot: str | None) -> str:
     if plot is not None:
         lines += ["", f"![Regret against updates spent]({plot})"]
     return "\n".join(lines) + "\n"
-
-
-def html_page(results: Results, *, plot: bytes | None) -> str:
-    """One page that needs nothing else."""
-    caption = (
-        "Lines fall where a complete trial is the best so far; the band is the range over seeds of the best method. "
-        "Above the dotted line, the tolerance, the axis is logarithmic; below it is linear."
-    )
-    numbers = frozenset(range(1, len(heads(results))))
-    return page(
-        results.title,
-        tag("h1", results.title),
-        *(tag("p", line, class_="lead") for line in results.terms),
-        section("methods", "Methods", table(heads(results), rows(results), numbers=numbers)),
-        None
-        if plot is None
-        else section("regret", "Regret", picture(plot, alt="regret against updates", caption=caption)),
-        _duels(results),
-        _studies(results),
-    )
-
-
-def _duels(results: Results) -> Html | None:
-    """Who beats whom: share of seeds on which the row's method found the lower loss."""
-    names = [one.method for one in results.standings]
-    if len(names) < 2:
-        return None
-    body = [
-        (one.method, *("" if other == one.method else f"{one.wins[other]:.0%}" for other in names))
-        for one in results.standings
-    ]
-    note = tag("p", "Share of seeds on which the method of the row found a lower final loss than that of the column.")
-    numbers = frozenset(range(1, len(names) + 1))
-    return section("wins", "Who beats whom", note, table(("", *names), body, numbers=numbers))
-
-
-def _studies(results: Results) -> Html:
-    order = {one.method: place for place, one in enumerate(results.standings)}
-    traces = sorted(results.traces, key=lambda trace: (order[trace.method], trace.seed))
-    body = [
-        (
-            trace.method,
-            str(trace.seed),
-            _number(trace.best, "none"),
-            runs_text(trace.steps_to(results.aims[trace.seed]), results.horizon),
-            f"{trace.spent / results.horizon:.2f}",
-            str(len(trace.curves)),
-            seconds_text(trace.seconds),
-            tag("code", _schedule(trace)),
-            tag("code", f"autosched resume {trace.study} --backend local --ledger {trace.ledger}"),
-        )
-        for trace in traces
-    ]
-    names = ("method", "seed", "best loss", "to target", "full runs", "trials", "time", "schedule", "its own report")
-    return section("studies", "Studies", table(names, body, numbers=frozenset(range(1, 7))))
-
-
-def _schedule(trace: Trace) -> str:
-    chosen = trace.chosen
-    return "" if chosen is None else describe({"family": chosen.family, "params": chosen.params})
 
 
 def _number(value: float, otherwise: str) -> str:

@@ -118,7 +118,11 @@ def _domain(parameter: SearchParameter) -> Record:
 
 
 def _shown(value: Any) -> Any:
-    return value if isinstance(value, int | float | str | bool) else str(value)
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value]
+    if isinstance(value, float):
+        return rounded(value, LOSS_DIGITS)
+    return value if isinstance(value, int | str | bool) else str(value)
 
 
 def trial_records(state: StudyState, numbers: Iterable[int]) -> list[Record]:

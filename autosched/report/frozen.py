@@ -20,7 +20,7 @@ from typing import Any
 
 SCRIPTS = (
     *("dom.js", "fold.js", "charts.js", "pictures.js", "explore.js"),
-    *("sections.js", "study_facts.js", "list.js", "main.js"),
+    *("sections.js", "study_facts.js", "list.js", "comparison.js", "main.js"),
 )
 EMPTY = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 """Of nothing: plotly.js makes empty style elements and fills them rule by rule, which the policy lets pass."""

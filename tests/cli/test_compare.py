@@ -35,7 +35,7 @@ def test_methods_are_ranked_and_everything_is_written(folder: Path, capsys: Capt
     out = folder / "compare-s"
     assert json.loads((out / "compare.json").read_text()) == told
     assert (out / "regret.png").read_bytes().startswith(b"\x89PNG")
-    assert "<h1>Comparison on s</h1>" in (out / "compare.html").read_text()
+    assert "<title>Comparison on s</title>" in (out / "compare.html").read_text()
     assert "| gp+none |" in (out / "compare.md").read_text()
 
 

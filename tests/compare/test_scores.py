@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
+from carried import document_of
 
 from autosched.compare.algoperf import algoperf_score, study_score
 from autosched.compare.document import results_document
-from autosched.compare.outcome import Goal, results_of
+from autosched.compare.outcome import Goal, comparison_page, results_of
 from autosched.compare.plan import Terms, algoperf_terms
 from autosched.compare.regret_plot import regret_curves, regret_plot
 from autosched.compare.scores import fresh_scores, references, standard_error, standings, targets
-from autosched.compare.table import heads, html_page, markdown, plain_lines, rows
+from autosched.compare.table import heads, markdown, plain_lines, rows
 from autosched.compare.trace import End, Trace
 from autosched.errors import UsageError
 from autosched.space.records import Budget
@@ -156,13 +157,13 @@ def test_all_tables_say_the_same() -> None:
         ("quick", "1.9750", "0.0250", "1.75", "2 of 2", "50%"),
         ("slow", "2.2000", "0.2500", "missed", "1 of 2", "50%"),
     ]
-    text, page = markdown(results, plot="regret.png"), html_page(results, plot=b"png")
+    text = markdown(results, plot="regret.png")
     for row in rows(results):
         assert f"| {' | '.join(row)} |" in text
-        assert all(f">{cell}</td>" in page for cell in row)
         assert any(line.split("  ")[0].strip() == row[0] for line in plain_lines(results))
     assert plain_lines(results)[0] == "Every method: 2 seeds, each with 600 updates, 6 full runs of 100."
-    assert "<h1>A &lt; B</h1>" in page
+    carried = document_of(comparison_page(results, results_document(results)))
+    assert carried == {"title": "A < B", "terms": results.terms, "document": results_document(results)}
     assert "![Regret against updates spent](regret.png)" in text
     assert "regret.png" not in markdown(results, plot=None)
 

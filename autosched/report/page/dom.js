@@ -31,6 +31,7 @@ function number(value, digits = 4) {
 }
 
 function short(value) {
+  if (Array.isArray(value)) return value.length <= 4 ? `[${value.map(short).join(", ")}]` : `[${short(value[0])}, …, ${short(value[value.length - 1])}; ${value.length} values]`;
   if (typeof value !== "number") return String(value ?? MISSING);
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
 }

@@ -188,7 +188,7 @@ async function start() {
   if (page.live === "/api/studies") await startList(main);
   else {
     const found = page.live ? await asked(`${page.live}/document`) : JSON.parse(await carried("document"));
-    if (found.studies) besidePage(main, found.studies.map(unpacked));
+    if (found.document) comparisonPage(main, found);
     else startStudy(main, unpacked(found));
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);

@@ -107,7 +107,7 @@ function lrPicture(view) {
 
 /** A log axis where the peaks spread over more than a decade. */
 function axisOfLrs(trials) {
-  const peaks = trials.map((trial) => Math.max(...(trial.lr || [[], [0]])[1])).filter((peak) => peak > 0);
+  const peaks = trials.map(peakOf).filter((peak) => peak > 0);
   const low = Math.min(...peaks), high = Math.max(...peaks);
   return high > 10 * low ? { type: "log", range: [Math.log10(low) - 1.3, Math.log10(high) + 0.1] } : { rangemode: "tozero" };
 }
@@ -157,11 +157,13 @@ function forecastPicture(view) {
 function coveragePicture(view) {
   if (!view.told.length) return "No forecast can be compared with an end yet.";
   let inside = 0;
-  const told = view.told.map((one, i) => {
+  const known = new Map(); // by when a trial ended: all its forecasts are told at once
+  view.told.forEach((one, i) => {
     inside += one.at[1] <= one.value && one.value <= one.at[2] ? 1 : 0;
-    return [runsOf(view, one.ended), inside / (i + 1)];
+    known.set(runsOf(view, one.ended), inside / (i + 1));
   });
-  const x = told.map(([at]) => at), y = told.map(([, share]) => share);
+  known.set(runsOf(view, view.spent), inside / view.told.length);
+  const x = [...known.keys()], y = [...known.values()];
   return {
     data: [{ x, y, mode: "lines", type: "scatter", line: { shape: "hv", color: "#0072b2", width: 2 }, name: "inside so far", hovertemplate: "%{y:.0%} inside after %{x:.1f} full runs<extra></extra>" },
       { x: [0, runsOf(view, view.spent)], y: [0.9, 0.9], mode: "lines", type: "scatter", hoverinfo: "skip", name: "claimed", line: { color: colour("muted"), dash: "dot", width: 1.5 } }],

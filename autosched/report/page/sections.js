@@ -12,6 +12,7 @@ function columnsOf(view, ...names) {
     trial: { head: "trial", number: true, cell: (t) => trialButton(t, best), value: (t) => t.trial },
     role: { head: "role", cell: (t) => roleOf(t) },
     schedule: { head: "schedule", cell: (t) => el("code", {}, differing(t, common, alone)), value: (t) => describe(t) },
+    peak: { head: "peak LR", number: true, cell: (t) => short(peakOf(t)), value: peakOf },
     status: { head: "status", cell: (t) => t.status },
     step: { head: "updates", number: true, cell: (t) => count(t.step), value: (t) => t.step },
     loss: { head: "loss", number: true, cell: (t) => (typeof t.value === "number" ? number(t.value) : ""), value: (t) => t.value ?? Infinity },
@@ -22,6 +23,10 @@ function columnsOf(view, ...names) {
     worker: { head: "last on", cell: (t) => t.worker || "" },
   };
   return names.map((name) => all[name]);
+}
+
+function peakOf(trial) {
+  return trial.lr ? Math.max(...trial.lr[1]) : null;
 }
 
 function trialTable(view, key, caption, trials, ...names) {
@@ -67,8 +72,8 @@ function signed(value) {
 function costCard(view) {
   const sums = view.trials.filter(Boolean).map((trial) => costOf(trial, view)).reduce((sum, one) => sum.map((value, i) => value + one[i]), [0, 0, 0, 0, 0]);
   const runs = (updates) => runsOf(view, updates).toFixed(1), limit = view.head.budget.steps;
-  const budget = limit ? ` of ${runs(limit)} in the budget` : "";
-  return card("Full runs trained", runs(view.spent), `for ${plural(view.trials.length, "trial")}${budget}; ${runs(sums[1])} reused, ${runs(sums[2] + sums[3])} saved, ${runs(sums[4])} left open`);
+  const budget = limit ? `, the search's budget is ${runs(limit)}` : "";
+  return card("Full runs trained", runs(view.spent), `${plural(view.trials.length, "trial")}${budget}; ${runs(sums[1])} reused, ${runs(sums[2] + sums[3])} saved, ${runs(sums[4])} left open`);
 }
 
 function timeCard(view, summary) {
@@ -95,7 +100,7 @@ function stoppedSection(view) {
     ["pruned", "Pruned: could not win, by the forecast", "No trial is pruned."]];
   const found = parts.map(([group, caption, none]) => (of(group).length ? trialTable(view, group, caption, of(group), "trial", "schedule", "step", "forecast", "reason") : sentence(none)));
   const pilots = of("pilot");
-  return [...found, pilots.length ? trialTable(view, "pilots", "Pilots: short runs that show what a peak LR does", pilots, "trial", "schedule", "status", "step", "until") : sentence("There are no pilots.")];
+  return [...found, pilots.length ? trialTable(view, "pilots", "Pilots: short runs that show what a peak LR does", pilots, "trial", "peak", "status", "step", "until") : sentence("There are no pilots.")];
 }
 
 function lostSection(view) {
