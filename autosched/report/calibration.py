@@ -132,11 +132,17 @@ def stages(state: StudyState, space: Space) -> Mapping[tuple[int, int], str]:
     found = {}
     for transition in state.log:
         if transition.kind == "advanced":
-            trial = state.trials[transition.trial]
-            schedule = trial.schedule.prefix(trial.until) if trial.role == "pilot" else trial.schedule
-            stage = max(stage, min(_stage_after(schedule, transition.step), 1 if trial.role == "pilot" else 2))
+            if stage < len(STAGES) - 1:
+                stage = max(stage, _seen_by(state.trials[transition.trial], transition.step))
             found[transition.trial, transition.step] = STAGES[stage]
     return found
+
+
+def _seen_by(trial: TrialState, step: int) -> int:
+    """The stage when a trial was seen up to a step; a pilot is no complete run."""
+    if trial.role == "pilot":
+        return min(_stage_after(trial.schedule.prefix(trial.until), step), 1)
+    return _stage_after(trial.schedule, step)
 
 
 def _stage_after(schedule: Schedule, step: int) -> int:

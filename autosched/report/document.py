@@ -12,6 +12,7 @@ of trials stays a small document: `DRAWN` points in all, never fewer than `FEWES
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -129,7 +130,7 @@ def trial_records(state: StudyState, numbers: Iterable[int]) -> list[Record]:
     """The records of some trials, in order of number; what their moments tell is not in them."""
     most = min(max(DRAWN // max(len(state.trials), 1), FEWEST), MOST)
     costs = trial_costs(state)
-    return [json_safe(_trial(state.trials[number], costs[number], most)) for number in sorted(numbers)]
+    return [_trial(state.trials[number], costs[number], most) for number in sorted(numbers)]
 
 
 def _trial(trial: TrialState, cost: TrialCost, most: int) -> Record:
@@ -146,13 +147,17 @@ def _trial(trial: TrialState, cost: TrialCost, most: int) -> Record:
         "seed": trial.seed,
         "of": trial.of,
         "steps": [point.step for point in points],
-        "losses": [rounded(point.loss, LOSS_DIGITS) for point in points],
-        "merged": [[point.step, rounded(min(point.merged.values()), LOSS_DIGITS)] for point in merged],
-        "named": {name: [rounded(point.losses[name], LOSS_DIGITS) for point in points] for name in names},
+        "losses": [_finite(point.loss) for point in points],
+        "merged": [[point.step, _finite(min(point.merged.values()))] for point in merged],
+        "named": {name: [_finite(point.losses[name]) for point in points] for name in names},
         "lr": [steps.astype(int).tolist(), _digits(lrs, LR_DIGITS)],
         "cost": [cost.trained, cost.reused, cost.rest],
     }
     return {name: value for name, value in record.items() if value not in (None, {}, [])}
+
+
+def _finite(loss: float) -> float | None:
+    return rounded(loss, LOSS_DIGITS) if math.isfinite(loss) else None
 
 
 def _even(count: int, most: int) -> list[int]:

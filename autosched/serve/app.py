@@ -58,7 +58,9 @@ def application(watched: Watched, access: Access) -> Starlette:
         Route("/api/study/{name:path}/schedule", pages.schedule),
         Route("/api/study/{name:path}/logs/{trial:int}", pages.log),
     ]
-    middleware = [Middleware(access.middleware), Middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)]
+    middleware = [Middleware(access.middleware)]
+    if access.token is not None:  # on loopback sending is quicker than packing
+        middleware.append(Middleware(GZipMiddleware, minimum_size=2000, compresslevel=5))
     return Starlette(routes=routes, middleware=middleware, exception_handlers={AutoschedError: _told})
 
 

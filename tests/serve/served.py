@@ -83,7 +83,7 @@ class Visit:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", lambda told: self.faults.append(told.text) if told.type == "error" else None)
         self.page.goto(address)
-        self.page.wait_for_selector("body[data-ready]")
+        self.page.wait_for_selector("body[data-ready=true]")
 
     def left_the_place(self, *places: str) -> list[str]:
         """What was asked for that begins with none of these."""

@@ -13,10 +13,15 @@ import pytest
 from example_study import SPACE, Study, example_study, wsd
 from served import Visit, append, chromium, serving
 
+from autosched.compare.document import results_document
+from autosched.compare.outcome import Goal, comparison_page, results_of
+from autosched.compare.plan import Terms
+from autosched.compare.trace import End, Trace
 from autosched.ledger.store import Ledger
 from autosched.report.html import write_report
 from autosched.report.moments import Story
 from autosched.report.summary import summarise
+from autosched.space.records import Budget
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +123,34 @@ def test_hostile_names_are_inert(browser: Any, tmp_path: Path) -> None:
     assert visit.real_faults() == []
 
 
+def test_a_comparison_is_drawn_by_the_same_page(browser: Any, tmp_path: Path) -> None:
+    ends = {"quick": ((100, 2.8), (200, 2.0)), "slow": ((100, 3.0), (500, 2.5))}
+    traces = [
+        Trace(
+            method=name,
+            seed=0,
+            study=f"{name}-0",
+            ledger="sqlite:///ledger.db",
+            horizon=100,
+            ends=tuple(End(spent=spent, loss=loss) for spent, loss in found),
+            spent=600,
+            chosen=None,
+            curves=(),
+            seconds=1.0,
+            fresh={},
+        )
+        for name, found in ends.items()
+    ]
+    results = results_of(traces, Terms(seeds=1, budget=Budget(steps=600)), Goal(tolerance=0.06), title="A < B")
+    (tmp_path / "compare.html").write_text(comparison_page(results, results_document(results)), encoding="utf-8")
+    visit = Visit(browser, (tmp_path / "compare.html").as_uri())
+    rows = visit.page.locator("[data-table=methods] tbody tr")
+    assert [row.split("\t")[0] for row in rows.all_inner_texts()] == ["quick", "slow"]
+    visit.page.locator("[data-picture=regret] .main-svg").first.wait_for()
+    assert visit.page.get_by_role("heading", level=1).inner_text() == "A < B"
+    assert visit.real_faults() == []
+
+
 def test_an_empty_ledger_and_studies_side_by_side(browser: Any, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     ledger = Ledger(url)
@@ -132,7 +165,7 @@ def test_an_empty_ledger_and_studies_side_by_side(browser: Any, tmp_path: Path) 
         page.get_by_label("mark begun").check()
         page.get_by_role("button", name="show the marked ones side by side").click()
         page.get_by_role("heading", name="Studies side by side").wait_for()
-        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector("body[data-ready=true]")
         assert page.locator("[data-table=beside] tbody tr").count() == 2
         page.locator("[data-picture=beside-history] .main-svg").first.wait_for()
         assert visit.serious() == []

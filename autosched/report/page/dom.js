@@ -36,8 +36,10 @@ function short(value) {
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
 }
 
+const THOUSANDS = new Intl.NumberFormat("en");
+
 function count(value) {
-  return Number(value).toLocaleString("en");
+  return THOUSANDS.format(value);
 }
 
 function plural(value, noun) {

@@ -160,7 +160,8 @@ function trialsCsv() {
 
 /** What the file carries, compressed. */
 async function carried(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (c) => c.charCodeAt(0));
+  const letters = atob(document.getElementById(id).textContent), bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i += 1) bytes[i] = letters.charCodeAt(i);
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
 
@@ -192,6 +193,7 @@ async function start() {
     else startStudy(main, unpacked(found));
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  document.body.dataset.ready = "words"; // and tables, and the replay; pictures follow
   if (!page.live) {
     const script = document.createElement("script");
     script.textContent = await carried("plotly"); // runs because the page's policy has its hash

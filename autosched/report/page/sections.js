@@ -7,7 +7,7 @@ function trialButton(trial, best) {
 }
 
 function columnsOf(view, ...names) {
-  const best = winnerOf(view), common = commonOf(view.trials.filter(Boolean)), alone = view.trials.length === 1;
+  const best = winnerOf(view), common = (view.common ||= commonOf(view.trials.filter(Boolean))), alone = view.trials.length === 1;
   const all = {
     trial: { head: "trial", number: true, cell: (t) => trialButton(t, best), value: (t) => t.trial },
     role: { head: "role", cell: (t) => roleOf(t) },
