@@ -179,7 +179,7 @@ def browser() -> Iterator[Any]:
 
 
 def opened(chromium: Any, address: str, *, looks: int = 3) -> dict[str, float]:
-    """The quickest of some visits: seconds until the page is ready, and processor seconds of all of Chromium until then.
+    """The quickest of some visits: seconds until the page is ready, and processor seconds of Chromium until then.
 
     On a machine with others at work the first is theirs as much as the page's; the second is nearly its own.
     """
