@@ -44,8 +44,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 FIELDS = ("command", "date", "machine", "seeds", "values")
 FIGURE = re.compile(r"(<!-- figure: ([^\n]*?)(?: -->|\n(.*?)-->))(.*?)(<!-- /figure -->)", re.DOTALL)
 PLACEHOLDER = re.compile(r"\{([\w.-]+)(?::([^}]*))?\}")
-PROGRESS = re.compile(r"\[ *\d+s\]")
-"""What the program says of a trial while it runs."""
+PROGRESS = re.compile(r"(\d+ days?, )?\d+:\d\d:\d\d |\d+% of the budget: ")
+"""What the program says while a study runs."""
 OUT = "OUT"
 STEP = re.compile(r"[^.[\]]+|\[[^]]*\]")
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -22,6 +25,8 @@ LedgerOption = Annotated[
     typer.Option("--ledger", help="Ledger URL; default: AUTOSCHED_LEDGER, else sqlite:///autosched.db.", metavar="URL"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; logs go to stderr.")]
+LABELLED = re.compile(r"\s*\S+(?: \S+)* {2,}")
+"""The beginning of a line with a label: words, and two spaces or more."""
 StudyArgument = Annotated[str, typer.Argument(help="Name of a study in the ledger.", metavar="STUDY")]
 
 
@@ -29,9 +34,25 @@ def show(as_json: bool, document: Any, lines: Iterable[str]) -> None:
     """Print for a machine or for a person."""
     if as_json:
         tell(json.dumps(document, allow_nan=False, indent=2))
-    else:
-        for line in lines:
-            tell(line)
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in lines:
+        tell(line if width is None else wrapped(line, width))
+
+
+def wrapped(line: str, width: int) -> str:
+    """A line for a terminal that is narrower: broken between words only, and indented below what follows its label.
+
+    Example:
+        >>> print(wrapped("best        trial 11: wsd(peak_lr=0.02, warmup_steps=20)", 40))
+        best        trial 11: wsd(peak_lr=0.02,
+                    warmup_steps=20)
+    """
+    label = LABELLED.match(line)
+    indent = len(label[0]) if label is not None else len(line) - len(line.lstrip()) + 2
+    if len(line) <= width or 2 * indent > width:
+        return line
+    return textwrap.fill(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from autosched.space.auto_bounds import has_auto_bounds
 from autosched.space.json_form import without_secrets_in
 from autosched.space.records import Space
 from autosched.study.command_space import written_space
-from autosched.study.ladder import ladder_below
+from autosched.study.ladder import ladder_of
 from autosched.study.progress import make_progress
 from autosched.study.run import RunOptions, run_study, space_of
 from autosched.study.sources import SpaceSource
@@ -135,13 +135,13 @@ def tune(
     enter = partial(
         _start, reuse_anyway=reuse_anyway, trust_trainer=trust_trainer or address is not None, as_json=as_json
     )
-    if ladder is not None:
-        rungs, settings = ladder_below(space, settings, ladder)
-        for rung in rungs:
-            code = _run(enter(rung, Settings(ledger=ledger), resume=True), options, as_json, shown=not as_json)
-            if code:
-                return code
-    return _run(enter(space, settings, resume=resume), options, as_json)
+    code = 0
+    for rung in ladder_of(space, settings, ladder, resume=resume):
+        started = enter(rung.source, rung.settings, resume=rung.resume)
+        code = _run(started, options, as_json, shown=rung.is_own or not as_json)
+        if code:
+            break
+    return code
 
 
 def _start(source: SpaceSource, settings: Settings, *, as_json: bool, **how: bool) -> Started:

@@ -6,13 +6,12 @@ import sys
 import time
 from collections import deque
 
-from autosched.cli.options import LedgerOption, StudyArgument
+from autosched.cli.options import LedgerOption, StudyArgument, show
 from autosched.errors import StudyError
 from autosched.interruption import terminable
 from autosched.ledger.fold import apply
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
-from autosched.printed import tell
 from autosched.report.news import news
 from autosched.report.text import final_lines
 from autosched.study.progress import RECENT, Progress, make_progress
@@ -45,8 +44,7 @@ def watch(study: StudyArgument, ledger: LedgerOption = None) -> int:
     finally:
         progress.close()
         store.close()
-    for line in final_lines(Study(study, ledger=ledger).summary):
-        tell(line)
+    show(False, None, final_lines(Study(study, ledger=ledger).summary))
     return 0
 
 

@@ -22,6 +22,7 @@ from autosched.ledger.events import Stamped, StudyCreated, TrialEnded
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.printed import tell
+from autosched.report.text import clock_text
 from autosched.space import space_to_json
 from autosched.space.records import Space
 
@@ -64,7 +65,7 @@ def run_jobs(jobs: Sequence[Job], means: Means) -> list[Trace]:
     if len(left) < len(jobs):
         means.tell(f"{len(jobs) - len(left)} of {len(jobs)} studies are finished already")
     for done, job in enumerate(_run(left, means), start=len(jobs) - len(left) + 1):
-        means.tell(f"[{time.monotonic() - started:5.0f}s] {done} of {len(jobs)}: {_outcome(read_trace(job))}")
+        means.tell(f"{clock_text(time.monotonic() - started)} {done} of {len(jobs)}: {_outcome(read_trace(job))}")
     return [read_trace(job) for job in jobs]
 
 
@@ -139,4 +140,4 @@ class _News:
 def _outcome(trace: Trace) -> str:
     found = f"best loss {trace.best:.4f}" if trace.ends else "no trial was complete"
     runs, trials = trace.spent / trace.horizon, len(trace.curves)
-    return f"{trace.method}, seed {trace.seed}: {found}; {runs:.1f} full runs, {trials} trials, {trace.seconds:.0f} s"
+    return f"{trace.method}, seed {trace.seed}: {found}; {runs:.1f} full runs, {trials} trials"

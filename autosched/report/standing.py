@@ -106,7 +106,9 @@ def _best(state: StudyState, space: Space) -> str:
 def _gain(state: StudyState) -> str:
     """What the winner gains over the default on the fresh seeds so far, with the interval."""
     confirmed = confirmation(state)
-    gain = None if confirmed is None else gain_text(confirmation_document(confirmed))
+    if confirmed is None or confirmed.winner == confirmed.default:
+        return ""
+    gain = gain_text(confirmation_document(confirmed))
     return "" if gain is None else f"{gain} over the default"
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from autosched.errors import UsageError
 from autosched.schedules.registry import get_family
@@ -26,15 +26,33 @@ from autosched.transfer.ladder import QUANTITIES
 from autosched.transfer.rule import Axis
 
 
-def ladder_below(source: SpaceSource, settings: Settings, count: int) -> tuple[list[Mapping[str, Any]], Settings]:
-    """The spaces of the rungs below a study, the smallest first, and its own settings, which name their studies.
+class Rung(NamedTuple):
+    """A study of a ladder that is to be begun.
+
+    Attributes:
+        resume: go on with it where it exists, as those below the study itself always are.
+        is_own: whether it is the study that was asked for, the last one.
+    """
+
+    source: SpaceSource
+    settings: Settings
+    resume: bool
+    is_own: bool
+
+
+def ladder_of(source: SpaceSource, settings: Settings, count: int | None, *, resume: bool) -> list[Rung]:
+    """The studies to run one after another, the smallest first: a ladder of `count`, or the study alone without one.
 
     Raises:
         UsageError: as :func:`rungs_below`, or the space has a fault (SpaceError).
     """
-    rungs = rungs_below(checked_space(read_source(source), settings.texts(), CHECKS), count)
-    named = f"target.rungs={json.dumps([rung['study'] for rung in rungs])}"
-    return rungs, dataclasses.replace(settings, overrides=[*override_texts(settings.overrides), named])
+    if count is None:
+        return [Rung(source, settings, resume, is_own=True)]
+    below = rungs_below(checked_space(read_source(source), settings.texts(), CHECKS), count)
+    named = f"target.rungs={json.dumps([rung['study'] for rung in below])}"
+    own = dataclasses.replace(settings, overrides=[*override_texts(settings.overrides), named])
+    bare = Settings(ledger=settings.ledger)
+    return [*(Rung(rung, bare, True, is_own=False) for rung in below), Rung(source, own, resume, is_own=True)]
 
 
 def rungs_below(space: Space, count: int) -> list[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 from autosched.errors import SpaceError
 from autosched.printed import tell
 from autosched.space.document import OVERRIDES
-from autosched.study.ladder import ladder_below
+from autosched.study.ladder import ladder_of
 from autosched.study.progress import NoProgress, make_progress
 from autosched.study.results import Study
 from autosched.study.run import RunOptions, run_study, space_of
@@ -101,11 +101,10 @@ def tune(
     )
     entered = partial(start, reuse_anyway=reuse_anyway, trust_trainer=trust_trainer or address is not None)
     try:
-        if ladder is not None:
-            rungs, settings = ladder_below(space, settings, ladder)
-            for rung in rungs:
-                _run(entered(rung, Settings(ledger=ledger), resume=True), options, progress=progress)
-        started = entered(space, settings, resume=resume)
+        *below, own = ladder_of(space, settings, ladder, resume=resume)
+        for rung in below:
+            _run(entered(rung.source, rung.settings, resume=rung.resume), options, progress=progress)
+        started = entered(own.source, own.settings, resume=own.resume)
     except SpaceError as error:
         if error.file != OVERRIDES:
             raise

@@ -48,7 +48,7 @@ def test_the_table_is_on_stdout_and_the_progress_on_stderr(folder: Path, capsys:
     assert lines[-1] == "wrote there/regret.png"
     assert shown.err.startswith("autosched: each study has 120 updates, 3 full runs; the space's 5 trials do not count")
     assert "random+none, seed 0: " in shown.err
-    assert "] 4 of 4: tpe+none, seed 1: best loss" in shown.err
+    assert " 4 of 4: tpe+none, seed 1: best loss" in shown.err
 
 
 def test_a_second_call_trains_nothing_and_says_the_same(folder: Path, capsys: Capture) -> None:
