@@ -104,26 +104,35 @@ def drop_table(
     last = np.minimum(np.asarray(steps, dtype=np.float64), schedule.steps) - 1.0  # index of the last update done
     area_before = outline.area()
     area = area_before(last + 1)
-    knots = straight_knots(outline, 0 if warmup_drops else max(warmup_of(outline) - 1, 0), intervals).astype(np.float64)
+    peak = 0 if warmup_drops else max(warmup_of(outline) - 1, 0)
+    places = straight_knots(outline, intervals)
+    knots = np.append(peak, places[places > peak]).astype(np.float64)
     first, stop, known = knots[:-1], knots[1:], outline.read(knots)
     drops = known[:-1] - known[1:]
     changed = drops != 0
     first, stop, drops = first[changed], stop[changed], drops[changed]
     row, piece = np.nonzero(last[:, None] >= first[None, :] + 1)
-    begin, whole = first[piece], stop[piece] - first[piece]
-    seen = np.minimum(last[row], stop[piece]) - begin  # updates of the piece done: its drops are begin+1 .. begin+seen
+    # The pieces as they are, then those that an asked step cuts: few, for many pairs of a step and a piece.
+    cut = np.flatnonzero(last[row] < stop[piece])
+    pieces = np.arange(first.size)
+    node = pieces[piece]
+    node[cut] = first.size + np.arange(cut.size)
+    of = np.concatenate([pieces, piece[cut]])
+    begin, whole = first[of], (stop - first)[of]
+    seen = np.concatenate([stop, last[row[cut]]]) - begin  # updates of it done: its drops are begin + 1 .. begin + seen
     position = (begin + seen + 0.5)[:, None] - seen[:, None] * _BACK
     position = np.clip(position, begin[:, None] + 1, (begin + seen)[:, None])
-    size = (drops[piece] * seen / whole)[:, None] * _SHARE
-    before, after = area_before(position.ravel()), outline.read(position.ravel())
+    size = (drops[of] * seen / whole)[:, None] * _SHARE
+    log_lr = np.log(np.maximum(outline.read(position), LR_FLOOR * max(schedule.peak_lr, LEAST_PEAK_LR)))
+    before = area_before(position)
     return DropTable(
         area=area,
         row=np.repeat(row, _BACK.size),
-        size=size.ravel(),
-        log_lr=np.log(np.maximum(after, LR_FLOOR * max(schedule.peak_lr, LEAST_PEAK_LR))),
-        since=np.maximum(np.repeat(area[row], _BACK.size) - before, 0.0),
-        updates=np.repeat(last[row] + 1, _BACK.size) - position.ravel(),
-        horizon=np.full(position.size, float(schedule.steps)),
+        size=size[node].ravel(),
+        log_lr=log_lr[node].ravel(),
+        since=np.maximum(area[row, None] - before[node], 0.0).ravel(),
+        updates=((last[row] + 1)[:, None] - position[node]).ravel(),
+        horizon=np.full(node.size * _BACK.size, float(schedule.steps)),
     )
 
 
@@ -143,21 +152,28 @@ def concatenated(tables: Sequence[DropTable]) -> DropTable:
     )
 
 
-def straight_knots(outline: Outline, start: int, intervals: int) -> NDArray[np.intp]:
-    """Updates between which the LR is taken as linear; jumps and corners are kept, long changes are subdivided."""
-    end = outline.steps - 1
-    if start >= end:
-        return np.array([end], dtype=np.intp)
-    first, last = outline.point_from(start), outline.lrs.size - 1
-    bends = outline.bends(first)
-    bent = np.flatnonzero(np.abs(bends) > _KINK * float(outline.lrs[first:].max()))
+def straight_knots(outline: Outline, intervals: int) -> NDArray[np.intp]:
+    """Updates between which the LR is taken as linear; jumps and corners are kept, long changes are subdivided.
+
+    Every law asks for them, so they are found once.
+    """
+    found: NDArray[np.intp] = outline.once(f"{intervals} knots", lambda: _knots(outline, intervals))
+    return found
+
+
+def _knots(outline: Outline, intervals: int) -> NDArray[np.intp]:
+    end, last = outline.steps - 1, outline.lrs.size - 1
+    if end == 0:
+        return np.zeros(1, dtype=np.intp)
+    bends = outline.bends(0)
+    bent = np.flatnonzero(np.abs(bends) > _KINK * outline.peak_lr)
     corner = np.zeros(last + 1, dtype=np.bool_)  # a mask: bends may be all of millions of updates
-    corner[[first, last]] = corner[_corners(bent, np.signbit(bends[bent])) + 1 + first] = True
+    corner[[0, last]] = corner[_corners(bent, np.signbit(bends[bent])) + 1] = True
     kept = outline.updates[corner]
-    longest = (end - start) / intervals
+    longest = end / intervals
     fewest = _FEWEST_PIECES if kept.size <= intervals else 1
     if kept.size > 4 * intervals:  # changes everywhere: an even grid
-        kept = np.unique(np.linspace(start, end, 4 * intervals + 1).round().astype(np.intp))
+        kept = np.unique(np.linspace(0, end, 4 * intervals + 1).round().astype(np.intp))
     pieces = [
         np.linspace(a, b, int(min(max((b - a) / longest, fewest), b - a)) + 1).round().astype(np.intp)
         if changes

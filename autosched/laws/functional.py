@@ -127,7 +127,7 @@ def intrinsic_path(
 
 def _one_path(schedule: Schedule, steps: FloatArray, intervals: int) -> IntrinsicPath:
     outline, peak = schedule.outline, max(schedule.peak_lr, LEAST_PEAK_LR)
-    knots = straight_knots(outline, 0, intervals)
+    knots = straight_knots(outline, intervals)
     edges = np.unique(np.append(knots, schedule.steps)).astype(np.float64)
     edges[0] = 0.0
     begin, length = edges[:-1], np.diff(edges)

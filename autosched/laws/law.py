@@ -232,7 +232,7 @@ def telling_steps(schedule: Schedule) -> FloatArray:
     even = np.linspace(1, schedule.steps, DENSE_STEPS // 6)
     early = np.geomspace(1, schedule.steps, DENSE_STEPS // 4)
     outline = schedule.outline
-    changing = straight_knots(outline, 0, DENSE_STEPS // 4) + 1.0
+    changing = straight_knots(outline, DENSE_STEPS // 4) + 1.0
     steep = np.flatnonzero(np.abs(outline.slopes()) > 0.02 * schedule.peak_lr)[: DENSE_STEPS // 25]
     jumps = outline.updates[steep + 1]
     after = np.append(0.0, np.geomspace(1, schedule.steps, 20))

@@ -156,11 +156,12 @@ class ResidualKernel:
 def _parts(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The shared, near and own covariance, each shape (n, m)."""
     gaps = cdist(a.features / kernel.lengths, b.features / kernel.lengths, "sqeuclidean")
-    lasting = np.exp(-np.abs(a.features[:, None, 4] - b.features[None, :, 4]) / LASTING_EFOLDS)
+    ages = np.abs(a.features[:, None, LOG_STEP] - b.features[None, :, LOG_STEP]) / LASTING_EFOLDS
     apart = (a.features[:, None, 0] - b.features[None, :, 0]) / NEAR_PEAK
     same = a.run[:, None] == b.run[None, :]
-    near = kernel.near**2 * np.exp(-0.5 * apart**2) * lasting
-    return kernel.shared**2 * np.exp(-0.5 * gaps), near, kernel.own**2 * lasting * same
+    own = np.zeros(same.shape)
+    own[same] = kernel.own**2 * np.exp(-ages[same])
+    return kernel.shared**2 * np.exp(-0.5 * gaps), kernel.near**2 * np.exp(-0.5 * apart**2 - ages), own
 
 
 def covariance(kernel: ResidualKernel, a: RunPoints, b: RunPoints) -> FloatArray:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,10 +57,7 @@ class Outline(ABC):
 
     @abstractmethod
     def bends(self, point: int) -> FloatArray:
-        """How much the slope changes per update at the points after `point`, but for the last.
-
-        Where every update is a point inflections are seen by a bend of about 0, else by another sign.
-        """
+        """Change of the slope per update, above 0 where it rises, at the points after `point` but for the last."""
 
     @abstractmethod
     def area(self) -> Callable[[FloatArray], FloatArray]:
@@ -89,6 +87,16 @@ class Outline(ABC):
         """The largest LR."""
         return float(self.lrs.max())
 
+    def once(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What is computed of the outline and asked for again, by a name that says all else it depends on."""
+        if name not in self._known:
+            self._known[name] = compute()
+        return self._known[name]
+
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        return {}
+
 
 class EveryUpdate(Outline):
     """The outline of LRs in memory, shape (steps,)."""
@@ -115,8 +123,8 @@ class EveryUpdate(Outline):
         return np.diff(self.lrs)
 
     def bends(self, point: int) -> FloatArray:
-        """Second differences, without their signs."""
-        return np.abs(np.diff(self.lrs[point:], 2))
+        """Second differences."""
+        return np.diff(self.lrs[point:], 2)
 
     def area(self) -> Callable[[FloatArray], FloatArray]:
         """Sums of the LRs, along straight lines between whole positions."""

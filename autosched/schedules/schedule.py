@@ -209,11 +209,14 @@ class Schedule:
     @property
     def outline(self) -> Outline:
         """Its LRs as a law looks at them: every update, or those it takes to draw straight lines between."""
+        found: Outline = self._once("outline", self._outlined)
+        return found
+
+    def _outlined(self) -> Outline:
         pieces = self._pieces
         if pieces is None:
             return EveryUpdate(self.lr_array)
-        found: Outline = self._once("outline", lambda: few_updates(pieces.at, pieces.steps, pieces.ends))
-        return found
+        return few_updates(pieces.at, pieces.steps, pieces.ends)
 
     def _once(self, name: str, compute: Callable[[], Any]) -> Any:
         if name not in self._known:

@@ -122,7 +122,8 @@ def test_a_law_sees_what_it_sees_in_all_lrs(name: str) -> None:
         assert law.predict_at(made, steps) == pytest.approx(law.predict_at(listed, steps), rel=3e-4, abs=3e-4), law.name
 
 
-def test_a_law_sees_the_jumps_of_sawteeth_as_its_formula_does() -> None:
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_law_sees_the_jumps_of_sawteeth_as_its_formula_does(*, listed: bool) -> None:
     family, params = CASES["wsd_s"]
     made = build(family, params, steps=STEPS)
     law, lrs = LAWS[1], made.lrs
@@ -136,7 +137,8 @@ def test_a_law_sees_the_jumps_of_sawteeth_as_its_formula_does() -> None:
         grown = 1 - (1 + law.speed * low**-law.lr_power * since) ** -law.saturation
         reduction = np.sum((lrs[after - 1] - lrs[after]) * grown)
         expected.append(law.floor + law.scale * area[step] ** -law.exponent - law.drop * reduction)
-    assert law.predict_at(made, steps.astype(float)) == pytest.approx(expected, abs=3e-4)
+    seen = Schedule(lrs) if listed else made
+    assert law.predict_at(seen, steps.astype(float)) == pytest.approx(expected, abs=3e-4)
 
 
 def test_the_outline_of_straight_lines_is_short_and_exact() -> None:
