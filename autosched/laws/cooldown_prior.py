@@ -1,4 +1,4 @@
-"""What a cooldown gives beyond what a law says of it that has not seen one.
+"""What recorded runs of other models teach a forecaster: what a cooldown gives that nobody saw, and how sure it may be.
 
 From losses at the peak LR alone a law cannot tell the noise that a cooldown takes away from the floor that it leaves,
 so it says what its own prior says. How wrong that is was learned from real runs of other models
@@ -9,6 +9,10 @@ so it says what its own prior says. How wrong that is was learned from real runs
 
 `mean * d` is taken off every forecast, and ``sd * d`` is added to its uncertainty. It is one error of all forecasts of
 a study, so it hardly changes which of two schedules is the better one; and it fades as a run cools.
+
+With it, all standard deviations are multiplied by the calibration: the root mean square of error over standard
+deviation that forecasts for each of these models had when they knew of the others alone. Laws that are fitted from
+their priors doubt more than they err.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from autosched.laws.residual import RECENT, RunPoints
 from autosched.schedules.schedule import FloatArray
 
 LEARNED = "learned.json"
-"""The rates that come with the package, beside this module."""
+"""What comes with the package, beside this module."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +52,22 @@ class CooldownPrior:
         return np.asarray(np.maximum(points.features[:, RECENT].min() - features[:, RECENT], 0.0))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What an archive taught.
+
+    Attributes:
+        cooldown: what a cooldown gives that nobody saw.
+        calibration: factor of the standard deviations of all forecasts.
+    """
+
+    cooldown: CooldownPrior
+    calibration: float
+
+
 @cache
-def learned_cooldown() -> CooldownPrior:
-    """The one that comes with the package."""
+def learned_priors() -> Learned:
+    """What comes with the package."""
     text = resources.files("autosched.laws").joinpath(LEARNED).read_text(encoding="utf-8")
-    rate = json.loads(text)["cooldown"]
-    return CooldownPrior(mean=rate["mean"], sd=rate["sd"])
+    found = json.loads(text)
+    return Learned(cooldown=CooldownPrior(**found["cooldown"]), calibration=found["calibration"])

@@ -2,12 +2,14 @@
 
     ln L(t) = ln( sum_k weight_k * L_k(t) ) + r(run, t) - what a cooldown gives beyond that, while none was seen
 
-    covariance = inflation**2 * (process + weighted disagreement of the laws + their parameters')
-                 + what a cooldown may give, while none was seen (:mod:`autosched.laws.cooldown_prior`)
-                 + (error on left-out peak LRs * peak distance)**2 + (error of later ends per e-fold * end distance)**2
+    covariance = calibration**2 * (
+        inflation**2 * (process + weighted disagreement of the laws + their parameters')
+        + what a cooldown may give, while none was seen
+        + (error on left-out peak LRs * peak distance)**2 + (error of later ends per e-fold * end distance)**2)
 
 L_k are fitted laws, r the Gaussian process of what they leave unexplained (:mod:`autosched.laws.residual`), distances
-say how far a forecast lies outside what was fitted (:mod:`autosched.laws.extrapolation`). Everything that forecasts the
+say how far a forecast lies outside what was fitted (:mod:`autosched.laws.extrapolation`); what a cooldown gives and the
+calibration are learned from other models (:mod:`autosched.laws.cooldown_prior`). Everything that forecasts the
 loss of a schedule in this package is this, in one of two presets (:mod:`autosched.laws.forecaster_fit`):
 
     full    functional, multi_power and annealing law, weighted by leave-one-curve-out errors; the process is learned,
@@ -50,7 +52,7 @@ class Forecaster:
         families, fits, weights: the laws, in one order; weights sum to 1.
         loo: leave-one-curve-out error of each law, root mean square of log residuals; NaN when untested.
         process: over the fitted curves, run i being curve i; None for a law alone.
-        inflation: factor of all standard deviations.
+        inflation: factor of the standard deviations of what was fitted.
         tested: whether it was measured at ends of left-out curves, or there were too few curves for that.
         names: of the fitted curves.
         late_power: of the points' weights in the fit.
@@ -60,6 +62,7 @@ class Forecaster:
         degrees: of freedom of the forecasts' tails.
         least_sd: least standard deviation of a forecast, relative.
         cooldown: what cooldowns give beyond the laws' word while none was seen; None to take the laws at it.
+        calibration: factor of all standard deviations.
     """
 
     name: str = AUTO
@@ -77,6 +80,7 @@ class Forecaster:
     least_sd: float = 0.0
     cooldown: CooldownPrior | None = None
     tested: bool = True
+    calibration: float = 1.0
 
     @property
     def stack(self) -> Stack:
@@ -167,6 +171,7 @@ class Forecaster:
             unexplained = unexplained - np.diag(kernel.scatter**2 + np.where(at.run < 0, kernel.own**2, 0.0))
         gained, doubt = self._cooled(at.features)
         covariance = self.inflation**2 * (shared + unexplained) + self._extrapolated(queries) + np.outer(doubt, doubt)
+        covariance = self.calibration**2 * covariance
         floor = np.diag(np.maximum(self.least_sd**2 - np.diag(covariance), 0.0))
         return Forecast(log_mean=logs + residual - gained, covariance=covariance + floor, degrees=self.degrees)
 

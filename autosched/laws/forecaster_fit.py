@@ -19,7 +19,7 @@ from autosched.curves.curve import Curve
 from autosched.curves.thinning import averaged
 from autosched.errors import CurveError
 from autosched.laws.annealing import AnnealingFamily
-from autosched.laws.cooldown_prior import CooldownPrior, learned_cooldown
+from autosched.laws.cooldown_prior import Learned, learned_priors
 from autosched.laws.fit import (
     FitFailure,
     FitOptions,
@@ -85,7 +85,7 @@ class Preset:
         process_points: most points the residual process keeps, over all curves; None for all, 0 for no process.
         least_weight: of a point, relative to its curve's last, below which the process does not keep it.
         kernel: the process's; None to learn it.
-        cooldown: gives what cooldowns bring that nobody saw; None to take the laws at their word.
+        priors: gives what other models taught; None to take the laws at their word.
         sure_parameters: whether the laws' parameters count as known: `kernel` is as wide as what they leave open.
     """
 
@@ -98,7 +98,7 @@ class Preset:
     process_points: int | None = None
     least_weight: float = 0.0
     kernel: KernelPrior | None = None
-    cooldown: Callable[[], CooldownPrior] | None = None
+    priors: Callable[[], Learned] | None = None
     sure_parameters: bool = False
 
 
@@ -112,7 +112,7 @@ FULL = Preset(
     folds=FOLDS,
     process_points=PROCESS_POINTS,
     least_weight=LEAST_POINT_WEIGHT,
-    cooldown=learned_cooldown,
+    priors=learned_priors,
 )
 FAST = Preset(
     name="functional",
@@ -172,6 +172,7 @@ def fit_forecaster(
     held = leave_out(kept, curves, preset.fit, preset.folds)
     loo = held.errors()
     weights = _weights([family.name for family, _ in kept], loo, len(curves))
+    taught = None if preset.priors is None else preset.priors()
     law = Forecaster(
         name=preset.name,
         families=tuple(family for family, _ in kept),
@@ -184,7 +185,8 @@ def fit_forecaster(
         late_power=preset.fit.late_power,
         peak_error=weighted_error(weights, held.peak_errors()),
         later_rate=weighted_error(weights, held.later_rates),
-        cooldown=None if preset.cooldown is None else preset.cooldown(),
+        cooldown=None if taught is None else taught.cooldown,
+        calibration=1.0 if taught is None else taught.calibration,
     )
     law = _with_process(law, curves, preset)
     if law.process is None or not preset.folds:

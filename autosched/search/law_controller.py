@@ -350,7 +350,7 @@ class LawController:
 def _comparing(law: Forecaster) -> Forecaster:
     """The law for weighing candidates against each other.
 
-    What a cooldown gives that nobody saw is one error of all of them, so it is left out; and where nothing could be
-    tested, the search doubts more than what it says of a single run.
+    What a cooldown gives that nobody saw is one error of all of them, so it is left out; and the search doubts more
+    than what is said of a single run: it does without the calibration, and twice as much where nothing was tested.
     """
-    return replace(law, cooldown=None, inflation=law.inflation if law.tested else UNTESTED_DOUBT)
+    return replace(law, cooldown=None, calibration=1.0, inflation=law.inflation if law.tested else UNTESTED_DOUBT)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autosched.curves.curve import Curve
-from autosched.laws.cooldown_prior import CooldownPrior, learned_cooldown
+from autosched.laws.cooldown_prior import CooldownPrior, learned_priors
 from autosched.laws.files import SavedLaw
 from autosched.laws.forecast import Query
 from autosched.laws.forecaster import Forecaster
@@ -39,6 +39,7 @@ def end_of(law):
 
 def test_the_gain_of_a_cooldown_that_nobody_saw_is_taken_off_and_doubted():
     law = fitted(600)
+    law = replace(law, calibration=1.0)
     without, with_it = (end_of(replace(law, cooldown=cooldown)) for cooldown in (None, PRIOR))
     unseen = PRIOR.unseen(law.process.points, Query.ends([run(1000).schedule]).features)[0]
     assert 0.9 < unseen <= 1.0
@@ -66,7 +67,7 @@ def test_it_is_one_error_of_all_forecasts():
 
 
 def test_the_packages_own_expects_more_of_a_cooldown_than_laws_say_and_is_kept_in_a_law_file():
-    own = learned_cooldown()
+    own = learned_priors().cooldown
     assert 0 < own.mean < 0.05
     assert 0 < own.sd < 0.05
     law = fitted(600)
@@ -75,5 +76,14 @@ def test_the_packages_own_expects_more_of_a_cooldown_than_laws_say_and_is_kept_i
     assert read.cooldown == own
 
 
+def test_all_standard_deviations_are_multiplied_by_the_calibration():
+    law = fitted(600)
+    assert law.calibration == learned_priors().calibration
+    assert 0.3 < law.calibration < 1.5
+    bare = end_of(replace(law, calibration=1.0))
+    assert end_of(law).sd == pytest.approx(law.calibration * bare.sd)
+    assert end_of(law).log_mean == bare.log_mean
+
+
 def test_runs_of_stages_have_no_cooldown_to_come():
-    assert STAGES.cooldown is None
+    assert STAGES.priors is None

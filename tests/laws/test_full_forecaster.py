@@ -76,7 +76,7 @@ def test_later_ends_are_uncertain_although_all_runs_have_one_horizon():
     sure = replace(law, later_rate=0.0)
     assert forecast_ends(law, [same]).sd == pytest.approx(forecast_ends(sure, [same]).sd, rel=0.01)
     added = forecast_ends(law, [later]).sd[0] ** 2 - forecast_ends(sure, [later]).sd[0] ** 2
-    assert added == pytest.approx((UNTESTED_LATER * law.peak_error * np.log(3)) ** 2, rel=0.05)
+    assert added == pytest.approx((law.calibration * UNTESTED_LATER * law.peak_error * np.log(3)) ** 2, rel=0.05)
 
 
 def test_a_warm_refit_with_one_more_curve_stays_close_to_a_cold_one():
