@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,7 @@ from autosched.cli.options import JsonOption, show, write_file
 from autosched.cli.schedule_commands import load_schedule
 from autosched.errors import UsageError
 from autosched.report.schedule_plot import schedule_plot
+from autosched.report.target import peak_text, reservations
 from autosched.report.terminal_plot import terminal_plot
 from autosched.schedules.schedule import ParameterValue
 from autosched.transfer import (
@@ -23,7 +24,7 @@ from autosched.transfer import (
     carried,
     get_rule,
 )
-from autosched.transfer.carry_over import CarriedOver, carried_over_document, carry_over, changed_axes, rule_document
+from autosched.transfer.carry_over import CarriedOver, carried_over_document, carry_over, changed_axes
 from autosched.transfer.power_rules import PowerRule
 from autosched.transfer.rule import Axis
 
@@ -83,7 +84,8 @@ def transfer(
         write_file(out_others, outcome.others.to_json().encode())
     if plot is not None:
         write_file(plot, schedule_plot([schedule, outcome.schedule], ["tuned", "carried over"]))
-    show(as_json, carried_over_document(outcome), _lines(outcome, [out, out_others, plot], drawn=plot is None))
+    document = carried_over_document(outcome)
+    show(as_json, document, _lines(outcome, document, [out, out_others, plot], drawn=plot is None))
 
 
 def choose_rules(
@@ -115,25 +117,21 @@ def choose_rules(
     )
 
 
-def _lines(outcome: CarriedOver, written: Sequence[Path | None], *, drawn: bool) -> list[str]:
-    old, said, extended = outcome.change.old.schedule, outcome.transfer, outcome.stable_steps is not None
-    low, high = said.interval(old.peak_lr)
+def _lines(
+    outcome: CarriedOver, document: Mapping[str, Any], written: Sequence[Path | None], *, drawn: bool
+) -> list[str]:
     lines = []
-    for rule in outcome.rules:
-        numbers = rule_document(rule, outcome.change)
-        lines.append(f"rule        {rule.name}: {rule.formula}; times {numbers['factor']:.4g}")
-        lines.append(f"            holds for {rule.validity} ({rule.source})")
-    what = "2nd stage" if extended else "peak LR"
-    lines.append(
-        f"{what:<11} {old.peak_lr:.4g} -> {old.peak_lr * said.factor:.4g}, 90% interval {low:.3g} to {high:.3g} "
-        "if the old one was the best"
-    )
+    for rule in document["rules"]:
+        lines.append(f"rule        {rule['name']}: {rule['formula']}; times {rule['factor']:.4g}")
+        lines.append(f"            holds for {rule['validity']} ({rule['source']})")
+    extended = outcome.stable_steps is not None
+    what, old = "2nd stage" if extended else "peak LR", document["old"]["peak_lr"]
+    lines.append(f"{what:<11} {old:.4g} -> {peak_text(document['new'])} if the old one was the best")
     if extended:
         lines.append(f"stable      unchanged: go on from the checkpoint at update {outcome.stable_steps}")
-    if said.others is not None:
-        lines.append(f"weights     that is for {said.weights} in a group of their own, and so is the schedule below")
-        lines.append(f"            all others: peak LR {old.peak_lr * said.others:.4g}, written by --out-others FILE")
-    lines += [f"warning     {warning}" for warning in said.warnings]
+    lines += reservations(document)
+    if outcome.others is not None:
+        lines.append("            the schedule below is that of the group; --out-others FILE writes that of the others")
     lines.append(f"schedule    {outcome.schedule.describe()}, {outcome.schedule.steps} updates")
     picture = [terminal_plot([outcome.schedule], ["learning rate"])] if drawn else []
     return [*lines, *picture, *(f"wrote {path}" for path in written if path is not None)]

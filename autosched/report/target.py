@@ -17,11 +17,8 @@ def target_lines(target: Mapping[str, Any] | None) -> Iterator[str]:
         return
     if "new" in target:
         names = " and ".join(rule["name"] for rule in target["rules"])
-        yield f"target      {_setting(target['new'])}: {_peak(target['new'])}, by {names}"
-        if target["factor_of_others"] is not None:
-            others = target["old"]["peak_lr"] * target["factor_of_others"]
-            yield f"            that is for {target['weights']} in a group of their own; all others {others:.4g}"
-        yield from (f"            warning: {warning}" for warning in target["warnings"])
+        yield f"target      {_setting(target['new'])}: peak LR {peak_text(target['new'])}, by {names}"
+        yield from reservations(target)
     ladder = target["ladder"]
     if ladder is None:
         return
@@ -36,8 +33,21 @@ def _setting(new: Mapping[str, Any]) -> str:
     return ", ".join([f"{new['steps']} updates", *(f"{name} {value:g}" for name, value in known.items() if value)])
 
 
-def _peak(new: Mapping[str, Any]) -> str:
-    return f"peak LR {new['peak_lr']:.4g}, 90% interval {new['low']:.3g} to {new['high']:.3g}"
+def peak_text(new: Mapping[str, Any]) -> str:
+    """A peak LR that was carried over, with its interval."""
+    return f"{new['peak_lr']:.4g}, 90% interval {new['low']:.3g} to {new['high']:.3g}"
+
+
+def reservations(carried: Mapping[str, Any]) -> Iterator[str]:
+    """Lines on which weights a peak LR that was carried over is for, and on what its rules warn of.
+
+    Args:
+        carried: of :func:`autosched.transfer.carry_over.carried_over_document`.
+    """
+    if carried["factor_of_others"] is not None:
+        others = carried["old"]["peak_lr"] * carried["factor_of_others"]
+        yield f"weights     that is for {carried['weights']} in a group of their own; all others {others:.4g}"
+    yield from (f"warning     {warning}" for warning in carried["warnings"])
 
 
 def _check(ladder: Mapping[str, Any]) -> str:
