@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
+from autosched.cli.live_link import PORT, study_path
 from autosched.cli.options import LedgerOption
 from autosched.cli.server_commands import check_port
 from autosched.interruption import terminable
 from autosched.printed import tell
 from autosched.study.start import ledger_url
-
-PORT = 8377
 
 
 def serve(
@@ -45,9 +43,8 @@ def serve(
         application(watched, access), host=host, port=port, log_level="critical", access_log=False, server_header=False
     )
     config.timeout_graceful_shutdown = 1  # a reader's stream does not end by itself
-    place = "" if study is None else f"study/{quote(study, safe='')}"
     shown = f"[{host}]" if ":" in host else host
-    tell(f"studies of {watched.place} on http://{shown}:{port}/{place}{access.query}; Ctrl-C stops it.")
+    tell(f"studies of {watched.place} on http://{shown}:{port}{study_path(study)}{access.query}; Ctrl-C stops it.")
     with terminable():
         uvicorn.Server(config).run()
     return 0

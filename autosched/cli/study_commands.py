@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from autosched.cli.cluster_commands import resubmit
+from autosched.cli.live_link import live_link
 from autosched.cli.options import JsonOption, LedgerOption, StudyArgument, kept_for_json, show, tell_shipped
 from autosched.errors import UsageError
 from autosched.printed import tell, tell_error
@@ -208,6 +209,7 @@ def _options(*, backend: str, address: str | None, fresh: bool, reuse_anyway: bo
 def _run(started: Started, options: RunOptions, as_json: bool, *, shown: bool = True) -> int:
     store, study = started.ledger, started.study
     state = store.state(study)
+    tell(f"autosched: {live_link(study, store.place)}", sys.stderr)
     progress = make_progress(space_of(state), state, sys.stderr if as_json else sys.stdout)
     try:
         with kept_for_json(as_json):

@@ -14,7 +14,7 @@ function comparisonPage(main, found) {
     el("div", { class: "tools", role: "group", "aria-label": "downloads" }, "Save:", el("button", { onclick: () => download(`${found.title}.json`, "application/json", [JSON.stringify(found.document)]) }, "compare.json")),
     el("section", { id: "methods" }, el("h2", {}, "Methods"), table("methods", "Medians over seeds, the best method first", columns, results)),
     el("section", { id: "regret" }, el("h2", {}, "Regret"), picture("regret", () => regretPicture(found), 420)),
-    results.length > 1 ? el("section", { id: "wins" }, el("h2", {}, "Who beats whom"), duels(results)) : null,
+    ...(results.length > 1 ? [el("section", { id: "wins" }, el("h2", {}, "Who beats whom"), duels(results))] : []),
     el("section", { id: "studies" }, el("h2", {}, "Studies"), studiesOf(results, runs)));
 }
 

@@ -35,7 +35,7 @@ function slicesPicture(view) {
   if (!parameters.length) return "Nothing is searched.";
   if (!ended.length) return "No trial has ended yet.";
   const columns = Math.min(parameters.length, innerWidth < 640 ? 1 : 3), rows = Math.ceil(parameters.length / columns);
-  const values = ended.map(lossOf).sort((a, b) => a - b), low = values[0], high = values[Math.floor(0.9 * (values.length - 1))], pad = 0.12 * Math.max(high - low, 1e-3);
+  const values = ended.map(lossOf).sort((a, b) => a - b), low = values[0], high = usualTop(values), pad = 0.12 * Math.max(high - low, 1e-3);
   const layout = { height: Math.max(rows * 230, 280), showlegend: parameters.length > 0, margin: { l: 52, r: 12, t: 12, b: 44 } };
   const data = [], several = familiesOf(view).length > 1, seen = new Set();
   parameters.forEach((parameter, place) => {

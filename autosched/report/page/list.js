@@ -2,15 +2,16 @@
 
 const TINTS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98"];
 
-function listPage(main, rows) {
-  const picked = new Set();
-  const open = el("button", { id: "beside", disabled: true, onclick: () => { location.href = `/?${[...picked].map((name) => `study=${encodeURIComponent(name)}`).join("&")}`; } }, "show the marked ones side by side");
-  const mark = (row) => el("input", { type: "checkbox", "aria-label": `mark ${visible(row.study)}`, checked: picked.has(row.study), onchange: (event) => { picked[event.target.checked ? "add" : "delete"](row.study); open.disabled = picked.size < 2; } });
+function listPage(main, rows, picked) {
+  const focus = document.activeElement?.dataset?.focus;
+  const open = el("button", { id: "beside", disabled: picked.size < 2, onclick: () => { location.href = `/?${[...picked].map((name) => `study=${encodeURIComponent(name)}`).join("&")}`; } }, "show the marked ones side by side");
+  const mark = (row) => el("input", { type: "checkbox", "aria-label": `mark ${visible(row.study)}`, "data-focus": `mark-${row.study}`, checked: picked.has(row.study), onchange: (event) => { picked[event.target.checked ? "add" : "delete"](row.study); open.disabled = picked.size < 2; } });
   const time = (at) => new Date(1000 * at).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" });
-  main.replaceChildren(el("h1", {}, "Studies"), rows.length ? el("p", { class: "lead" }, `${plural(rows.length, "study").replace("studys", "studies")} in this ledger, the newest first.`) : sentence("This ledger has no study yet: run `autosched tune`."),
+  main.replaceChildren(...[el("h1", {}, "Studies"), rows.length ? el("p", { class: "lead" }, `${rows.length === 1 ? "One study" : `${rows.length} studies`} in this ledger, the newest first.`) : sentence("This ledger has no study yet: run `autosched tune`."),
     rows.length ? el("div", { class: "tools" }, open) : null,
     rows.length ? table("studies", null, [{ head: "mark", cell: mark, value: () => 0 }, { head: "study", cell: (row) => el("a", { href: `/study/${encodeURIComponent(row.study)}` }, row.study), value: (row) => row.study }, { head: "state", cell: (row) => row.state },
-      { head: "events", number: true, cell: (row) => count(row.events), value: (row) => row.events }, { head: "began", cell: (row) => time(row.created), value: (row) => row.created }, { head: "last event", cell: (row) => time(row.updated), value: (row) => row.updated }], rows) : null);
+      { head: "events", number: true, cell: (row) => count(row.events), value: (row) => row.events }, { head: "began", cell: (row) => time(row.created), value: (row) => row.created }, { head: "last event", cell: (row) => time(row.updated), value: (row) => row.updated }], rows) : null].filter(Boolean));
+  if (focus) document.querySelector(`[data-focus="${CSS.escape(focus)}"]`)?.focus({ preventScroll: true });
 }
 
 // -- side by side -----------------------------------------------------------------------------------------------------

@@ -4,10 +4,10 @@ const page = { study: null, at: null, chosen: null, live: null, view: null, name
 
 const PARTS = [
   ["now", "Now", "What runs", nowSection],
-  ["use", "Use it", "Use the winner", useSection],
-  ["target", "Target", "For the target", targetSection],
   ["search", "Search", "The search", (view) => [...closeSection(view), picture("history", () => historyPicture(page.view)),
     pair(picture("curves", () => curvesPicture(page.view), 420), picture("schedules", () => lrPicture(page.view), 420)), picture("duel", () => duelPicture(page.view)), ...named()]],
+  ["use", "Use it", "Use the winner", useSection],
+  ["target", "Target", "For the target", targetSection],
   ["explore", "Explore", "The parameters", (view) => [picture("slices", () => slicesPicture(page.view)), picture("parallel", () => parallelPicture(page.view), 380),
     pairTools(view), picture("contour", () => contourPicture(page.view), 420), picture("importance", () => importancePicture(page.view))]],
   ["lr", "Peak LR", "The peak LR", peakSection],
@@ -179,8 +179,14 @@ function follow() {
     const after = page.study.events;
     page.study.moments.push(...news.moments.filter((moment) => moment.event >= after));
     Object.assign(page.study, { head: news.head, events: news.events });
+    if (news.head.summary.state === "finished") source.close();
+    lost.hidden = true;
     show();
   };
+  const lost = el("p", { role: "status", class: "notice", hidden: true }, "The server does not answer; what is shown may be old. It is asked again.");
+  document.querySelector(".replay").append(lost);
+  source.onopen = () => { lost.hidden = true; };
+  source.onerror = () => { lost.hidden = false; };
 }
 
 async function start() {
@@ -203,9 +209,16 @@ async function start() {
   document.body.dataset.ready = "true";
 }
 
+const LIST_MS = 10000; // between looks at the list of studies
+
 async function startList(main) {
   const names = new URLSearchParams(location.search).getAll("study");
-  if (!names.length) { listPage(main, await asked("/api/studies")); return; }
+  if (!names.length) {
+    const marked = new Set(), look = async () => listPage(main, await asked("/api/studies"), marked);
+    await look();
+    setInterval(() => look().catch(() => {}), LIST_MS);
+    return;
+  }
   const found = await Promise.all(names.slice(0, 24).map((name) => asked(`/api/study/${encodeURIComponent(name)}/document`)));
   besidePage(main, found.map(unpacked));
 }

@@ -35,6 +35,11 @@ function lossWindow(view, trials) {
   return [low - pad, high + pad];
 }
 
+/** The highest of sorted losses that a scale shows: all of a few, nine tenths of many. */
+function usualTop(values) {
+  return values[values.length < 10 ? values.length - 1 : Math.floor(0.9 * (values.length - 1))];
+}
+
 function shareOf(view) {
   const rank = ranks(view.trials.filter(Boolean).map((trial) => trial.value));
   return (trial) => (typeof trial.value === "number" ? rank(trial.value) : null);
@@ -119,7 +124,7 @@ function historyPicture(view) {
   const steps = [...view.best.map((one) => [runsOf(view, one.spent), one.value])];
   if (steps.length) steps.push([runsOf(view, view.spent), steps[steps.length - 1][1]]);
   const values = ended.map((trial) => lossOf(trial)).sort((a, b) => a - b);
-  const low = values[0], high = values[Math.floor(0.9 * (values.length - 1))], pad = 0.1 * Math.max(high - low, 1e-3);
+  const low = values[0], high = usualTop(values), pad = 0.1 * Math.max(high - low, 1e-3);
   const best = view.best[view.best.length - 1];
   return {
     data: [
