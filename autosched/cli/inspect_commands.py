@@ -80,7 +80,7 @@ def trial_document(trial: TrialState) -> dict[str, Any]:
             "family": trial.family,
             "params": dict(trial.schedule_params),
             "fingerprint": trial.fingerprint,
-            **({"hyperparameters": dict(trial.hyperparameters)} if trial.hyperparameters else {}),
+            **({"hyperparameters": dict(beside)} if (beside := trial.schedule.hyperparameters) else {}),
         },
         "seed": trial.seed,
         "points": [_point(point) for point in trial.points],

@@ -143,7 +143,7 @@ def _trial(trial: TrialState, cost: TrialCost, most: int) -> Record:
         "trial": trial.number,
         "family": trial.family,
         "params": {name: _shown(value) for name, value in trial.schedule_params.items()},
-        "beside": {name: _shown(value) for name, value in trial.hyperparameters.items()},
+        "beside": {name: _shown(value) for name, value in trial.schedule.hyperparameters.items()},
         "seed": trial.seed,
         "of": trial.of,
         "steps": [point.step for point in points],

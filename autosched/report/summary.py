@@ -157,7 +157,7 @@ def _trial(trial: TrialState, space: Space) -> dict[str, Any]:
             "params": trial.schedule_params,
             "steps": space.horizon_steps,
             "fingerprint": trial.fingerprint,
-            **({"hyperparameters": trial.hyperparameters} if trial.hyperparameters else {}),
+            **({"hyperparameters": dict(beside)} if (beside := trial.schedule.hyperparameters) else {}),
         },
     }
 

@@ -14,6 +14,7 @@ from autosched.report.importance import importance_text
 from autosched.report.lr_section import range_test_text, sensitivity_text
 from autosched.report.target import target_lines
 from autosched.report.terminal_plot import terminal_plot
+from autosched.schedules.batch_ramp import DOUBLE_BATCH_AT, serial_updates
 from autosched.space.records import Space
 from autosched.urls import without_secrets
 
@@ -145,8 +146,10 @@ def _by_name(losses: Mapping[str, float]) -> str:
 
 def describe(schedule: Mapping[str, Any]) -> str:
     """A schedule of a summary in one line, e.g. ``wsd(peak_lr=0.01, warmup_steps=30)``."""
-    beside = schedule.get("hyperparameters")
+    beside = schedule.get("hyperparameters", {})
     text = f"{schedule['family']}({parameters_text(schedule['params'])})"
+    if DOUBLE_BATCH_AT in beside:
+        text += f" in {serial_updates(schedule['steps'], beside[DOUBLE_BATCH_AT])} updates of the weights"
     return f"{text} with {parameters_text(beside)}" if beside else text
 
 

@@ -9,6 +9,7 @@ import torch
 
 import autosched
 from autosched.errors import SpaceError, UsageError
+from autosched.report.text import describe
 from autosched.schedules import build
 from autosched.space.document import Document
 from autosched.space.yaml_file import checked_space
@@ -99,6 +100,8 @@ def test_a_study_trains_it_and_gives_its_ramp_away(tmp_path: Path) -> None:
     winner = study.schedule()
     assert winner == build(winner.family, winner.params, steps=40)
     assert winner.hyperparameters["double_batch_at"] == [20, 28]
+    told = describe(study.summary["best"]["schedule"])
+    assert told.endswith("in 27 updates of the weights with double_batch_at=[20, 28]")
     trainer = make_trainer("gpt", {**SMALL, **winner.hyperparameters}, 0, 40)
     trainer.start()
     trainer.train(winner.lrs)
