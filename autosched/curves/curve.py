@@ -22,6 +22,8 @@ class Curve:
         name: where it came from.
         sds: relative standard deviation of each loss about the law's mean, where it is known to be larger than what a
             law's fit allows for, shape (n,); None when it is not known.
+        merged: what losses of means of the run's last weights say: a curve of one point for each, of a schedule that
+            nobody trained (:func:`autosched.laws.merged_losses.as_cooled`).
     """
 
     schedule: Schedule
@@ -29,6 +31,7 @@ class Curve:
     losses: FloatArray
     name: str = ""
     sds: FloatArray | None = None
+    merged: tuple[Curve, ...] = ()
 
     def __post_init__(self) -> None:
         steps = np.array(self.steps, dtype=np.float64)

@@ -43,7 +43,7 @@ def averaged(curve: Curve, most: int = MOST_POINTS) -> Curve:
     steps, losses, counts, scatters = (np.array(column) for column in zip(*points, strict=True))
     told = scatters[(counts >= FEWEST_LOSSES) & np.isfinite(scatters)]
     sds = float(np.median(told)) / np.sqrt(counts) if told.size else None
-    return Curve(schedule=curve.schedule, steps=steps, losses=losses, name=curve.name, sds=sds)
+    return Curve(schedule=curve.schedule, steps=steps, losses=losses, name=curve.name, sds=sds, merged=curve.merged)
 
 
 def _stretches(curve: Curve, time: FloatArray, at: NDArray[np.intp], most: int) -> NDArray[np.intp]:

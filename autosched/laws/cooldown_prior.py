@@ -18,6 +18,7 @@ their priors doubt more than they err.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -42,14 +43,16 @@ class CooldownPrior:
     mean: float
     sd: float
 
-    def unseen(self, points: RunPoints, features: FloatArray) -> FloatArray:
+    def unseen(self, points: RunPoints, features: FloatArray, *, merged: float = math.inf) -> FloatArray:
         """The distances d, shape (n,).
 
         Args:
             points: what was fitted.
             features: of the forecasts, shape (n, 5).
+            merged: the least z of schedules that merged losses speak of.
         """
-        return np.asarray(np.maximum(points.features[:, RECENT].min() - features[:, RECENT], 0.0))
+        seen = min(float(points.features[:, RECENT].min()), merged)
+        return np.asarray(np.maximum(seen - features[:, RECENT], 0.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,6 +144,7 @@ def fit_law(
     parts = {number: fitted_part(curve, options.first_share) for number, curve in enumerate(curves)}
     used = [curve for curve in parts.values() if curve.steps.size]
     points = sum(curve.steps.size for curve in used)
+    used += [merged for curve in used for merged in curve.merged]
     if points < FEWEST_POINTS:
         return FitFailure(reason=f"{points} points after warmup are too few to fit: log more often, or add curves.")
     for curve in used:
@@ -151,7 +152,7 @@ def fit_law(
             return FitFailure(reason=reason)
     seen = np.log(np.concatenate([curve.losses for curve in used]))
     prepared = family.prepare([(curve.schedule, curve.steps) for curve in used])
-    prior = family.prior(used)
+    prior = family.prior([curve for curve in parts.values() if curve.steps.size])
     if start is None and not options.from_prior:
         starts = [_with_linear(family, prepared, x, np.exp(seen)) for x in family.starts(prior)]
     else:
@@ -166,9 +167,10 @@ def fit_law(
     found = _best(residuals, starts, prior, weights, options)
     if found is None:
         return FitFailure(reason="no start has a positive finite loss: check the curves' LRs and losses.")
-    out = _lie_out(found.residuals, options.worst_sd)
-    sd = float(np.sqrt(np.mean(found.residuals[~out] ** 2)))
-    worst = max(options.worst_sd, options.worst_share * float(np.std(seen)))
+    missed = found.residuals[:points]  # those of merged losses come last and have errors of their own
+    out = _lie_out(missed, options.worst_sd)
+    sd = float(np.sqrt(np.mean(missed[~out] ** 2)))
+    worst = max(options.worst_sd, options.worst_share * float(np.std(seen[:points])))
     if sd > worst:
         return FitFailure(
             reason=f"the {family.name} law misses the curves by {sd:.1%} (root mean square, above "
@@ -184,7 +186,7 @@ def fit_law(
         objective=found.objective,
         iterations=found.iterations,
         points=seen.size,
-        outlying=_named(parts, found.residuals, out),
+        outlying=_named(parts, missed, out),
     )
 
 

@@ -63,6 +63,7 @@ class Forecaster:
         least_sd: least standard deviation of a forecast, relative.
         cooldown: what cooldowns give beyond the laws' word while none was seen; None to take the laws at it.
         calibration: factor of all standard deviations.
+        merged: the least z over the last 5% of the updates that a merged loss speaks of; infinite without any.
     """
 
     name: str = AUTO
@@ -81,6 +82,7 @@ class Forecaster:
     cooldown: CooldownPrior | None = None
     tested: bool = True
     calibration: float = 1.0
+    merged: float = math.inf
 
     @property
     def stack(self) -> Stack:
@@ -195,7 +197,7 @@ class Forecaster:
         assert self.process is not None  # noqa: S101 - a law alone knows no runs
         if self.cooldown is None:
             return np.zeros(len(features)), np.zeros(len(features))
-        unseen = self.cooldown.unseen(self.process.points, features)
+        unseen = self.cooldown.unseen(self.process.points, features, merged=self.merged)
         return self.cooldown.mean * unseen, self.cooldown.sd * unseen
 
     def _extrapolated(self, queries: Sequence[Query]) -> FloatArray:

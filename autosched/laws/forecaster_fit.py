@@ -36,6 +36,7 @@ from autosched.laws.forecaster import AUTO, Forecaster, weighted_error
 from autosched.laws.functional import FunctionalFamily, Units
 from autosched.laws.law import LawFamily
 from autosched.laws.leave_out import LeftOut, leave_out, seen_share, within_reach
+from autosched.laws.merged_losses import least_merged
 from autosched.laws.multi_power import MultiPowerFamily
 from autosched.laws.priors import (
     CALIBRATION_RUNS,
@@ -166,8 +167,9 @@ def fit_forecaster(
     if preset.sure_parameters:
         kept = [(family, replace(fit, covariance=np.zeros_like(fit.covariance))) for family, fit in kept]
     fits, names = tuple(fit for _, fit in kept), tuple(curve.name for curve in curves)
+    merged = least_merged(curves)
     if warm is not None and len(kept) == len(usual):
-        law = replace(warm, fits=fits, names=names, late_power=preset.fit.late_power)
+        law = replace(warm, fits=fits, names=names, merged=merged, late_power=preset.fit.late_power)
         return _with_process(law, curves, preset, None if warm.process is None else warm.process.kernel)
     held = leave_out(kept, curves, preset.fit, preset.folds)
     loo = held.errors()
@@ -182,6 +184,7 @@ def fit_forecaster(
         process=None,
         inflation=1.0,
         names=names,
+        merged=merged,
         late_power=preset.fit.late_power,
         peak_error=weighted_error(weights, held.peak_errors()),
         later_rate=weighted_error(weights, held.later_rates),

@@ -127,6 +127,17 @@ Judgement."""
 LEAST_END_DISTANCE = 0.3
 """[e-folds of updates] An error over less is mostly scatter. Judgement: rates of 5% to 20% came from a tenth of one."""
 
+# -- merged losses ----------------------------------------------------------------------------------------------------
+
+MERGED_MISSES = (0.06, 0.23)
+"""[share of what the mean of the weights gained] That a cooldown as long gives beyond it: for a window of a tenth of
+the updates, and per e-fold of the window. Source: least squares over cooldowns of a byte GPT at five peak LRs, windows
+of 5% to 40% (docs/records/merged.md)."""
+MERGED_SD = 0.16
+"""[the same share] Its standard deviation between peak LRs and windows. Source: as above."""
+LONGEST_MERGED = 0.45
+"""[share of the updates done] Longest window that is heard. Source: as above, at 60% the mean gains nothing."""
+
 # -- outside what was fitted ------------------------------------------------------------------------------------------
 
 SEEN_SHARE = 0.9
