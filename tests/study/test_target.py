@@ -60,7 +60,7 @@ def test_a_ladder_trains_smaller_studies_fits_the_rule_and_checks_it(
     assert [rule["name"] for rule in summary["target"]["rules"]] == ["ladder"]
     line = ladder["intercept"] + ladder["exponent"] * math.log(10)
     assert summary["target"]["new"]["peak_lr"] == pytest.approx(math.exp(line))
-    assert Path("reports/s/ladder.png").read_bytes().startswith(b"\x89PNG")
+    assert '"ladder"' in Path("reports/s/report.html").read_text()
     again = autosched.tune("space.yaml", backend="local", progress=False, ladder=3, resume=True)  # all is finished
     assert again.summary["target"] == summary["target"]
 
