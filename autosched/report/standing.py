@@ -11,7 +11,7 @@ from autosched.ledger.state import StudyState, TrialState
 from autosched.report.confirmation import confirmation
 from autosched.report.summary import confirmation_document, winner
 from autosched.report.text import clock_text, forecast_text, gain_text, parameters_text, plural, role_text, running_line
-from autosched.search.budget import uses
+from autosched.search.budget import Use, uses
 from autosched.space.records import Fixed, Space
 
 MOST_RUNNING = 4
@@ -60,6 +60,11 @@ def html_table(rows: Iterable[tuple[str, str]]) -> str:
     return f"<table>{''.join(f'<tr><th>{name}</th><td>{text}</td></tr>' for name, text in cells)}</table>"
 
 
+def nearest_limit(state: StudyState, space: Space, *, since: float = 0.0) -> Use:
+    """What is used of the limit of the budget that is nearest; `since` as for :func:`standing`."""
+    return max(uses(space, state, seconds=state.seconds + since), key=lambda use: use.share)
+
+
 def standing(state: StudyState, space: Space, *, since: float = 0.0) -> Standing:
     """How a study stands.
 
@@ -67,7 +72,7 @@ def standing(state: StudyState, space: Space, *, since: float = 0.0) -> Standing
         since: seconds that a driver has been at work after the study's last event.
     """
     seconds = state.seconds + since
-    nearest = max(uses(space, state, seconds=seconds), key=lambda use: use.share)
+    nearest = nearest_limit(state, space, since=since)
     share = nearest.share
     facts = {
         "best": _best(state, space),

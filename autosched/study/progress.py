@@ -21,7 +21,7 @@ from autosched.ledger.events import Stamped
 from autosched.ledger.state import StudyState
 from autosched.printed import printable, tell
 from autosched.report.news import news
-from autosched.report.standing import Standing, html_table, standing
+from autosched.report.standing import html_table, nearest_limit, standing
 from autosched.space.records import Space
 
 TOLD_SHARES = 10
@@ -68,7 +68,7 @@ class PlainProgress:
 
     def __init__(self, stream: TextIO, space: Space, state: StudyState) -> None:
         self._stream, self._space = stream, space
-        self._told = _parts(standing(state, space))
+        self._told = _parts(space, state)
         self._heard = True
 
     def note(self, line: str) -> None:
@@ -89,10 +89,9 @@ class PlainProgress:
         line = news(self._space, state, stamped)
         if line is not None:
             self.note(line)
-        stands = standing(state, self._space)
-        if _parts(stands) > self._told:
-            self._told = _parts(stands)
-            self.note(stands.line())
+        if _parts(self._space, state) > self._told:
+            self._told = _parts(self._space, state)
+            self.note(standing(state, self._space).line())
 
     def close(self) -> None:
         """Nothing to put away."""
@@ -218,6 +217,6 @@ def make_progress(space: Space, state: StudyState, stream: TextIO) -> Progress:
     return PlainProgress(stream, space, state)
 
 
-def _parts(stands: Standing) -> int:
+def _parts(space: Space, state: StudyState) -> int:
     """How many tenths of the budget are used."""
-    return int(TOLD_SHARES * stands.share)
+    return int(TOLD_SHARES * nearest_limit(state, space).share)
