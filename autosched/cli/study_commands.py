@@ -134,7 +134,11 @@ def tune(
         warm_start_other=warm_start_other or [],
     )
     enter = partial(
-        _start, reuse_anyway=reuse_anyway, trust_trainer=trust_trainer or address is not None, as_json=as_json
+        _start,
+        reuse_anyway=reuse_anyway,
+        trust_trainer=trust_trainer,
+        on_cluster=address is not None,
+        as_json=as_json,
     )
     code = 0
     for rung in ladder_of(space, settings, ladder, resume=resume):

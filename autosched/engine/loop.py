@@ -70,7 +70,7 @@ class Loop:
         self._retention, self._plans = retention, retention.plans
         self._policy = policy
         self._exhausted = False
-        self._by_arrival = dispatcher.space.resources.order == "arrival"
+        self._by_arrival = dispatcher.space.resources.by_arrival
 
     def run(self) -> None:
         """Go on until the study is finished.

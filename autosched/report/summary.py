@@ -37,6 +37,10 @@ STATUSES: tuple[TrialStatus, ...] = (
     "stopped",
     "running",
 )
+BY_ARRIVAL = (
+    "results were decided about as they came, so another run of this study may decide otherwise: `resources.order: "
+    "virtual` decides the same on every machine."
+)
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -76,6 +80,8 @@ def summarise(
             ``stopped`` and ``running``; ``confirm`` of them confirmed finalists on fresh seeds.
         ``steps``
             The cost, see :class:`autosched.report.cost.Cost`.
+        ``order``
+            In which results are decided about: ``virtual`` or ``arrival``.
         ``seconds``, ``utilisation``, ``overhead_ms_per_segment``
             Wall-clock of all sessions; share of it workers were busy; the driver's own time per segment, when measured.
         ``holdouts``, ``false_kills``
@@ -113,6 +119,7 @@ def summarise(
     best, default, seen = winner(state), default_trial(state), holdouts(state)
     confirmed = confirmation(state)
     known = [unconfirmed(state, space.confirm.seeds), lawless_note(state), too_close(state)]
+    known.append(BY_ARRIVAL if space.resources.by_arrival else None)
     document = {
         "study": state.name,
         "state": "finished" if state.finished is not None else "running" if running else "interrupted",
@@ -121,6 +128,7 @@ def summarise(
         "default": None if default is None else _trial(default, space),
         "trials": _counts(state),
         "steps": asdict(study_cost(state, horizon=space.horizon_steps)),
+        "order": "arrival" if space.resources.by_arrival else "virtual",
         "seconds": state.seconds,
         "utilisation": _utilisation(state),
         "overhead_ms_per_segment": _measured(state, "overhead_ms_per_segment"),

@@ -48,7 +48,7 @@ def status_lines(summary: Mapping[str, Any], state: StudyState, space: Space, pa
     best = summary["best"]
     if best is not None:
         lines.append(f"best        {_loss(best['value'])}  trial {best['trial']}: {describe(best['schedule'])}")
-    lines += [*_lr_lines(summary), *_cost_lines(summary)]
+    lines += [*_lr_lines(summary), *_cost_lines(summary), f"order       {summary['order']}"]
     places = {
         "checkpoints": space.storage.checkpoints,
         "reports": space.storage.reports,

@@ -153,13 +153,13 @@ def _component(component: Component) -> dict[str, Any]:
 
 
 def _resources(resources: Resources) -> dict[str, Any]:
-    """Without the usual order, so that older spaces keep their digests."""
+    """Without an order that is not given, so that older spaces keep their digests."""
     return {
         "workers": resources.workers,
         "cpus": float(resources.cpus),
         "gpus": float(resources.gpus),
         "retries": resources.retries,
-        **({} if resources.order == "virtual" else {"order": resources.order}),
+        **({} if resources.order is None else {"order": resources.order}),
     }
 
 

@@ -123,14 +123,20 @@ class Resources:
         retries: how often a segment is tried again after an error or a dead worker.
         order: in which results are decided about. ``virtual`` counts updates, whoever was first: the study is the same
             on every machine, and fast workers wait for slow ones. ``arrival`` takes them as they come: nobody waits,
-            and another run of the study may decide otherwise.
+            and another run of the study may decide otherwise. Default: ``arrival`` for a study that is begun on a
+            cluster (with an address, or submitted), else ``virtual``.
     """
 
     workers: int = 1
     cpus: float = 1
     gpus: float = 0
     retries: int = 2
-    order: Order = "virtual"
+    order: Order | None = None
+
+    @property
+    def by_arrival(self) -> bool:
+        """Whether results are decided about as they come."""
+        return self.order == "arrival"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -315,7 +315,7 @@ def _resources(top: Section) -> Resources:
         cpus=section.number("cpus", above_zero=True, default=default.cpus),
         gpus=section.number("gpus", above_zero=False, default=default.gpus),
         retries=section.integer("retries", at_least=0, default=default.retries),
-        order=_order(section, default.order),
+        order=_order(section),
     )
     if resources.gpus > 1 and not resources.gpus.is_integer():
         section.fault("gpus", f"must be a share up to 1 or a whole number, but got {shown(resources.gpus)}.")
@@ -323,12 +323,12 @@ def _resources(top: Section) -> Resources:
     return resources
 
 
-def _order(section: Section, default: Order) -> Order:
+def _order(section: Section) -> Order | None:
     known: dict[str, Order] = {order: order for order in get_args(Order)}
-    order = section.text("order", default=default)
-    if order not in known:
+    order = section.text("order")
+    if order is not None and order not in known:
         section.fault("order", f"must be one of {', '.join(known)}, but got {shown(order)}.")
-    return known.get(order, default)
+    return None if order is None else known.get(order)
 
 
 def _storage(top: Section) -> Storage:

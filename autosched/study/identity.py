@@ -12,7 +12,7 @@ from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
 from autosched.space import space_from_json, space_to_json
 from autosched.space.document import shown
-from autosched.space.records import Space
+from autosched.space.records import Order, Space
 from autosched.space.trainer_spec import TrainerSpec
 from autosched.trainer.fingerprints import NAMED, changes
 from autosched.urls import without_secrets
@@ -79,12 +79,13 @@ def changed_limits(space: Space, state: StudyState) -> LimitsChanged | None:
     """What a study that is to be gone on with gets another budget or number of workers by; None when both are the same.
 
     Where the ledger lies does not count: it is there that the study was found. Nor do the runs that a warm start has
-    read.
+    read. A space that names no order of results takes the study's.
 
     Raises:
         StudyError: the space differs in more than these, or the study is finished.
     """
-    there, here = (_by_key(_described(one)) for one in (space_from_json(dict(state.space)), space))
+    begun = space_from_json(dict(state.space))
+    there, here = (_by_key(_described(one, begun.resources.order)) for one in (begun, space))
     differing = [key for key in {**there, **here} if there.get(key, _ABSENT) != here.get(key, _ABSENT)]
     fixed = [key for key in differing if key != WORKERS and not key.startswith(BUDGET)]
     if fixed:
@@ -119,8 +120,9 @@ def limits_note(changed: LimitsChanged, state: StudyState) -> str:
     return f"the study {state.name!r} goes on with other limits: {'; '.join(parts)}."
 
 
-def _described(space: Space) -> dict[str, Any]:
+def _described(space: Space, order: Order | None) -> dict[str, Any]:
     document = space_to_json(space)
+    document["resources"].setdefault("order", order or "virtual")
     document["warm_start"] = [(warm.source, warm.model) for warm in space.warm_start]
     del document["storage"]["ledger"]
     return document

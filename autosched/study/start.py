@@ -115,6 +115,7 @@ def start(
     resume: bool = False,
     reuse_anyway: bool = False,
     trust_trainer: bool = False,
+    on_cluster: bool = False,
 ) -> Started:
     """Check everything that can be checked before work, and enter the study in its ledger.
 
@@ -123,6 +124,8 @@ def start(
             finished may get another budget and number of workers, which the ledger notes.
         reuse_anyway: let results of other code or data count.
         trust_trainer: do not train the few updates that show whether a new trainer keeps its promises.
+        on_cluster: the study is to run where an address says. Results are decided about as they come then, unless the
+            space says otherwise, and a new trainer is trusted: the cluster may have what this machine lacks.
 
     Raises:
         UsageError: the space has a fault (SpaceError), a folder cannot be written, the study is unfinished
@@ -138,8 +141,10 @@ def start(
     try:
         if resume and space.study in {row.name for row in ledger.studies()}:
             return Started(ledger=ledger, study=space.study, notes=_gone_on_with(space, ledger))
+        if on_cluster and space.resources.order is None:
+            space = dataclasses.replace(space, resources=dataclasses.replace(space.resources, order="arrival"))
         known, notes = with_fingerprints(space, ledger, reuse_anyway=reuse_anyway)
-        notes += [] if trust_trainer else check_new_trainer(known, ledger)
+        notes += [] if trust_trainer or on_cluster else check_new_trainer(known, ledger)
         warm, taken = with_old_runs(known, ledger)
         notes += taken
         shipped = shipped_note(source) if isinstance(source, str | Path) else None

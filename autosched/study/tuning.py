@@ -48,7 +48,8 @@ def tune(
         backend: ``ray``, or ``local``: everything in this process.
         workers: segments trained at the same time.
         seed: of the study.
-        address: a Ray cluster to use, e.g. ``ray://head:10001`` or ``auto``; default: a Ray of its own.
+        address: a Ray cluster to use, e.g. ``ray://head:10001`` or ``auto``; default: a Ray of its own. A study that
+            begins there decides about results as they come, unless the space's ``resources.order`` says otherwise.
         ledger: URL, e.g. ``sqlite:///autosched.db``; default: AUTOSCHED_LEDGER, else the space's.
         warm_start: old runs of the same model and data: studies, CSV curves, folders of them. Needs controller law.
         warm_start_other: old runs of another model or other data: only their best peak LR is carried over.
@@ -99,7 +100,7 @@ def tune(
         warm_start=warm_start,
         warm_start_other=warm_start_other,
     )
-    entered = partial(start, reuse_anyway=reuse_anyway, trust_trainer=trust_trainer or address is not None)
+    entered = partial(start, reuse_anyway=reuse_anyway, trust_trainer=trust_trainer, on_cluster=address is not None)
     try:
         *below, own = ladder_of(space, settings, ladder, resume=resume)
         for rung in below:

@@ -35,7 +35,7 @@ default:
 controller: tpe
 pruner: median
 budget: {trials: 6}
-resources: {workers: 2, retries: 3}
+resources: {workers: 2, retries: 3, order: virtual}
 """
 MINE = "from workers.simulated import SimulatedTrainer\n\n\nclass Mine(SimulatedTrainer):\n    pass\n"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # its Ray is apart from all others, and mostly waits

@@ -15,7 +15,7 @@ from autosched.engine.execute import SegmentRunner
 from autosched.ledger.events import SegmentFailed, SegmentFinished, TrialAdvanced
 from autosched.ledger.records import Failure, Segment
 from autosched.space import space_from_json, space_to_json
-from autosched.space.records import Component, Resources, Space
+from autosched.space.records import Component, Order, Resources, Space
 
 
 class Shuffled:
@@ -48,7 +48,7 @@ class Shuffled:
 
 
 def shuffled(
-    space: Space, order: str, salt: str = "", preempt: Callable[[Segment], bool] = lambda segment: False
+    space: Space, order: Order, salt: str = "", preempt: Callable[[Segment], bool] = lambda segment: False
 ) -> Study:
     ordered = replace(space, resources=Resources(workers=3, retries=0, order=order))
     return Study(ordered, backend=lambda space: Shuffled(space.resources.workers, salt, preempt))
@@ -88,7 +88,7 @@ def test_a_fresh_driver_decides_the_same_from_the_log_of_arrivals(tmp_path: Path
 
 
 @pytest.mark.parametrize("order", ["virtual", "arrival"])
-def test_a_preempted_segment_is_trained_again_and_no_trial_fails(space: Space, order: str) -> None:
+def test_a_preempted_segment_is_trained_again_and_no_trial_fails(space: Space, order: Order) -> None:
     calm = picture(shuffled(space, order).run())
     away = shuffled(replace(space, study="away"), order, preempt=lambda segment: int(segment.id, 16) % 3 == 0)
     away.reuse = False
@@ -119,8 +119,9 @@ def test_a_driver_that_dies_after_each_of_many_events_ends_its_study(space: Spac
     assert trained_twice(study.events()) == []
 
 
-def test_only_an_order_that_is_not_the_usual_one_is_in_a_spaces_json(space: Space) -> None:
-    written: Mapping[str, object] = space_to_json(space)["resources"]
-    assert "order" not in written
-    ordered = replace(space, resources=Resources(workers=3, order="arrival"))
+@pytest.mark.parametrize("order", [None, "virtual", "arrival"])
+def test_an_order_is_in_a_spaces_json_where_it_was_given(space: Space, order: Order | None) -> None:
+    ordered = replace(space, resources=Resources(workers=3, order=order))
+    written: Mapping[str, object] = space_to_json(ordered)["resources"]
+    assert written.get("order") == order
     assert space_from_json(space_to_json(ordered)) == ordered

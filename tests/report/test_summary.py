@@ -40,6 +40,7 @@ KEYS = {
         "saved_by_divergence",
         "not_trained",
     },
+    "order": None,
     "seconds": None,
     "utilisation": None,
     "overhead_ms_per_segment": None,

@@ -59,6 +59,7 @@ def test_the_status_names_what_ended_last_and_what_runs() -> None:
     study.train(study.propose(wsd(0.013, 0.3)))
     lines = status_lines(summarise(study.state, SPACE), study.state, SPACE)
     assert line(lines, "study") == "study       wsd-demo, interrupted"
+    assert line(lines, "order") == "order       virtual"
     assert line(lines, "trials").startswith("trials      15 proposed, 7 complete, 3 pruned")
     assert any(text.startswith("  trial 12 complete: loss 1.") for text in lines)
     assert any(text.startswith("  trial 14 at update 120 of 600, loss ") for text in lines)

@@ -195,6 +195,29 @@ def test_a_study_is_gone_on_with_wherever_its_ledger_is_said_to_lie(plain: autos
         started.ledger.close()
 
 
+@pytest.mark.parametrize(
+    ("begun", "said", "kept"),
+    [
+        ("cluster", None, "arrival"),
+        ("cluster", "virtual", "virtual"),
+        ("here", None, None),
+        ("here", "arrival", "arrival"),
+    ],
+)
+def test_where_a_study_begins_decides_its_order(
+    folder: Path, mapping: dict[str, object], begun: str, said: str | None, kept: str | None
+) -> None:
+    overrides = {} if said is None else {"resources.order": said}
+    started = start(mapping, Settings(overrides=overrides), on_cluster=begun == "cluster")
+    assert space_from_json(dict(started.ledger.state("s").space)).resources.order == kept
+    started.ledger.close()
+    for elsewhere in (True, False):  # a study keeps its order wherever it goes on
+        start(mapping, Settings(), resume=True, on_cluster=elsewhere).ledger.close()
+    other = "virtual" if kept == "arrival" else "arrival"
+    with pytest.raises(StudyError, match=f"resources.order is '{kept or 'virtual'}' there, but '{other}' here"):
+        start(mapping, Settings(overrides={"resources.order": other}), resume=True)
+
+
 def test_a_password_in_a_space_that_differs_is_not_shown(plain: autosched.Study) -> None:
     tracking = replace(plain.space.tracking, uri="postgresql://me:secret@host/db")
     with pytest.raises(StudyError, match=r"tracking\.uri is") as caught:

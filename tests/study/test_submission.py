@@ -48,6 +48,8 @@ def test_a_space_is_sent_as_it_was_checked_and_its_ledger_without_the_password(f
         there = load_space(sent.folder / SPACE_FILE)
     assert (there.seed, there.resources.order) == (3, "arrival")
     assert not sent.folder.exists()
+    with packed("space.yaml", settings("resources.order=virtual"), restarts=0) as sent:
+        assert load_space(sent.folder / SPACE_FILE).resources.order == "virtual", "its word wins there"
 
 
 def test_a_trainer_of_ones_own_is_sent_with_the_folder_without_what_studies_left_there(folder: Path) -> None:

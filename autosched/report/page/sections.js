@@ -168,7 +168,7 @@ function snippet(view, best) {
 
 function againSection(view) {
   const { head } = view, { tracking } = head.summary;
-  const facts = [["backend", `${head.backend || "none yet"}, workers: ${head.workers}`], ...Object.entries(head.versions), ...Object.entries(head.fingerprints).map(([name, print]) => [`SHA-256 of ${name}`, print])];
+  const facts = [["backend", `${head.backend || "none yet"}, workers: ${head.workers}, order: ${head.summary.order}`], ...Object.entries(head.versions), ...Object.entries(head.fingerprints).map(([name, print]) => [`SHA-256 of ${name}`, print])];
   if (tracking.run_id) facts.push(["MLflow", `run ${tracking.run_id}, experiment ${tracking.experiment}, ${tracking.uri}`]);
   return [
     el("p", {}, "The space with all defaults filled in; save it and run:"), el("pre", { tabindex: 0 }, el("code", {}, "autosched tune --space space.yaml")),
