@@ -60,6 +60,7 @@ def watched() -> Iterator[dict[KeyPath, tuple[str, Any]]]:
 SECTIONS = {
     "": space_records.Space,
     "budget": space_records.Budget,
+    "budget.stop_when": space_records.StopWhen,
     "confirm": space_records.Confirm,
     "resources": space_records.Resources,
     "storage": space_records.Storage,

@@ -261,8 +261,9 @@ def validate(
 
 
 def _description(path: Path, space: Space) -> list[str]:
-    budget = {f.name: getattr(space.budget, f.name) for f in dataclasses.fields(space.budget)}
-    limits = ", ".join(f"{value:g} {name}" for name, value in budget.items() if value is not None)
+    budget = {name: value for name, value in dataclasses.asdict(space.budget).items() if value is not None}
+    worth = budget.pop("stop_when", None)
+    limits = ", ".join(f"{value:g} {name}" for name, value in budget.items())
     families = ", ".join(family.family for family in space.schedule)
     sweep = space.range_test
     sources = ", ".join(warm.source for warm in space.warm_start)
@@ -274,4 +275,5 @@ def _description(path: Path, space: Space) -> list[str]:
         *([tested] if has_auto_bounds(space) else []),
         *([f"first the runs of {sources} are read,"] if sources else []),
         f"controller {space.controller.name}, pruner {space.pruner.name}, at most {limits}.",
+        *([] if worth is None else [f"ends when no run is expected to gain {worth['gain_below']:g} nats."]),
     ]

@@ -155,7 +155,8 @@ def _checked(
 
 def _document(space: Space, method: Method) -> Document:
     """The space with the method's own changes, whose keys are those of a space file."""
-    data = space_to_json(replace(space, controller=method.controller, pruner=method.pruner))
+    budget = replace(space.budget, stop_when=None)  # all methods have the same
+    data = space_to_json(replace(space, controller=method.controller, pruner=method.pruner, budget=budget))
     if "schedule" in data:  # a list of families in JSON, a mapping in files
         data["schedule"] = {name: family for entry in data["schedule"] for name, family in entry.items()}
     return Document(data=data, places={}).with_overrides(method.overrides)

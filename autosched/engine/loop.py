@@ -20,6 +20,7 @@ from autosched.engine.failing_alike import failing_alike
 from autosched.engine.retention import Retention
 from autosched.ledger.events import (
     Event,
+    SearchEnded,
     SegmentScheduled,
     SessionStarted,
     StudyFinished,
@@ -182,7 +183,8 @@ class Loop:
         if len(state.in_flight) >= workers or len(state.active) >= LOOKAHEAD * workers:
             return False
         searching = state.proposed["confirm"] == 0
-        if searching and not self._exhausted and (self._start_default() or self._search()):
+        going_on = searching and not self._exhausted and state.search_ended is None
+        if going_on and (self._start_default() or self._search()):
             return True
         return self._confirm(searching=searching)
 
@@ -195,12 +197,15 @@ class Loop:
         return True
 
     def _search(self) -> bool:
-        """Start or resume a trial of the search; False when neither was done."""
+        """Start or resume a trial of the search, or end it; False when nothing was done."""
         state = self._journal.state
         action = self._policy.ask(state)
         if action is None:
             self._exhausted = not state.active  # a trial that ends early makes room again
             return False
+        if isinstance(action, SearchEnded):
+            self._journal.commit(action)
+            return True
         if not self._affordable(action):
             return False
         if isinstance(action, Proposal):

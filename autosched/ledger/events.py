@@ -235,6 +235,23 @@ class StageAdvanced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchEnded:
+    """A controller begins nothing more although the budget has room, because one more run is not worth it.
+
+    Attributes:
+        reason: one sentence.
+        gain: by how much less the most promising run was expected to end than the best complete one, nats.
+        steps: updates that this run would have needed.
+        at: virtual time.
+    """
+
+    reason: str
+    gain: float
+    steps: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyFinished:
     """The last event.
 
@@ -261,6 +278,7 @@ Event = (
     | TrialEnded
     | TrialResumed
     | StageAdvanced
+    | SearchEnded
     | StudyFinished
 )
 EVENT_TYPES: Mapping[str, type[Event]] = {
@@ -277,6 +295,7 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
     "trial_ended": TrialEnded,
     "trial_resumed": TrialResumed,
     "stage_advanced": StageAdvanced,
+    "search_ended": SearchEnded,
     "study_finished": StudyFinished,
 }
 _RENAMED = {"trial_thawed": "trial_resumed", "audit": "holdout"}

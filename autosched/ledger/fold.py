@@ -10,6 +10,7 @@ from autosched.ledger.events import (
     Event,
     LimitsChanged,
     RangeTested,
+    SearchEnded,
     SegmentFailed,
     SegmentFinished,
     SegmentScheduled,
@@ -157,6 +158,11 @@ def _stage(state: StudyState, event: StageAdvanced, time: float) -> None:
     state.stages.append(event)
 
 
+def _search_ended(state: StudyState, event: SearchEnded, time: float) -> None:
+    state.search_ended = event
+    state.clock = max(state.clock, event.at)
+
+
 def _finished(state: StudyState, event: StudyFinished, time: float) -> None:
     state.finished = event
 
@@ -175,6 +181,7 @@ _HANDLERS: Mapping[type[Event], Any] = {
     TrialEnded: _ended,
     TrialResumed: _resumed,
     StageAdvanced: _stage,
+    SearchEnded: _search_ended,
     StudyFinished: _finished,
 }
 

@@ -15,6 +15,7 @@ from autosched.errors import LedgerError
 from autosched.ledger.events import (
     RangeTested,
     Role,
+    SearchEnded,
     StageAdvanced,
     StudyFinished,
 )
@@ -172,6 +173,7 @@ class StudyState:
         active: numbers of running trials.
         best: number of the complete search or default trial with the lowest value.
         range_test: what found bounds that were ``auto``; None before, and in a space without such bounds.
+        search_ended: why the search ended before its budget did; None where it did not.
     """
 
     name: str
@@ -199,6 +201,7 @@ class StudyState:
     backend: str = ""
     workers: int = 0
     range_test: RangeTested | None = None
+    search_ended: SearchEnded | None = None
     finished: StudyFinished | None = None
     _hyperparameters: Mapping[str, SearchParameter] | None = field(default=None, repr=False, compare=False)
 

@@ -150,8 +150,11 @@ class Ledger:
             cause = redacted(str(getattr(error, "orig", None) or error).strip().splitlines()[0], self._given)
             raise LedgerError(f"cannot {doing} the ledger {self.place}: {cause}.") from None
 
-    def append(self, study: str, number: int, events: Sequence[Event]) -> list[Stamped]:
+    def append(self, study: str, number: int, events: Sequence[Event], *, anew: bool = False) -> list[Stamped]:
         """Commit `events` as numbers `number`, `number` + 1, … of `study`, in one transaction.
+
+        Args:
+            anew: in place of all events that the study has; results of its segments stay.
 
         Raises:
             StudyError: these numbers exist: another process writes the study.
@@ -170,6 +173,8 @@ class Ledger:
             if study in self._leases:
                 self._leases[study].keep()
             with self._engine.begin() as connection:
+                if anew:
+                    connection.execute(sa.delete(_EVENTS).where(_EVENTS.c.study == study))
                 chain = Chain(self._digest(connection, study, number - 1))
                 rows = [_event_row(study, each, chain) for each in stamped]
                 tried.append(chain.digest)
@@ -297,13 +302,6 @@ class Ledger:
             )
         event = decode("segment_finished", payload)
         return event.observation if isinstance(event, SegmentFinished) else None
-
-    def discard(self, study: str) -> None:
-        """Remove a study's events, so that its name is free again; results of its segments stay."""
-        with self._guard("write"), self._engine.begin() as connection:
-            connection.execute(sa.delete(_EVENTS).where(_EVENTS.c.study == study))
-        self._last.pop(study, None)
-        self._last.pop(study, None)
 
     def lease(self, study: str) -> StudyLease:
         """The right to write `study`, given up when the process ends however it ends (a context manager)."""

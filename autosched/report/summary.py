@@ -68,6 +68,9 @@ def summarise(
             The name; ``finished``, ``running`` or ``interrupted`` (can be resumed).
         ``reason``
             What ended the study, one sentence; None before.
+        ``next_run``
+            None, or what the run promised that was not worth it any more: its ``gain`` in nats, and the ``steps`` that
+            it would have cost.
         ``best``, ``default``
             The winner (see :func:`winner`) and the user's own schedule: ``trial``, ``value`` (final loss on the
             study's seed), ``losses`` (the trainer's last validation losses by name; empty when it has but one),
@@ -117,13 +120,14 @@ def summarise(
             the winner.
     """
     best, default, seen = winner(state), default_trial(state), holdouts(state)
-    confirmed = confirmation(state)
+    confirmed, ended = confirmation(state), state.search_ended
     known = [unconfirmed(state, space.confirm.seeds), lawless_note(state), too_close(state)]
     known.append(BY_ARRIVAL if space.resources.by_arrival else None)
     document = {
         "study": state.name,
         "state": "finished" if state.finished is not None else "running" if running else "interrupted",
         "reason": None if state.finished is None else state.finished.reason,
+        "next_run": None if ended is None else {"gain": ended.gain, "steps": ended.steps},
         "best": None if best is None else {**_trial(best, space), "predicted": _predicted(best.last_forecast)},
         "default": None if default is None else _trial(default, space),
         "trials": _counts(state),

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from autosched.laws.fit import FitFailure
 from autosched.laws.forecast import Forecast, Query
 from autosched.laws.forecaster import Forecaster
+from autosched.ledger.events import SearchEnded
 from autosched.ledger.records import Decision
 from autosched.ledger.records import Forecast as Recorded
 from autosched.ledger.state import StudyState
@@ -38,7 +39,7 @@ from autosched.randomness import generator
 from autosched.schedules.registry import get_family
 from autosched.schedules.schedule import FloatArray, Schedule
 from autosched.search.acquisition import chances, gains, joint_draws
-from autosched.search.budget import fits, to_go, trials_left
+from autosched.search.budget import fits, remaining, to_go, trials_left
 from autosched.search.divergence import boundary
 from autosched.search.law_candidates import CANDIDATE_ROLES, Candidate, Candidates
 from autosched.search.law_options import LawOptions
@@ -68,12 +69,14 @@ class _Scores:
 
     Attributes:
         chance: of being (nearly) the best, shape (n,).
-        gain: expected improvement, log loss, shape (n,); None where the chance counts.
+        improvement: expected improvement, log loss, shape (n,); None before a run is complete.
+        gain: the improvement where it counts; None where the chance does.
         score: gain or chance per share of the horizon that is still needed, shape (n,).
     """
 
     candidates: list[Candidate]
     chance: FloatArray
+    improvement: FloatArray | None
     gain: FloatArray | None
     score: FloatArray
 
@@ -106,10 +109,11 @@ class LawController:
         self._known_ends: tuple[Any, Forecast] | None = None
         self._weighed: tuple[int, int | None, _Scores | None] | None = None
 
-    def ask(self, state: StudyState) -> Proposal | Resume | None:
+    def ask(self, state: StudyState) -> Proposal | Resume | SearchEnded | None:
         """The most promising new point or stopped trial that fits the budget; None when nothing does.
 
-        When all trials are proposed, stopped ones are resumed as long as they have a chance.
+        When all trials are proposed, stopped ones are resumed as long as they have a chance. Where the space says what
+        a run must be worth, the end of the search when none is.
         """
         spent = trials_left(self._space, state) == 0
         first = None if spent else self._start.action(state)
@@ -121,6 +125,9 @@ class LawController:
         number = scores.best()
         if number is None or (spent and scores.chance[number] < LawRule().threshold):
             return None
+        end = self._end(state, scores)
+        if end is not None:
+            return None if state.active else end
         chosen = scores.candidates[number]
         if chosen.trial is None:
             return Proposal(schedule=chosen.schedule, until=self._space.horizon_steps)
@@ -128,8 +135,8 @@ class LawController:
         return Resume(trial=chosen.trial, until=self._space.horizon_steps, reason=reason)
 
     def outcome(self, state: StudyState) -> str | None:
-        """The budget knows."""
-        return None
+        """Why no run was worth it any more; otherwise the budget knows."""
+        return None if state.search_ended is None else state.search_ended.reason
 
     def can_branch(self, schedule: Schedule, step: int) -> bool:
         """Anywhere in the stable phase: it branches off on purpose."""
@@ -176,6 +183,9 @@ class LawController:
         if running.step - running.turns[-1].start < self._options.stretch * self._space.horizon_steps:
             return None
         scores = self._scores(state, trial)
+        end = None if scores is None else self._end(state, scores)
+        if end is not None:
+            return Decision(action="pause", reason=end.reason)
         best = None if scores is None else scores.best()
         if scores is None or best is None or scores.candidates[best].trial == trial:
             return None
@@ -185,6 +195,23 @@ class LawController:
         other = scores.candidates[best]
         name = f"trial {other.trial}" if other.trial is not None else f"a new {other.spec.family}"
         return Decision(action="pause", reason=f"{name} promises more: {scores.said(best, own)}")
+
+    def _end(self, state: StudyState, scores: _Scores) -> SearchEnded | None:
+        """The end of the search when no run that may be chosen is expected to gain what it must; None otherwise."""
+        worth, best = self._space.budget.stop_when, state.best_trial()
+        if worth is None or scores.improvement is None or best is None or best.value is None:
+            return None
+        number = int(np.where(scores.score >= 0, scores.improvement, -1.0).argmax())
+        gain = best.value * -math.expm1(-float(scores.improvement[number]))
+        if scores.score[number] < 0 or gain >= worth.gain_below:
+            return None
+        steps, left = scores.candidates[number].cost_to_go(state), remaining(self._space, state)
+        rest = "" if left is None else f"; {left} updates of the budget are left"
+        reason = (
+            f"one more run is not worth it: {steps} updates for an expected gain of {gain:.2g} nats, below "
+            f"{worth.gain_below:g}{rest}"
+        )
+        return SearchEnded(reason=reason, gain=gain, steps=steps, at=state.clock)
 
     @cached_property
     def _pool(self) -> Candidates:
@@ -241,11 +268,11 @@ class LawController:
         ends = ends[rows]
         if candidates and not np.any(ends.sound):
             return None
-        chance, gain = self._worth(state, fitted, candidates, ends, pending=(runs & ~free)[rows])
+        chance, improvement, gain = self._worth(state, fitted, candidates, ends, pending=(runs & ~free)[rows])
         cost = np.array([max(candidate.cost_to_go(state), self._space.eval_every) for candidate in candidates])
         worth = chance if gain is None else gain
         score = np.where(free[rows], worth * self._space.horizon_steps / cost, -1.0)
-        return _Scores(candidates, chance, gain, score)
+        return _Scores(candidates, chance, improvement, gain, score)
 
     def _worth(
         self,
@@ -254,8 +281,8 @@ class LawController:
         candidates: list[Candidate],
         ends: Forecast,
         pending: NDArray[np.bool_],
-    ) -> tuple[FloatArray, FloatArray | None]:
-        """Of each candidate the chance to be the best, and the expected improvement where that is what counts.
+    ) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
+        """Of each candidate the chance to be the best, its expected improvement, and the latter where it counts.
 
         It counts once a run is complete and pilots have shown where the best peak LR lies: only then are forecasts
         of peak LRs that nobody has seen bounded, so that following them is no chase after what is known least.
@@ -266,10 +293,11 @@ class LawController:
         best = state.best_trial()
         least = math.inf if best is None or best.value is None else math.log(best.value)
         chance = chances(draws, least, self._tolerance(fitted))
-        if self._start.peak_posterior(state) is None or math.isinf(least):
-            return chance, None
-        gain = gains(draws, least, pending)
-        return chance, gain if gain.max(initial=0.0) > 0 else None
+        if math.isinf(least):
+            return chance, None, None
+        improvement = gains(draws, least, pending)
+        counts = self._start.peak_posterior(state) is not None and improvement.max(initial=0.0) > 0
+        return chance, improvement, improvement if counts else None
 
     def _ends(self, state: StudyState, fitted: Fitted, fresh: list[Candidate]) -> Forecast:
         """Joint final losses of the fresh candidates and then of the pool; the same until something new is seen."""

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from autosched.ledger.events import Role, StageAdvanced
+from autosched.ledger.events import Role, SearchEnded, StageAdvanced
 from autosched.ledger.records import Decision, cut_points
 from autosched.ledger.state import StudyState
 from autosched.schedules.schedule import Schedule
@@ -59,8 +59,10 @@ class Resume:
 class Controller(Protocol):
     """Decides what to train next."""
 
-    def ask(self, state: StudyState) -> Proposal | Resume | None:
+    def ask(self, state: StudyState) -> Proposal | Resume | SearchEnded | None:
         """The next proposal, as trial ``len(state.trials)``, or a trial to resume; None when nothing is to be started.
+
+        Or the end of the search, which is final: it is for when no trial runs.
 
         A proposal's schedule is none of an earlier trial's: parameters that give the same curve are one point. What it
         costs fits the budget: see :mod:`autosched.search.budget`.
@@ -94,7 +96,7 @@ class Policy(ABC):
         self._space = space
 
     @abstractmethod
-    def ask(self, state: StudyState) -> Proposal | Resume | None:
+    def ask(self, state: StudyState) -> Proposal | Resume | SearchEnded | None:
         """What to start when a worker is free; None for nothing now, and with no trial running for nothing any more."""
 
     @abstractmethod
@@ -128,7 +130,7 @@ class Composed(Policy):
         super().__init__(space)
         self._controller, self._pruner = controller, pruner
 
-    def ask(self, state: StudyState) -> Proposal | Resume | None:
+    def ask(self, state: StudyState) -> Proposal | Resume | SearchEnded | None:
         """What the pruner wants resumed, or else the controller's choice."""
         return self._pruner.resume(state) or self._controller.ask(state)
 

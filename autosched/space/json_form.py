@@ -176,4 +176,5 @@ def _budget(budget: Budget) -> dict[str, Any]:
         "minutes": budget.minutes,
         "worker_seconds": budget.worker_seconds,
     }
-    return {name: limit for name, limit in limits.items() if limit is not None}
+    worth = {} if budget.stop_when is None else {"stop_when": {"gain_below": budget.stop_when.gain_below}}
+    return {name: limit for name, limit in limits.items() if limit is not None} | worth

@@ -95,6 +95,18 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopWhen:
+    """When a search ends before its limits do.
+
+    Attributes:
+        gain_below: no run is expected to end so much below the best complete one, nats. By the calibrated forecasts of
+            ``controller: law``, which alone has them.
+    """
+
+    gain_below: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """Limits of the search; whichever is met first ends it. None means no limit.
 
@@ -103,12 +115,14 @@ class Budget:
         steps, full_runs: updates in total; `full_runs` counts them in horizons, the smaller of both becomes `steps`.
         minutes: wall-clock minutes of the driver; what runs then is stopped, hung trainers too.
         worker_seconds: busy seconds summed over workers.
+        stop_when: what one more run must be worth; beside a limit.
     """
 
     trials: int | None = None
     steps: int | None = None
     minutes: float | None = None
     worker_seconds: float | None = None
+    stop_when: StopWhen | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,12 @@ from autosched.errors import SpaceError, UsageError
 from autosched.schedules.schedule import MOST_UPDATES
 from autosched.space import names
 from autosched.space.auto_bounds import check_use, has_auto_bounds, read_sweep
+from autosched.space.budget import read_budget
 from autosched.space.candidates import families_of, hyperparameters_of, read_candidates
 from autosched.space.document import Document, KeyPath, read_document, shown
 from autosched.space.hyperparameters import GROUPS, LR_RATIO, beside, divided, read_hyperparameters, searched_in
 from autosched.space.objective import read_objective
 from autosched.space.records import (
-    Budget,
     Component,
     Confirm,
     FamilySpace,
@@ -124,7 +124,7 @@ def read_space(document: Document) -> Space:
     controller = _component(top, "controller", names.CONTROLLERS, Component(name="law"))
     own = Component(name="none" if controller.name in names.SELF_PRUNING else "law")
     pruner = _component(top, "pruner", names.PRUNERS, own)
-    budget, resources, storage = _budget(top, horizon), _resources(top), _storage(top)
+    budget, resources, storage = read_budget(top, horizon, controller.name), _resources(top), _storage(top)
     tracking, confirm, sweep = _tracking(top), _confirm(top), read_sweep(top)
     warm, target = read_warm_start(top, controller.name), read_target(top, trainer)
     top.close()
@@ -284,27 +284,6 @@ def _component(top: Section, key: str, known: tuple[str, ...], default: Componen
     hint = closest(value, known) if isinstance(value, str) else ""
     section.fault(key if section is top else "use", f"must be {rule}, but got {shown(value)}{hint or '.'}")
     return default
-
-
-def _budget(top: Section, horizon: int | None) -> Budget:
-    """At least one limit; `full_runs` becomes updates, and the smaller of it and `steps` counts."""
-    if not top.has("budget"):
-        return Budget(trials=20)
-    section = top.section("budget")
-    trials, steps = section.integer("trials", at_least=1), section.integer("steps", at_least=1)
-    full_runs = section.number("full_runs", above_zero=True)
-    if full_runs is not None and horizon is not None:
-        runs = max(1, round(min(full_runs * horizon, 2.0 * MAX_COUNT)))
-        if runs > MAX_COUNT:
-            message = f"must be at most 10**12 updates, that is {MAX_COUNT // horizon} runs of horizon_steps"
-            section.fault("full_runs", f"{message}, but got {shown(full_runs)}.", related=["horizon_steps"])
-        steps = runs if steps is None else min(steps, runs)
-    minutes = section.number("minutes", above_zero=True)
-    seconds = section.number("worker_seconds", above_zero=True)
-    section.close()
-    if isinstance(top.raw("budget"), dict) and not section.data:
-        top.fault("budget", "must have at least one of trials, steps, full_runs, minutes, worker_seconds.")
-    return Budget(trials=trials, steps=steps, minutes=minutes, worker_seconds=seconds)
 
 
 def _resources(top: Section) -> Resources:

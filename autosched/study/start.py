@@ -14,6 +14,7 @@ from typing import Any
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.errors import StudyError, UsageError
 from autosched.ledger.events import StudyCreated
+from autosched.ledger.fold import fold
 from autosched.ledger.store import BACKENDS, Ledger, ledger_folder
 from autosched.search import select as search_select
 from autosched.space import space_to_json
@@ -202,30 +203,27 @@ def create_study(ledger: Ledger, space: Space) -> Space:
         StudyError: a study of this name is unfinished, or is being run.
     """
     rows = {row.name: row for row in ledger.studies()}
-    if space.study in rows and not rows[space.study].finished:
-        _replace(ledger, space.study)
-        del rows[space.study]
     name, number = space.study, 1
-    while name in rows:
+    while name in rows and (rows[name].finished or number > 1):
         number += 1
         name = f"{space.study}-{number}"
     named = dataclasses.replace(space, study=name)
     fingerprints = space.trainer.fingerprints
     shown = dataclasses.replace(named.storage, ledger=without_password(named.storage.ledger))  # it is read by that URL
     space_now = space_to_json(dataclasses.replace(named, storage=shown))
-    ledger.append(name, 0, [StudyCreated(space=space_now, versions=versions(), fingerprints=fingerprints)])
+    created = StudyCreated(space=space_now, versions=versions(), fingerprints=fingerprints)
+    with ledger.lease(name):  # another process may begin it in this moment
+        _check_untried(ledger, name)
+        ledger.append(name, 0, [created], anew=True)
     return named
 
 
-def _replace(ledger: Ledger, study: str) -> None:
-    with ledger.lease(study):
-        state = ledger.state(study)
-        if state.trials or state.observations:
-            raise StudyError(
-                f"the study {study!r} is unfinished: go on with `autosched resume {study}`, "
-                "or start another with --name."
-            )
-        ledger.discard(study)
+def _check_untried(ledger: Ledger, study: str) -> None:
+    state = fold(study, ledger.read(study))
+    if state.trials or state.observations:
+        raise StudyError(
+            f"the study {study!r} is unfinished: go on with `autosched resume {study}`, or start another with --name."
+        )
 
 
 def preflight(space: Space) -> None:

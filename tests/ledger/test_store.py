@@ -22,6 +22,7 @@ from autosched.ledger.events import (
     Event,
     LimitsChanged,
     RangeTested,
+    SearchEnded,
     SegmentFailed,
     SegmentFinished,
     SegmentScheduled,
@@ -69,6 +70,7 @@ EVENTS: list[Event] = [
     TrialJudged(trial=0, step=40, decision=Decision(action="keep", reason="too early", forecast=FORECAST)),
     LimitsChanged(budget={"trials": 9, "minutes": None}, workers=4),
     StageAdvanced(stage=0, step=40, lr=0.1, trial=0, at=40),
+    SearchEnded(reason="nothing is worth it", gain=1e-4, steps=40, at=40),
     TrialEnded(
         trial=0,
         status="diverged",

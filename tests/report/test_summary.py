@@ -15,6 +15,7 @@ KEYS = {
     "state": None,
     "target": None,
     "reason": None,
+    "next_run": None,
     "best": {"trial", "value", "losses", "schedule", "predicted"},
     "default": {"trial", "value", "losses", "schedule"},
     "trials": {

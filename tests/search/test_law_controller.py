@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,18 +12,19 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "engine"))
 
 from scripted_study import NUMERIC, Script, space_of
-from studies import Study, wsd_space
+from studies import Study, cut_off, wsd_space
 
 from autosched.errors import SpaceError
-from autosched.ledger.events import TrialEnded, TrialResumed
+from autosched.ledger.events import SearchEnded, TrialEnded, TrialResumed
 from autosched.ledger.records import LAWLESS
 from autosched.ledger.state import StudyState
 from autosched.randomness import uniform
+from autosched.report.summary import summarise
 from autosched.search.law_controller import LawController
 from autosched.search.law_options import LawOptions
 from autosched.search.select import CHECKS, make_policy
 from autosched.space import Space, contains, load_space
-from autosched.space.records import Budget, Component, Confirm
+from autosched.space.records import Budget, Component, Confirm, StopWhen
 
 LAW = Component(name="law")
 
@@ -113,6 +115,26 @@ def test_the_budget_in_updates_holds_and_what_is_left_of_it_fits_no_candidate(st
     assert state.steps_scheduled <= 1200
     assert state.finished.reason in {"nothing is left to try", "1200 updates are used or promised"}
     assert 1200 - state.steps_scheduled < 200
+
+
+def test_a_search_ends_when_no_run_is_expected_to_gain_what_it_must(state, tmp_path):
+    worth = StopWhen(gain_below=3e-3)
+    study = Study(law_space(tmp_path, budget=Budget(steps=1200, stop_when=worth), confirm=Confirm(seeds=1)))
+    ended = study.run()
+    assert ended.steps_scheduled - 2 * 200 < 0.8 * state.steps_scheduled, "less the confirming runs"
+    assert ended.proposed["confirm"] == 2
+    assert 0 <= ended.search_ended.gain < 3e-3
+    assert ended.finished.reason == ended.search_ended.reason
+    assert re.fullmatch(
+        r"one more run is not worth it: \d+ updates for an expected gain of [\d.e-]+ nats, below 0.003; "
+        r"\d+ updates of the budget are left",
+        ended.finished.reason,
+    )
+    assert summarise(ended, study.space)["next_run"]["steps"] == ended.search_ended.steps
+    number = next(stamped.number for stamped in study.events() if isinstance(stamped.event, SearchEnded))
+    cut_off(study, number)
+    again = study.run()
+    assert again.search_ended == ended.search_ended, "a fresh driver decides it again"
 
 
 def test_it_beats_the_default_by_far(state):

@@ -264,6 +264,9 @@ FAULTS = (
         "budget without end", 23, "budget: {full_runs: 1e300}", 23, ("budget.full_runs must be at most 10**12 updates",)
     ),
     Fault("infinite budget", 23, "budget: {worker_seconds: .inf}", 23, ("must be a finite number > 0, but got inf",)),
+    Fault("worth without a law", 23, "budget: {trials: 9, stop_when: {gain_below: 1}}", 23, ("needs controller law",)),
+    Fault("worth of nothing", 23, "budget: {trials: 9, stop_when: {gain_below: 0}}", 23, ("gain_below must be a num",)),
+    Fault("worth of what", 23, "budget: {trials: 9, stop_when: {gian: 1}}", 23, ("stop_when.gian is not a known key",)),
     Fault("negative GPUs", 24, "resources: {gpus: -1}", 24, ("resources.gpus must be a number >= 0, but got -1",)),
     Fault("one and a half GPUs", 24, "resources: {gpus: 1.5}", 24, ("gpus must be a share up to 1 or a whole", "1.5")),
     Fault(
@@ -318,6 +321,12 @@ FAULTS = (
     Fault("control character", 5, "  with: {name: \x07}", 5, ("character U+0007 is not allowed",)),
     Fault("faults on two lines", 7, "eval_every: 0\nseeds: 1", 7, ("eval_every must be",)),
 )
+
+
+def test_what_a_run_must_be_worth_is_no_limit(tmp_path: Path) -> None:
+    path = written(tmp_path, {21: "controller: law", 23: "budget: {stop_when: {gain_below: 1}}"})
+    with pytest.raises(SpaceError, match=r"space.yaml:23: budget must have at least one of trials, steps"):
+        load_space(path)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
