@@ -4,6 +4,8 @@
 #   deploy/loopback.sh up                  # start it; says where it is
 #   deploy/loopback.sh submit FILE [ARG…]  # run a study on it, as `autosched submit --space FILE ARG…`
 #   deploy/loopback.sh autosched ARG…      # any command of autosched with this cluster's ledger
+#   deploy/loopback.sh end PART [SIGNAL]   # end head, node1, node2, mlflow or postgres, by default with KILL
+#   deploy/loopback.sh again PART          # start it again
 #   deploy/loopback.sh down                # end it: no process, port or namespace is left, the data are removed
 #
 # As root every node is in a network namespace of its own, reached by a bridge that nothing outside of the machine is on;
@@ -81,6 +83,7 @@ begin() {  # NAME NODE COMMAND…: run in the background, in a session of its ow
   setsid "${enter[@]}" "$@" >"$DIR/$name.log" 2>&1 </dev/null &
   LAST=$!
   echo "$LAST" >>"$DIR/sessions"
+  echo "$LAST" >"$DIR/$name.pid"
 }
 
 until_ok() {  # WHAT COMMAND…: wait until the command succeeds
@@ -133,28 +136,35 @@ postgres_programs() {
   dirname "$found"
 }
 
-start_postgres() {
-  local bin user=() host place
-  bin=$(postgres_programs) host=$(address_of host) place=$(cat "$DIR/short")/postgres
+AS_POSTGRES=()  # PostgreSQL refuses to run as root
+if [[ $(id -u) == 0 ]]; then AS_POSTGRES=(setpriv --reuid=postgres --regid=postgres --clear-groups); fi
+
+make_databases() {
+  local bin place database
+  bin=$(postgres_programs) place=$(cat "$DIR/short")/postgres
   mkdir "$place"
   cp "$DIR/postgres-password" "$place/password"
-  if [[ $(id -u) == 0 ]]; then  # PostgreSQL refuses to run as root
-    user=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+  if [[ $(id -u) == 0 ]]; then
     chmod 711 "$(dirname "$place")"
     chown -R postgres:postgres "$place"
   fi
-  (cd / && "${user[@]}" "$bin/initdb" -D "$place/data" -U autosched --auth=scram-sha-256 --pwfile="$place/password") \
+  (cd / && "${AS_POSTGRES[@]}" "$bin/initdb" -D "$place/data" -U autosched --auth=scram-sha-256 --pwfile="$place/password") \
     >"$DIR/initdb.log"
   rm "$place/password"
   if namespaces; then
     echo "host all autosched $NET.0/24 scram-sha-256" >>"$place/data/pg_hba.conf"
   fi
-  begin postgres host "${user[@]}" "$bin/postgres" -D "$place/data" -h "$host" -p "$POSTGRES_PORT" -k ""
-  until_ok postgres "$bin/pg_isready" -h "$host" -p "$POSTGRES_PORT"
-  local database
+  start_postgres
   for database in autosched mlflow mlflow_auth; do
-    "$bin/createdb" -h "$host" -p "$POSTGRES_PORT" -U autosched "$database"
+    "$bin/createdb" -h "$(address_of host)" -p "$POSTGRES_PORT" -U autosched "$database"
   done
+}
+
+start_postgres() {
+  local bin host place
+  bin=$(postgres_programs) host=$(address_of host) place=$(cat "$DIR/short")/postgres
+  begin postgres host "${AS_POSTGRES[@]}" "$bin/postgres" -D "$place/data" -h "$host" -p "$POSTGRES_PORT" -k ""
+  until_ok postgres "$bin/pg_isready" -h "$host" -p "$POSTGRES_PORT"
 }
 
 start_mlflow() {
@@ -179,32 +189,23 @@ END
 
 answers() { "$PYTHON" -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=2)' "$1"; }
 
-start_ray() {
-  local head node nodes=1
+RAY_START=(--block --object-store-memory=100000000 --disable-usage-stats)
+
+start_head() {
+  local head
   head=$(address_of head)
-  local first=20000  # ports of workers, each node's apart from the others'
-  local common=(--block --object-store-memory=100000000 --disable-usage-stats)
   begin head head ray start --head --port="$GCS_PORT" --node-ip-address="$head" --dashboard-host="$head" \
     --dashboard-port="$DASHBOARD_PORT" --ray-client-server-port="$CLIENT_PORT" --num-cpus=0 \
-    --temp-dir="$(cat "$DIR/short")/head" --min-worker-port="$first" --max-worker-port="$((first + 999))" "${common[@]}"
+    --temp-dir="$(cat "$DIR/short")/head" --min-worker-port=20000 --max-worker-port=20999 "${RAY_START[@]}"
   until_ok head answers "http://$head:$DASHBOARD_PORT/api/gcs_healthz"
-  for node in node1 node2; do
-    first=$((first + 1000))
-    begin "$node" "$node" ray start --address="$head:$GCS_PORT" --node-ip-address="$(address_of "$node")" --num-cpus=1 \
-      --temp-dir="$(cat "$DIR/short")/$node" \
-      --min-worker-port="$first" --max-worker-port="$((first + 999))" "${common[@]}"
-    until_ok "$node" nodes_are_up $((++nodes))  # one after another: they name their sockets in one folder
-  done
 }
 
-nodes_are_up() {  # NUMBER: so many of them
-  "$PYTHON" - "$1" "http://$(address_of head):$DASHBOARD_PORT" "$(cat "$DIR/token")" <<'END'
-import json, sys, urllib.request
-number, address, token = sys.argv[1:]
-asked = urllib.request.Request(f"{address}/nodes?view=summary", headers={"Authorization": f"Bearer {token}"})
-nodes = json.load(urllib.request.urlopen(asked, timeout=2))["data"]["summary"]
-sys.exit(sum(node["raylet"].get("state") == "ALIVE" for node in nodes) < int(number))
-END
+start_node() {
+  local node=$1 first=$((20000 + 1000 * ${1#node}))  # ports of workers, each node's apart from the others'
+  begin "$node" "$node" ray start --address="$(address_of head):$GCS_PORT" --node-ip-address="$(address_of "$node")" \
+    --num-cpus=1 --temp-dir="$(cat "$DIR/short")/$node" \
+    --min-worker-port="$first" --max-worker-port="$((first + 999))" "${RAY_START[@]}"
+  until_ok "$node" grep -q "Ray runtime started" "$DIR/$node.log"
 }
 
 # -- commands -------------------------------------------------------------------------------------------------------
@@ -223,9 +224,11 @@ up() {
   trap 'end_half_begun' EXIT
   make_network
   with_settings
-  start_postgres
+  make_databases
   start_mlflow
-  start_ray
+  start_head
+  start_node node1  # one after another: they name their sockets in one folder
+  start_node node2
   trap - EXIT
   local head
   head=$(address_of head)
@@ -256,6 +259,30 @@ autosched() {
   "$PYTHON" -m autosched "$@"
 }
 
+end() {
+  local part=${1:-} signal=${2:-KILL} session
+  [[ -e $DIR/$part.pid ]] || die "say end head, node1, node2, mlflow or postgres." 2
+  session=$(cat "$DIR/$part.pid")
+  if [[ $signal == KILL ]]; then
+    local left
+    left=$(ps -o pid= -s "$session" || true)
+    if namespaces && [[ $part == node* ]]; then left+=" $(ip netns pids "$NAME-$part")"; fi
+    for left in $left; do kill -KILL "$left" 2>/dev/null || true; done
+  else
+    kill -s "$signal" "$session"
+  fi
+  until ! kill -0 "$session" 2>/dev/null; do sleep 0.1; done
+}
+
+again() {
+  with_settings
+  case ${1:-} in
+  node1 | node2) start_node "$1" ;;
+  head | mlflow | postgres) "start_$1" ;;
+  *) die "say again head, node1, node2, mlflow or postgres." 2 ;;
+  esac
+}
+
 down() {
   [[ -e $DIR/namespaces ]] || die "no cluster is in $DIR." 2
   unset AUTOSCHED_LOOPBACK  # this shell's own programs are none of the cluster's
@@ -273,6 +300,6 @@ down() {
 }
 
 case ${1:-} in
-up | submit | autosched | down) "$@" ;;
-*) die "say up, submit FILE, autosched ARG…, or down." 2 ;;
+up | submit | autosched | end | again | down) "$@" ;;
+*) die "say up, submit FILE, autosched ARG…, end PART, again PART, or down." 2 ;;
 esac
