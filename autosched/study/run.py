@@ -46,7 +46,7 @@ from workers.threads import with_threads
 PACKAGES = ("autosched", "torch", "optuna", "ray", "mlflow", "numpy", "scipy")
 BACKENDS = ("ray", "local")
 SYNC_SECONDS = 60.0
-"""How long the end of a study waits for the tracker to catch up."""
+"""How long the end of a study waits for a tracker that takes nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +253,8 @@ def _finish(ledger: Ledger, state: StudyState, options: RunOptions, mirror: Mirr
         log = folder / LOGS / log_name(trial.number)
         if log.is_file():
             mirror.put_artifact(trial.number, log.name, log.read_bytes())
-    left = mirror.close(1.0 if behind else SYNC_SECONDS)  # one that is away was waited for already
+    if not behind:  # one that is away was waited for already
+        mirror.flush(SYNC_SECONDS)
+    left = mirror.close(1.0)
     error = mirror.last_error or "it has not answered yet"
     return Outcome(state=state, summary=summary, untracked=left, tracking_error=error if left else None)

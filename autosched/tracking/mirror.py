@@ -117,10 +117,15 @@ class Mirror:
         self._accept([Interruption()])
 
     def flush(self, timeout: float) -> int:
-        """Wait up to `timeout` seconds until all is written; returns how many items are not, 0 when all is well."""
+        """Wait until all is written, or nothing more was in `timeout` seconds; returns how many items are not.
+
+        A tracker that is slow is waited for as long as it takes something.
+        """
         with self._condition:
             self._wake()
-            self._condition.wait_for(lambda: self._unmirrored == 0 or not self._alive(), timeout=timeout)
+            seen = -1
+            while seen != (seen := self._performed()):
+                self._condition.wait_for(lambda: self._unmirrored == 0 or not self._alive(), timeout=timeout)
             return self._unmirrored
 
     def close(self, timeout: float) -> int:
@@ -146,6 +151,9 @@ class Mirror:
             self._queue.extend(items)
             self._unmirrored += len(items)
             self._condition.notify_all()
+
+    def _performed(self) -> int:
+        return 0 if self._writer is None else self._writer.performed
 
     def _alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()

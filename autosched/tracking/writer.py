@@ -31,11 +31,13 @@ class Writer:
 
     Attributes:
         run_id: of the study's parent run; None until the tracker was reached.
+        performed: how many writes the tracker has taken; what is repeated after an error does not count again.
         left_out: why something was not written, which the tracker refused for good; each reason once.
     """
 
     def __init__(self, tracker: Tracker, translator: Translator, *, known: int, tags: Mapping[str, str]) -> None:
         self.run_id: str | None = None
+        self.performed = self._before = 0
         self._tracker = tracker
         self._translator = translator
         self._known = known
@@ -70,7 +72,7 @@ class Writer:
             self._attached = False
             self._refused = isinstance(error, TrackingRefusal)  # perhaps of a run that was deleted: open it again first
             raise
-        self._writes, self._refused = [], False
+        self._writes, self._refused, self._before = [], False, self.performed
 
     def _attach(self) -> None:
         """Find the study's run, and how far earlier sessions (or calls whose answer was lost) brought it."""
@@ -106,8 +108,9 @@ class Writer:
 
     def _write(self) -> None:
         reached = self._translator.state.events
-        for write in merge(self._writes):
+        for number, write in enumerate(merge(self._writes), start=1):
             self._perform(write)
+            self.performed = max(self.performed, self._before + number)
         if not self._restated and reached >= self._cursor:
             for write in self._translator.standing():
                 perform(self._tracker, write)

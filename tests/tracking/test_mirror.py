@@ -2,6 +2,7 @@ import threading
 
 import pytest
 
+from autosched.errors import TrackingError
 from autosched.schedules.schedule import Schedule
 from autosched.tracking.memory_tracker import MemoryTracker
 from autosched.tracking.mirror import Mirror, Waits
@@ -85,6 +86,20 @@ def test_nothing_is_lost_while_the_tracker_is_away(story, make, whole):
     assert picture[STUDY].artifacts["report.html"] == b"<html>"
     assert {run: shown.metrics for run, shown in picture.items()} == {run: p.metrics for run, p in whole.items()}
     assert {run: shown.status for run, shown in picture.items()} == {run: p.status for run, p in whole.items()}
+
+
+class Stuck(MemoryTracker):
+    """Fails wherever a trial ends, after it has taken what comes before."""
+
+    def end(self, run, status, *, time, tags):
+        raise TrackingError("no run can be ended.")
+
+
+def test_a_tracker_that_fails_at_one_place_again_and_again_is_not_waited_for_for_ever(story, make):
+    mirror = make(Stuck())
+    mirror.start(story)
+    assert mirror.flush(0.05) > 0
+    assert mirror.last_error == "no run can be ended."
 
 
 def test_a_tracker_that_is_away_from_the_start_is_waited_for(story, make, whole):
