@@ -143,14 +143,15 @@ class Cluster:
                 [*enter, *supervisor, *tune], cwd=self.folder, env=self.inside, stdout=log, stderr=log
             )
 
-    def processes(self, *words: str) -> list[int]:
-        """Ids of the cluster's processes whose command has these words one after another."""
+    def drivers(self) -> list[int]:
+        """Process ids of what a supervisor's guard runs."""
         mark, found = f"AUTOSCHED_LOOPBACK={self.state}".encode(), []
         for place in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 command = (place / "cmdline").read_bytes().decode(errors="replace").split("\0")
-                wanted = any(tuple(command[i : i + len(words)]) == words for i in range(len(command)))
-                if wanted and mark in (place / "environ").read_bytes().split(b"\0"):
+                if command[1:4] == ["-m", "autosched", "tune"] and mark in (place / "environ").read_bytes().split(
+                    b"\0"
+                ):
                     found.append(int(place.name))
         return found
 
@@ -226,15 +227,16 @@ class Run:
 
 
 def kill_driver(run: Run) -> None:
-    for pid in run.cluster.processes("-m", "autosched", "tune"):
-        os.kill(pid, signal.SIGKILL)
+    run.wait(lambda: run.is_over() or bool(run.cluster.drivers()))
+    with suppress(IndexError, ProcessLookupError):  # it is over
+        os.kill(run.cluster.drivers()[0], signal.SIGKILL)
         run.done["injected"] += 1
 
 
 def kill_worker(run: Run) -> None:
-    workers = run.cluster.workers()
-    if workers:
-        os.kill(run.chance.choice(workers), signal.SIGKILL)
+    run.wait(lambda: run.is_over() or bool(run.cluster.workers()))
+    with suppress(IndexError, ProcessLookupError):  # it is over
+        os.kill(run.chance.choice(run.cluster.workers()), signal.SIGKILL)
         run.done["injected"] += 1
 
 
