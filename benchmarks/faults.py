@@ -49,7 +49,7 @@ from autosched.ledger.store import Ledger
 ROOT = Path(__file__).parents[1]
 SPACE = """\
 study: s
-trainer: {use: simulated, with: {noise: 0.001, seconds_per_step: 0.04}}
+trainer: {use: simulated, with: {noise: 0.001, seconds_per_step: 0.15}}
 horizon_steps: 60
 eval_every: 10
 checkpoint_every: 20
@@ -64,6 +64,7 @@ resources: {workers: 2, retries: 30}
 """
 TRACKED = frozenset({"driver", "mlflow", "postgres"})
 """Faults that may break what MLflow shows; other studies do without, since its server takes longer than they do."""
+TRIES = 4
 RESTARTS = 50
 """Of the driver, by its supervisor: more than there are moments."""
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "stopped": "KILLED", "diverged": "FAILED", "failed": "FAILED"}
@@ -105,6 +106,18 @@ class Cluster:
         if done.returncode:
             raise AutoschedError(f"loopback.sh {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout
+
+    def begin_again(self, part: str) -> None:
+        """Start a part again; on a busy machine Ray gives up after half a minute, and so it is tried again."""
+        for left in reversed(range(TRIES)):
+            try:
+                self.run("again", part)
+            except AutoschedError:
+                if not left:
+                    raise
+                self.run("end", part)
+            else:
+                return
 
     def up(self) -> None:
         """Start it; checkpoints go to a small file system of their own where one can be made."""
@@ -244,14 +257,14 @@ def kill_node(run: Run, how: str = "KILL") -> None:
     node = run.chance.choice(("node1", "node2"))
     run.cluster.run("end", node, how)
     run.done["injected"] += 1
-    run.cluster.run("again", node)
+    run.cluster.begin_again(node)
 
 
 def end_mlflow(run: Run) -> None:
     run.cluster.run("end", "mlflow")
     run.done["injected"] += 1
     run.wait(run.is_over, run.away)
-    run.cluster.run("again", "mlflow")
+    run.cluster.begin_again("mlflow")
 
 
 def disturb_postgres(run: Run) -> None:
@@ -259,7 +272,7 @@ def disturb_postgres(run: Run) -> None:
     if run.done["injected"] % 2:
         run.cluster.run("end", "postgres", "INT")
         run.wait(run.is_over, run.chance.uniform(0, run.away))
-        run.cluster.run("again", "postgres")
+        run.cluster.begin_again("postgres")
         return
     engine = sa.create_engine(sa.make_url(run.cluster.ledger).set(drivername="postgresql+psycopg"))
     with engine.connect() as connection:
@@ -280,7 +293,7 @@ def cut_network(run: Run) -> None:
     ray = int((run.cluster.state / f"{node}.pid").read_text())
     if run.wait(lambda: not Path(f"/proc/{ray}").exists(), 5.0):  # a node that was given up leaves
         run.done["nodes given up"] += 1
-        run.cluster.run("again", node)
+        run.cluster.begin_again(node)
 
 
 def fill_disk(run: Run) -> None:

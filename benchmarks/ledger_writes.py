@@ -3,9 +3,9 @@
     python benchmarks/ledger_writes.py [--studies 200] [--seconds 30] [--every 1] [--processes 4] [--json]
 
 A PostgreSQL server of its own on loopback, with its usual settings but for as many connections as are needed: each
-study has two, its lease's and one to write by, as a driver has. Studies are threads of a few processes. Each holds its
-lease and commits a finished segment and the decision after it, the usual transaction, on average `--every` seconds, at
-moments that are drawn. A write is measured from its call to its return: the lease's look, the insert and the commit.
+study has one that holds its lease and writes, as a driver has, and may use another to read. Studies are threads of a
+few processes. Each commits a finished segment and the decision after it, the usual transaction, on average `--every`
+seconds, at moments that are drawn. A write is measured from its call to its return.
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ from autosched.ledger.events import SegmentFinished, SessionStarted, TrialAdvanc
 from autosched.ledger.records import Observation, Point
 from autosched.ledger.store import Ledger
 
-CONNECTIONS = 2
-"""Of a driver: its lease's, and one to write by."""
 POINTS = 4
 """Evaluations in a segment, as in the demo."""
 
@@ -121,7 +119,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     """Milliseconds of a write, and how many there were."""
     fork = multiprocessing.get_context("spawn")
     names = [f"study-{number}" for number in range(asked.studies)]
-    with server(CONNECTIONS * asked.studies + 20) as url:
+    with server(2 * asked.studies + 20) as url:
         Ledger(url).close()
         results, go = fork.Queue(), fork.Barrier(asked.studies)
         parts = [names[start :: asked.processes] for start in range(asked.processes)]

@@ -20,6 +20,7 @@ NET=${NET:-10.231.7}     # the first three numbers of their addresses; both are 
 BRIDGE=${NAME}0
 MLFLOW_PORT=${MLFLOW_PORT:-15000} POSTGRES_PORT=${POSTGRES_PORT:-15432}
 GCS_PORT=${GCS_PORT:-16379} DASHBOARD_PORT=${DASHBOARD_PORT:-18265} CLIENT_PORT=${CLIENT_PORT:-10001}
+STUDIES=${STUDIES:-4}      # that run at once
 WAIT_SECONDS=120
 
 die() { echo "loopback.sh: $1" >&2; exit "${2:-1}"; }
@@ -47,6 +48,7 @@ RAY_AUTH_MODE=token
 RAY_AUTH_TOKEN_PATH=$DIR/token
 RAY_USAGE_STATS_ENABLED=0
 RAY_JOB_STOP_WAIT_TIME_S=60
+RAY_JOB_START_TIMEOUT_SECONDS=604800
 RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=5
 RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO=0
 MLFLOW_TRACKING_USERNAME=admin
@@ -196,7 +198,7 @@ start_head() {
   head=$(address_of head)
   begin head head ray start --head --port="$GCS_PORT" --node-ip-address="$head" --dashboard-host="$head" \
     --dashboard-port="$DASHBOARD_PORT" --ray-client-server-port="$CLIENT_PORT" --num-cpus=0 \
-    --temp-dir="$(cat "$DIR/short")/head" --min-worker-port=20000 --max-worker-port=20999 "${RAY_START[@]}"
+    --resources="{\"studies\": $STUDIES}" --temp-dir="$(cat "$DIR/short")/head" --min-worker-port=20000 --max-worker-port=20999 "${RAY_START[@]}"
   until_ok head answers "http://$head:$DASHBOARD_PORT/api/gcs_healthz"
 }
 
@@ -269,7 +271,7 @@ end() {
     if namespaces && [[ $part == node* ]]; then left+=" $(ip netns pids "$NAME-$part")"; fi
     for left in $left; do kill -KILL "$left" 2>/dev/null || true; done
   else
-    kill -s "$signal" "$session"
+    kill -s "$signal" "$session" 2>/dev/null || true  # it may have ended by itself
   fi
   until ! kill -0 "$session" 2>/dev/null; do sleep 0.1; done
 }

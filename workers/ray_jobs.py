@@ -25,6 +25,8 @@ STUDY = "autosched_study"
 """Name of the metadata that says whose job it is."""
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray for what a job runs."""
+STUDIES = "studies"
+"""A resource that a cluster's head may offer: so many studies run at once, each takes one, and others wait in line."""
 ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 LOOK_SECONDS = 1.0
 """Between looks at a job that is ending."""
@@ -88,6 +90,7 @@ class RayJobs:
             BackendError: the cluster does not take it.
         """
         running = [job for job in self.jobs(study) if not job.ended]
+        places = {STUDIES: 1.0} if self._limits_studies() else None
         if running:
             raise StudyError(
                 f"the study {study!r} has a job on {self.address} already, {running[0].id}: follow it with `autosched "
@@ -96,9 +99,19 @@ class RayJobs:
         with self._said("submit a job to"):
             return str(
                 self._client.submit_job(
-                    entrypoint=shlex.join(command), runtime_env={"working_dir": str(folder)}, metadata={STUDY: study}
+                    entrypoint=shlex.join(command),
+                    runtime_env={"working_dir": str(folder)},
+                    metadata={STUDY: study},
+                    entrypoint_resources=places,
                 )
             )
+
+    def _limits_studies(self) -> bool:
+        """Whether a node offers places for studies; a job that asks for what nobody has would wait for ever."""
+        with self._said("ask"):
+            answer = self._client._do_request("GET", "/nodes?view=summary")  # the client has no other way to it
+            nodes = answer.json()["data"]["summary"]
+        return any(STUDIES in node["raylet"].get("resourcesTotal", {}) for node in nodes)
 
     def jobs(self, study: str) -> list[Job]:
         """All jobs of a study that the cluster remembers, the newest first."""

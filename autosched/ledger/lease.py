@@ -33,6 +33,8 @@ HOLDER = sa.text(
         AND classid::bigint = :high AND objid::bigint = :low"""
 )
 _LONGEST_NAME = 300
+TRIES = 5
+"""To hold a study whose holder has gone between two looks: one that begins it holds it for a moment."""
 
 
 class StudyLease:
@@ -52,39 +54,50 @@ class StudyLease:
         self._on_server = False
 
     def __enter__(self) -> StudyLease:
-        held = self._lock_file(self._path) if self._path is not None else self._lock_server()
-        if not held:
+        who = ""
+        for _ in range(TRIES):
+            if self._lock_file(self._path) if self._path is not None else self._lock_server():
+                self._all[self._study] = self
+                return self
             who = self._holder()
             self._release()
-            raise StudyError(f"another process is running the study {self._study!r} ({who}); wait for it or stop it.")
-        self._all[self._study] = self
-        return self
+            if who:
+                break
+        who = who or "which comes and goes"
+        raise StudyError(f"another process is running the study {self._study!r} ({who}); wait for it or stop it.")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._release()
 
-    def keep(self) -> None:
-        """See that the study is still ours: a server that cuts a connection gives its lock to whoever asks next.
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A transaction that writes to the study: on a server in the session that holds it, so that no other may.
+
+        A server that cuts the session gives its lock to whoever asks next, so it is taken again here.
 
         Raises:
             StudyError: another process has taken it.
             SQLAlchemyError: the server cannot be reached.
         """
         if not self._on_server:
+            with self._engine.begin() as connection:
+                yield connection
             return
-        if self._connection is not None:
-            try:
-                self._connection.execute(sa.select(1))
-            except sa.exc.DBAPIError:
-                self._drop()
         if self._connection is None and not self._take():
             self._drop()
             raise StudyError(
                 f"the server cut the connection that held the study {self._study!r}, and another process has taken it: "
                 "that one goes on."
             )
+        try:
+            with self._connection.begin():
+                yield self._connection
+        except sa.exc.DBAPIError as error:
+            if error.connection_invalidated:
+                self._drop()
+            raise
 
     def is_held(self) -> bool:
         """Whether some process holds the study now."""
@@ -117,15 +130,15 @@ class StudyLease:
         return True
 
     def _holder(self) -> str:
-        """Who holds the study, for a person who looks for it; the one who did may be gone by now."""
+        """Who holds the study, for a person who looks for it; empty when it is gone by now, or has just come."""
         if self._file is not None:
             self._file.seek(0)
-            return self._file.read(_LONGEST_NAME) or "just begun"
+            return self._file.read(_LONGEST_NAME)
         with _said(), self._engine.connect() as connection:
             high, low = divmod(self._key(connection), 2**32)
             found = connection.execute(HOLDER, {"high": high, "low": low}).first()
         if found is None:
-            return "just ended"
+            return ""
         return (
             f"connected to the server from {found.host or 'its own machine'} since {found.began:%Y-%m-%d %H:%M:%S %Z}"
         )
@@ -136,10 +149,11 @@ class StudyLease:
         return self._on_server
 
     def _take(self) -> bool:
-        self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self._connection = self._engine.connect()
         try:
-            lock = sa.func.pg_try_advisory_lock(self._key(self._connection))
-            return bool(self._connection.execute(sa.select(lock)).scalar())
+            with self._connection.begin():  # the lock is the session's and stays
+                lock = sa.func.pg_try_advisory_lock(self._key(self._connection))
+                return bool(self._connection.execute(sa.select(lock)).scalar())
         except sa.exc.SQLAlchemyError:
             self._drop()
             raise

@@ -170,9 +170,8 @@ class Ledger:
         tried: list[str | None] = []
 
         def write() -> None:
-            if study in self._leases:
-                self._leases[study].keep()
-            with self._engine.begin() as connection:
+            lease = self._leases.get(study)
+            with self._engine.begin() if lease is None else lease.begin() as connection:
                 if anew:
                     connection.execute(sa.delete(_EVENTS).where(_EVENTS.c.study == study))
                 chain = Chain(self._digest(connection, study, number - 1))
@@ -305,6 +304,7 @@ class Ledger:
 
     def lease(self, study: str) -> StudyLease:
         """The right to write `study`, given up when the process ends however it ends (a context manager)."""
+        self._last.pop(study, None)  # until now others may have written
         return StudyLease(self._engine, study, path=sqlite_file(self._url), held=self._leases)
 
     def close(self) -> None:
