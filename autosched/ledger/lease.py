@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,8 +34,8 @@ HOLDER = sa.text(
         AND classid::bigint = :high AND objid::bigint = :low"""
 )
 _LONGEST_NAME = 300
-TRIES = 5
-"""To hold a study whose holder has gone between two looks: one that begins it holds it for a moment."""
+TRIES, PAUSE = 20, 0.05
+"""To hold a study whose holder had gone, or had not said its name yet, when it was looked for."""
 
 
 class StudyLease:
@@ -63,7 +64,8 @@ class StudyLease:
             self._release()
             if who:
                 break
-        who = who or "which comes and goes"
+            time.sleep(PAUSE)
+        who = who or "just begun"
         raise StudyError(f"another process is running the study {self._study!r} ({who}); wait for it or stop it.")
 
     def __exit__(
