@@ -87,19 +87,23 @@ class StudyLease:
             with self._engine.begin() as connection:
                 yield connection
             return
-        if self._connection is None and not self._take():
-            self._drop()
-            raise StudyError(
-                f"the server cut the connection that held the study {self._study!r}, and another process has taken it: "
-                "that one goes on."
-            )
+        connection = self._connection or self._taken_again()
         try:
-            with self._connection.begin():
-                yield self._connection
+            with connection.begin():
+                yield connection
         except sa.exc.DBAPIError as error:
             if error.connection_invalidated:
                 self._drop()
             raise
+
+    def _taken_again(self) -> sa.Connection:
+        if self._take() and self._connection is not None:
+            return self._connection
+        self._drop()
+        raise StudyError(
+            f"the server cut the connection that held the study {self._study!r}, and another process has taken it: "
+            "that one goes on."
+        )
 
     def is_held(self) -> bool:
         """Whether some process holds the study now."""
