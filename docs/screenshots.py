@@ -48,7 +48,7 @@ def beside(pictures: list[Image.Image]) -> Image.Image:
     for one in small:
         row.paste(one, (at, 0))
         at += one.width + 8
-    return row.quantize(160)
+    return row.quantize(256, method=Image.Quantize.MAXCOVERAGE)
 
 
 def main() -> None:

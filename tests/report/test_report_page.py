@@ -13,13 +13,13 @@ from carried import document_of
 from example_study import SPACE, Study, example_study, search_of_fourteen, wsd
 
 from autosched.ledger.records import Point
-from autosched.report.document import MOST, trial_records
+from autosched.report.document import MOST, head, trial_records
 from autosched.report.frozen import plotly_script, script
 from autosched.report.html import report_page, write_report
 from autosched.report.moments import Story
 from autosched.report.space_file import space_yaml
 from autosched.report.summary import summarise
-from autosched.space import load_space
+from autosched.space import TrainerSpec, load_space
 
 
 class Page(HTMLParser):
@@ -123,6 +123,27 @@ def test_what_is_no_number_is_left_open() -> None:
     study = search_of_fourteen()
     assert "Infinity" not in str(document_of(page_of(study)))
     assert study.state.trials[4].divergence is not None
+
+
+def test_the_optimizer_is_the_one_that_the_space_trains_with() -> None:
+    study = search_of_fourteen()
+    named = {
+        "with a name": {"optimizer": "muon"},
+        "with options": {"optimizer": {"use": "lion", "with": {}}},
+        "usual": {},
+    }
+    spaces = {key: replace(SPACE, trainer=TrainerSpec(use="vision", options=options)) for key, options in named.items()}
+    story = Story.of(study.state.name, study.events)
+    found = {key: head(story.state, space, summarise(study.state, space))["optimizer"] for key, space in spaces.items()}
+    assert found == {"name": "muon", "options": "lion", "usual": "adamw"}
+    assert head(story.state, SPACE, summarise(study.state, SPACE))["optimizer"] is None
+
+
+def test_a_search_below_the_noise_of_seeds_says_so() -> None:
+    study = example_study()
+    close = head(study.state, SPACE, summarise(study.state, SPACE))["close"]
+    assert close["near"] == [8]
+    assert close["seeds"] == 3
 
 
 def test_another_space_gives_another_document() -> None:
