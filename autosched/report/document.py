@@ -32,7 +32,7 @@ from autosched.report.space_file import space_yaml
 from autosched.schedules.schedule import FloatArray
 from autosched.space.records import Choice, Fixed, Range, SearchParameter, Space
 
-DRAWN, FEWEST, MOST = 100_000, 12, 300
+DRAWN, FEWEST, MOST = 60_000, 12, 300
 """Points of all curves together, and of one. Judgement: what a screen shows, and a file of at most 5 MB holds."""
 LOSS_DIGITS, LR_DIGITS = 6, 4
 PROBABILITIES = np.linspace(0.05, 0.95, 19)
