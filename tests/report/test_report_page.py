@@ -128,8 +128,8 @@ def test_what_is_no_number_is_left_open() -> None:
 def test_the_optimizer_is_the_one_that_the_space_trains_with() -> None:
     study = search_of_fourteen()
     named = {
-        "with a name": {"optimizer": "muon"},
-        "with options": {"optimizer": {"use": "lion", "with": {}}},
+        "name": {"optimizer": "muon"},
+        "options": {"optimizer": {"use": "lion", "with": {}}},
         "usual": {},
     }
     spaces = {key: replace(SPACE, trainer=TrainerSpec(use="vision", options=options)) for key, options in named.items()}
