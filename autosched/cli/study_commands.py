@@ -213,7 +213,8 @@ def _options(*, backend: str, address: str | None, fresh: bool, reuse_anyway: bo
 def _run(started: Started, options: RunOptions, as_json: bool, *, shown: bool = True) -> int:
     store, study = started.ledger, started.study
     state = store.state(study)
-    tell(f"autosched: {live_link(study, store.place)}", sys.stderr)
+    if not store.lease(study).is_held():  # else run_study says who runs it
+        tell(f"autosched: {live_link(study, store.place)}", sys.stderr)
     progress = make_progress(space_of(state), state, sys.stderr if as_json else sys.stdout)
     try:
         with kept_for_json(as_json):

@@ -70,7 +70,7 @@ def test_what_is_finished_is_not_trained_again_and_more_methods_may_join(space: 
     assert again == first
     assert joined.method == "tpe+none"
     assert (tmp_path / "studies" / "random-none-0" / "ledger.db").read_bytes() == events
-    assert news[0].endswith(f"1 of 1: random+none, seed 0: best loss {first.best:.4f}; 2.0 full runs, 2 trials, 0 s")
+    assert news[0].endswith(f"1 of 1: random+none, seed 0: best loss {first.best:.4f}; 2.0 full runs, 2 trials")
     assert news[1] == "1 of 2 studies are finished already"
     assert "2 of 2: tpe+none" in news[2]
 

@@ -151,7 +151,7 @@ def test_a_finished_study_keeps_its_name_and_lends_its_work(
     assert second.summary["steps"]["trained"] == 0
     shown = capsys.readouterr()
     assert shown.err == "autosched: the study 's' is finished; this one is 's-2'.\n"
-    assert sum("complete" in line for line in shown.out.splitlines()) == 5
+    assert sum(" complete: loss" in line for line in shown.out.splitlines()) == 5
 
 
 def test_a_study_that_is_there_is_gone_on_with_when_asked(plain: autosched.Study) -> None:
