@@ -142,9 +142,9 @@ def fit_law(
     """
     options = options or FitOptions()
     parts = {number: fitted_part(curve, options.first_share) for number, curve in enumerate(curves)}
-    used = [curve for curve in parts.values() if curve.steps.size]
-    points = sum(curve.steps.size for curve in used)
-    used += [merged for curve in used for merged in curve.merged]
+    runs = [curve for curve in parts.values() if curve.steps.size]
+    points = sum(curve.steps.size for curve in runs)
+    used = [*runs, *(merged for curve in runs for merged in curve.merged)]
     if points < FEWEST_POINTS:
         return FitFailure(reason=f"{points} points after warmup are too few to fit: log more often, or add curves.")
     for curve in used:
@@ -152,7 +152,7 @@ def fit_law(
             return FitFailure(reason=reason)
     seen = np.log(np.concatenate([curve.losses for curve in used]))
     prepared = family.prepare([(curve.schedule, curve.steps) for curve in used])
-    prior = family.prior([curve for curve in parts.values() if curve.steps.size])
+    prior = family.prior(runs)
     if start is None and not options.from_prior:
         starts = [_with_linear(family, prepared, x, np.exp(seen)) for x in family.starts(prior)]
     else:

@@ -89,8 +89,9 @@ class PlainProgress:
         line = news(self._space, state, stamped)
         if line is not None:
             self.note(line)
-        if _parts(self._space, state) > self._told:
-            self._told = _parts(self._space, state)
+        parts = _parts(self._space, state)
+        if parts > self._told:
+            self._told = parts
             self.note(standing(state, self._space).line())
 
     def close(self) -> None:
