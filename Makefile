@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SPACE ?= search_spaces/wsd.yaml
 EXAMPLE ?= script
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Nothing is compiled before it is used, which halves the installation; what is used keeps its bytecode, whatever the
+# shell says: workers and tests are many Python processes.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: tune example cluster test tests-alone chromium lint bench clean
 
@@ -41,9 +44,8 @@ test: $(VENV)/.installed-test  ## lint and every test
 	$(MAKE) --no-print-directory -j 2 lint tests-alone
 
 # More processes than cores: the slow tests wait for servers and for processes that they kill. tests/conftest.py groups.
-# Bytecode is kept whatever the shell says: they start hundreds of Python processes.
 tests-alone: $(VENV)/.installed-test chromium
-	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadgroup --no-loadscope-reorder autosched workers tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadgroup --no-loadscope-reorder autosched workers tests
 
 bench: $(VENV)/.installed-test  ## the engine's figures beside Ray Tune's
 	$(BIN)/python benchmarks/engine.py

@@ -37,13 +37,21 @@ settings.load_profile("fixed")
 MADE_AND_RECORDED = ("made", pytest.param("recorded", marks=pytest.mark.recorded))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the tests' names
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`: a file's tests share a process and what it makes once; slow files go first, so that
-    their waiting overlaps with the work of the others; all tests that start Ray go one after another."""
+    """With `--dist loadgroup`: a file's tests share a process and what it makes once; all tests that start Ray go one
+    after another, first of all, then slow files, so that their waiting overlaps with the work of the others."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.get_closest_marker("ray") is None, item.path not in slow))
     for item in items:
         item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else str(item.path)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a pytest under which the groups are lost, as they are from 9.2 on with xdist 3.8: files would be torn
+    apart without a word, and what they make once be made by every process."""
+    if getattr(session.config.option, "loadgroup", False) and any("@" not in item.nodeid for item in session.items):
+        raise pytest.UsageError("this pytest loses the groups of `--dist loadgroup`: install what constraints.txt says.")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
