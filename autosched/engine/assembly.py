@@ -65,12 +65,11 @@ def run_study(
     if tested is None and has_auto_bounds(space):
         journal.commit(SessionStarted(backend=backend.name, workers=backend.workers))
         tested = find_bounds(space, _dispatcher(swept_space(space), ledger, journal, backend, reuse=reuse, now=now))
-        if tested.bounds is None:
-            failed = f"the range test found no bounds: {tested.reason}"
-            journal.commit(tested, StudyFinished(reason=failed))
-            return
         journal.commit(tested)
-    if tested is not None and tested.bounds is not None:
+    if tested is not None:
+        if tested.bounds is None:
+            journal.commit(StudyFinished(reason=f"the range test found no bounds: {tested.reason}"))
+            return
         space = with_bounds(space, *tested.bounds)
     make_loop(space, ledger, journal, backend, reuse=reuse, now=now).run()
 

@@ -30,7 +30,7 @@ from autosched.ledger.events import (
     TrialProposed,
     TrialResumed,
 )
-from autosched.ledger.records import Decision, Failure
+from autosched.ledger.records import Decision, Failure, Observation
 from autosched.ledger.state import TrialState
 from autosched.search import budget
 from autosched.search.policy import Policy, Proposal, Resume
@@ -274,24 +274,24 @@ class Loop:
         shared = state.scheduled[head.segment].trial != head.trial
         reached = head.stop if outcome.divergence is None else max(outcome.divergence.step, head.start)
         advanced = TrialAdvanced(trial=head.trial, segment=head.segment, step=reached, shared=shared, at=head.due)
-        if outcome.divergence is not None:
-            found = outcome.divergence
-            ended = TrialEnded(
-                trial=head.trial,
-                status="diverged",
-                step=reached,
-                at=head.due,
-                reason=f"diverged at update {found.step}: {found.reason}",
-                divergence=found,
-            )
+        ended = self._ended_by(outcome, head.trial, reached, head.due)
+        if ended is not None:
             self._end(advanced, ended)
-        elif reached == self._space.horizon_steps:
-            value = outcome.points[-1].loss
-            self._end(advanced, TrialEnded(trial=head.trial, status="complete", step=reached, at=head.due, value=value))
         else:
             self._journal.commit(advanced)
             self._retention.advanced(state, trial)
             self._judge(trial)
+
+    def _ended_by(self, seen: Observation, trial: int, step: int, at: int) -> TrialEnded | None:
+        """The end of a trial that was brought to `step` by what was seen of a segment; None when it is none."""
+        if seen.divergence is not None:
+            reason = f"diverged at update {seen.divergence.step}: {seen.divergence.reason}"
+            return TrialEnded(
+                trial=trial, status="diverged", step=step, at=at, reason=reason, divergence=seen.divergence
+            )
+        if step == self._space.horizon_steps:
+            return TrialEnded(trial=trial, status="complete", step=step, at=at, value=seen.points[-1].loss)
+        return None
 
     def _judge(self, trial: TrialState) -> None:
         """Ask whether a search trial goes on, and let it rest at the end of its turn.
@@ -302,25 +302,29 @@ class Loop:
             return
         decision = self._policy.judge(self._journal.state, trial.number)
         judged = TrialJudged(trial=trial.number, step=trial.step, decision=decision)
-        status = _status(trial, decision)
-        if status is None:
+        ended = _rested(trial, decision)
+        if ended is None:
             self._journal.commit(judged)
-            return
-        ended = TrialEnded(
-            trial=trial.number,
-            status=status,
-            step=trial.step,
-            at=trial.due,
-            reason=decision.reason,
-            forecast=decision.forecast,
-        )
-        self._end(judged, ended)
+        else:
+            self._end(judged, ended)
 
     def _judge_unjudged(self) -> None:
-        """A driver may have died between a trial's advance and the decision about it."""
+        """A driver may have died between a trial's advance and the decision about it.
+
+        And a ledger that lost its end may have lost the half of what was written at once: a trial that is over has no
+        end then. It gets the end that it had.
+        """
         for trial in self._waiting():
-            judged = trial.decisions[-1][0] if trial.decisions else 0
-            if trial.step > judged:
+            if not trial.segments:
+                continue
+            seen, moved = self._journal.state.observations[trial.segments[-1]], trial.step > trial.turns[-1].start
+            made = [decision for step, decision in trial.decisions[-1:] if moved and step == trial.step]
+            ended = self._ended_by(seen, trial.number, trial.step, trial.due)
+            if ended is None and made:
+                ended = _rested(trial, made[0])
+            if ended is not None:
+                self._end(ended)
+            elif moved and not made:
                 self._judge(trial)
 
     def _end(self, *events: Event) -> None:
@@ -355,10 +359,21 @@ class Loop:
         )
 
 
-def _status(trial: TrialState, decision: Decision) -> Literal["pruned", "reached", "paused"] | None:
-    """How a trial ends after a decision about it; None when it goes on."""
+def _rested(trial: TrialState, decision: Decision) -> TrialEnded | None:
+    """The end of a trial, or of its turn, after a decision about it; None when it goes on."""
     if decision.action == "stop":
-        return "pruned"
-    if trial.step >= trial.until:
-        return "reached"
-    return "paused" if decision.action == "pause" else None
+        status: Literal["pruned", "reached", "paused"] = "pruned"
+    elif trial.step >= trial.until:
+        status = "reached"
+    elif decision.action == "pause":
+        status = "paused"
+    else:
+        return None
+    return TrialEnded(
+        trial=trial.number,
+        status=status,
+        step=trial.step,
+        at=trial.due,
+        reason=decision.reason,
+        forecast=decision.forecast,
+    )

@@ -238,7 +238,7 @@ def _finish(ledger: Ledger, state: StudyState, options: RunOptions, mirror: Mirr
     notes += [] if target is None else target.notes
     behind = 0 if mirror is None else mirror.flush(SYNC_SECONDS)
     run_id = None if mirror is None or behind else mirror.run_id
-    notes += [f"left out of the tracker: {reason}" for reason in mirror.left_out] if mirror is not None else []
+    notes += [] if mirror is None else mirror.notes
     tracking = {"uri": space.tracking.uri, "experiment": space.tracking.experiment, "run_id": run_id}
     summary = summarise(state, space, artifacts=artifacts, tracking=tracking, notes=notes)
     summary["target"] = None if target is None else json_safe(target.document())

@@ -84,9 +84,12 @@ class Mirror:
         return None if self._writer is None else self._writer.run_id
 
     @property
-    def left_out(self) -> tuple[str, ...]:
-        """Why something is missing in the tracker for good: what it refused, each reason once."""
-        return () if self._writer is None else tuple(self._writer.left_out)
+    def notes(self) -> list[str]:
+        """What a person should know: that the ledger lost its end; what the tracker refused for good, each reason once."""
+        if self._writer is None:
+            return []
+        lost = [self._writer.lost] if self._writer.lost else []
+        return [*lost, *(f"left out of the tracker: {reason}" for reason in self._writer.left_out)]
 
     def start(self, events_so_far: Sequence[Stamped] = ()) -> None:
         """Begin, with all events of earlier sessions; what the tracker has of them is not written again.

@@ -26,13 +26,14 @@ class Writer:
 
     Args:
         translator: at the beginning of the study; the writer folds every event into it.
-        known: number of events of earlier sessions; a tracker that claims to have more belongs to another ledger.
+        known: number of events of earlier sessions; a tracker that has more has seen a ledger that lost its end since.
         tags: shown on the parent run beside what the ledger says.
 
     Attributes:
         run_id: of the study's parent run; None until the tracker was reached.
         performed: how many writes the tracker has taken; what is repeated after an error does not count again.
         left_out: why something was not written, which the tracker refused for good; each reason once.
+        lost: which events the tracker has seen and the ledger has not kept; empty when it has kept all.
     """
 
     def __init__(self, tracker: Tracker, translator: Translator, *, known: int, tags: Mapping[str, str]) -> None:
@@ -50,6 +51,7 @@ class Writer:
         self._restated = False
         self._refused = False
         self.left_out: dict[str, int] = {}
+        self.lost = ""
 
     def stage(self, items: Sequence[Item]) -> None:
         """Accept more to write, in order; the first item of all must be the study's first event."""
@@ -59,7 +61,7 @@ class Writer:
         """Write everything staged. After an error call it again: it repeats what the tracker may not have.
 
         Raises:
-            TrackingError: the tracker is away, or does not belong to this ledger.
+            TrackingError: the tracker is away, or lost runs.
             LedgerError: the events do not follow one another.
         """
         if not self._attached:
@@ -88,11 +90,17 @@ class Writer:
                 f"{self._tracker.uri} lost runs that were written to it: `autosched resume` writes them again."
             )
         if cursor > max(self._known, self._translator.state.events):
-            raise TrackingError(
-                f"{self._tracker.uri} holds {cursor} events of study {self._study.name!r}, more than the ledger has: "
-                "the ledger was restored from an older copy. Name another experiment to go on."
-            )
+            cursor = self._go_back(cursor)
         self._cursor, self._attached, self._restated = cursor, True, False
+
+    def _go_back(self, cursor: int) -> int:
+        """Where the ledger ends, for the tracker too: what comes next is done again, and shown again."""
+        self.lost = (
+            f"{self._tracker.uri} has seen {cursor} events of the study, and the ledger had {self._known}: it lost its "
+            "end, or is an older copy. What was lost is done again."
+        )
+        self._tracker.set_cursor(self._known)
+        return self._known
 
     def _translate(self, item: Item) -> list[Write]:
         match item:

@@ -127,7 +127,34 @@ def test_a_ledger_with_a_damaged_event(
 def test_a_ledger_cut_in_half(finished: Path, capsys: Capture) -> None:
     whole = Path("autosched.db").read_bytes()
     Path("autosched.db").write_bytes(whole[: len(whole) // 2])
-    refuse(capsys, ("status", "s"), "cannot ", "ledger sqlite:///autosched.db: ", code=1)
+    for command in ("status", "resume"):
+        refuse(capsys, (command, "s"), "cannot ", "ledger sqlite:///autosched.db: ", code=1)
+
+
+def outcome() -> list[tuple[object, ...]]:
+    """What every trial of the study was and became."""
+    ledger = Ledger("sqlite:///autosched.db")
+    try:
+        trials = ledger.state("s").trials
+        return [(dict(trial.params), trial.status, trial.value, trial.points) for trial in trials]
+    finally:
+        ledger.close()
+
+
+@pytest.mark.parametrize(("share", "results"), [(0.1, "gone"), (0.5, "kept"), (0.97, "gone")])
+def test_a_ledger_that_lost_its_end_is_gone_on_with_to_the_same_end(
+    finished: Path, capsys: Capture, share: float, results: str
+) -> None:
+    """An older copy, or one whose last pages were lost; what it does not know any more is trained again."""
+    whole, many = outcome(), len(events()["s"])
+    with closing(sqlite3.connect("autosched.db")) as ledger:
+        ledger.execute("DELETE FROM autosched_events WHERE number >= ?", (int(share * many),))
+        if results == "gone":
+            ledger.execute("DELETE FROM autosched_segments")
+        ledger.commit()
+    assert run(["resume", "s"]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+    assert outcome() == whole
 
 
 @pytest.mark.parametrize(

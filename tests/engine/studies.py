@@ -21,7 +21,6 @@ from autosched.ledger.events import (
     Stamped,
     StudyCreated,
     StudyFinished,
-    TrialEnded,
     kind_of,
 )
 from autosched.ledger.state import StudyState
@@ -143,11 +142,11 @@ class Study:
 def decided_twice(study: Study, *, every: int) -> Iterator[tuple[list[Event], list[Event]]]:
     """What a finished study decided after a prefix of its log, and what a fresh driver decides on that prefix.
 
-    Prefixes get shorter, `every` decisions at a time; the ledger of the study is cut off as they do.
+    Prefixes get shorter, `every` decisions at a time; the ledger of the study is cut off as they do, also between two
+    that were written at once.
     """
     log = [stamped for stamped in study.events() if _is_decision(stamped)]
-    made = [stamped.number for stamped in log if not isinstance(stamped.event, TrialEnded)]  # committed with another
-    for number in made[::-every]:
+    for number in [stamped.number for stamped in log][::-every]:
         cut_off(study, number)
         with suppress(Interruption):
             study.run(dies=_is_decision)

@@ -32,7 +32,7 @@ def check(space: Space, *, every: int, least: int) -> None:
 
 @pytest.mark.parametrize(
     ("controller", "pruner", "every"),
-    [("tpe", "median", 3), ("qmc", "asha", 8), ("cmaes", "hyperband", 8), ("random", "none", 8), ("tpe", "law", 8)],
+    [("tpe", "median", 4), ("qmc", "asha", 8), ("cmaes", "hyperband", 8), ("random", "none", 8), ("tpe", "law", 8)],
 )
 def test_a_fresh_driver_decides_the_same(tmp_path: Path, controller: str, pruner: str, every: int) -> None:
     space = wsd_space(tmp_path, controller=Component(name=controller), pruner=Component(name=pruner))

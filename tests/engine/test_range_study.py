@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from studies import Interruption, Study, picture, simulated, trained_twice, wsd_space
+from studies import Interruption, Study, cut_off, picture, simulated, trained_twice, wsd_space
 
 from autosched.curves.range_test import RangeTest, RangeTestFailure, Sweep, analyse
 from autosched.engine.assembly import make_loop
@@ -139,6 +139,8 @@ def test_a_range_test_without_bounds_ends_the_study_and_says_why(tmp_path: Path,
     assert state.finished.reason == f"the range test found no bounds: {state.range_test.reason}"
     assert isinstance(study.events()[-1].event, StudyFinished)
     assert not any(isinstance(stamped.event, TrialProposed) for stamped in study.events())
+    cut_off(study, study.events()[-1].number)
+    assert study.run().finished == state.finished
 
 
 def test_a_trainer_that_fails_can_be_resumed_and_is_said_so(tmp_path: Path) -> None:

@@ -301,15 +301,19 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@given(flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), min_size=1, max_size=3))
+@given(
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), max_size=3),
+    kept=st.one_of(st.just(1.0), st.floats(0, 1)),
+)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_byte_of_a_ledger_changes_no_other_event_is_read(
-    written: bytes, tmp_path: Path, flips: list[tuple[float, int]]
+def test_whatever_of_a_ledgers_file_changes_or_is_cut_off_no_other_event_is_read(
+    written: bytes, tmp_path: Path, flips: list[tuple[float, int]], kept: float
 ) -> None:
     """At worst the last ones are gone, as if they had not been committed; their work is done again."""
     changed = bytearray(written)
     for place, bit in flips:
         changed[int(place * len(changed))] ^= 1 << bit
+    del changed[int(kept * len(changed)) :]
     path = tmp_path / "l.db"
     path.write_bytes(changed)
     try:

@@ -95,9 +95,10 @@ FAULTS = (
     Fault(
         "loop: a complete trial is worth the first loss of its last segment",
         "autosched/engine/loop.py",
-        "value = outcome.points[-1].loss",
-        "value = outcome.points[0].loss",
+        "value=seen.points[-1].loss",
+        "value=seen.points[0].loss",
         (LOOP,),
+        other=(("autosched/engine/loop.py", "value = outcome.points[-1].loss", "value = outcome.points[0].loss"),),
     ),
     Fault(
         "loop: minutes of the budget are hours",

@@ -163,11 +163,41 @@ def test_artifacts_come_in_their_place_and_survive_an_outage(story, start):
     assert "RUNNING" not in statuses(tracker)
 
 
-def test_a_tracker_that_is_ahead_of_the_ledger_is_refused(story, start):
-    tracker = MemoryTracker()
-    start(tracker, story).sync()
-    with pytest.raises(TrackingError, match="restored from an older copy"):
-        start(tracker, story[:5]).sync()
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_a_ledger_lost_at_its_end_is_shown_as_it_is_done_again(story, start, whole, killed):
+    for cut in range(1, len(story)):
+        tracker = MemoryTracker()
+        start(tracker, story).sync()
+        again = start(tracker, story[:cut])
+        again.sync()
+        assert f"has seen {len(story)} events of the study, and the ledger had {cut}: it lost its end" in again.lost
+        assert tracker.picture()[STUDY].status == "RUNNING"
+        if killed:
+            start(tracker, story).sync()
+        else:
+            again.stage(story[cut:])
+            again.sync()
+        assert tracker.picture() == whole.picture(), cut
+        assert tracker.cursor() == len(story)
+
+
+def test_a_session_that_dies_while_it_goes_back_to_where_the_ledger_ends_is_continued(story, start, whole):
+    """Whatever it died in, the next one does not take what the tracker saw of the lost events for what it has."""
+    counted = MemoryTracker()
+    start(counted, story).sync()
+    before = counted.calls
+    start(counted, story[:8]).sync()
+    for calls in range(counted.calls - before):
+        tracker = MemoryTracker()
+        start(tracker, story).sync()
+        tracker.go_away(after=calls, losing_an_answer=True)
+        with pytest.raises(TrackingError):
+            start(tracker, story[:8]).sync()
+        tracker.come_back()
+        start(tracker, story[:12]).sync()
+        assert tracker.cursor() == 12, calls
+        start(tracker, story).sync()
+        assert tracker.picture() == whole.picture(), calls
 
 
 def test_a_tracker_that_lost_its_runs_is_refused_and_filled_by_the_next_session(story, start, whole):
