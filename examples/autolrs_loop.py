@@ -1,7 +1,7 @@
 """AutoLRS in an ordinary PyTorch loop: handwritten digits, a small network (docs/how-to/autolrs-loop.md).
 
 python autolrs_loop.py [checkpoint.pt]          goes on from the checkpoint when it was stopped
-torchrun --nproc-per-node 2 autolrs_loop.py     the same with two processes
+torchrun --nproc-per-node 2 autolrs_loop.py     the same batches, half of each on either process
 """
 
 import gc
@@ -26,7 +26,8 @@ def main(checkpoint):
     model = nn.Sequential(nn.Linear(64, 12), nn.ReLU(), nn.Dropout(0.1), nn.Linear(12, 10))
     network = nn.parallel.DistributedDataParallel(model) if torch.distributed.is_initialized() else model
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    loader = RewindableLoader(DataLoader(examples, batch_size=64, shuffle=True))
+    share = 64 // int(os.environ.get("WORLD_SIZE", "1"))
+    loader = RewindableLoader(DataLoader(examples, batch_size=share, shuffle=True, drop_last=True))
     tuner = AutoLRS(model, optimizer, loader, settings=Settings.far_sighted(1e-3, 0.3, 600, first_stage=200))
     if checkpoint.exists():
         tuner.load_state_dict(torch.load(checkpoint, weights_only=True))
@@ -38,7 +39,6 @@ def main(checkpoint):
         tuner.step(loss)
         if tuner.trained % 50 == 0:
             save(tuner.state_dict(), checkpoint)
-
     model.eval()
     final = nn.functional.cross_entropy(model(examples.tensors[0]), examples.tensors[1])
     print(f"{tuner.failure or tuner.schedule().describe()}: loss {final:.9f} after {tuner.trained} updates, done")

@@ -53,8 +53,10 @@ class _Order:
 class RewindableLoader:
     """Iterates over one epoch after the other like the loader it is made of, in an order that a seed gives.
 
-    Under ``torch.distributed`` each rank gets its own share of every epoch. Random augmentations in the main process
-    are reproduced after a rewind, those in worker processes are not.
+    Under ``torch.distributed`` each rank gets its own share of every epoch. The batch size is that of one rank: with n
+    ranks and an nth of it, update for update the ranks together see the examples of a batch of one process (the last,
+    short batch of an epoch aside; ``drop_last=True`` leaves it out). Random augmentations in the main process are
+    reproduced after a rewind, those in worker processes are not.
 
     Args:
         loader: over a map-style dataset, with batches, shuffled or not; its dataset, batch size and workers are used.

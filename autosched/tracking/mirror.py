@@ -85,7 +85,7 @@ class Mirror:
 
     @property
     def notes(self) -> list[str]:
-        """What a person should know: that the ledger lost its end; what the tracker refused for good, each reason once."""
+        """For a person: that the ledger lost its end, and what the tracker refused for good, each reason once."""
         if self._writer is None:
             return []
         lost = [self._writer.lost] if self._writer.lost else []

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from autosched.integrations.autolrs import AutoLRS
+from autosched.integrations.autolrs import AutoLRS, RewindableLoader
 
 NUMBERS = {"low": 1e-3, "high": 0.5, "steps": 240, "first_stage": 80, "probes": 3}
 """Two stages, of 80 and 160 updates; probes of 8 and 16."""
@@ -47,6 +47,21 @@ def train(model, optimizer, data, **options):
     for batch in tuner.batches():
         tuner.step(update(model, optimizer, batch))
     return tuner
+
+
+def in_shares(ranks):
+    """The schedule found when `ranks` processes have a share each of batches of 8, and no layer draws or averages."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 1)).double()
+    network = nn.parallel.DistributedDataParallel(model) if ranks > 1 else model
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    x, y = examples(58).tensors
+    data = TensorDataset(x.double(), y.double())
+    shares = RewindableLoader(DataLoader(data, batch_size=8 // ranks, shuffle=True, drop_last=True))
+    tuner = AutoLRS(model, optimizer, shares, **NUMBERS)
+    for batch in tuner.batches():
+        tuner.step(update(network, optimizer, batch))
+    return tuner.schedule()
 
 
 def train_by(schedule, model, optimizer, batches):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import torch.distributed.nn  # before there is a group, which it would hold
-from autolrs_loops import NUMBERS, loader, make, update
+from autolrs_loops import NUMBERS, in_shares, loader, make, update
 from torch import distributed as dist
 from torch import nn
 
@@ -58,6 +58,7 @@ def main(rank, folder):
     dist.barrier()
     again = train(rank, folder / "saved.pt", stop_at=None)
     Path(folder / f"{rank}.json").write_text(json.dumps([whole, again]))
+    Path(folder / f"lrs-{rank}.json").write_text(json.dumps(in_shares(2).lrs.tolist()))
     gc.collect()  # networks hold the group
     dist.destroy_process_group()
 

@@ -11,8 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from autolrs_loops import in_shares
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +59,8 @@ def test_two_ranks_take_the_same_decisions_and_stay_equal_to_the_last_bit(tmp_pa
         for series in ("parameters", "batches"):
             assert whole.pop(series)[60:] == again.pop(series)
         assert whole == again
+    found = [json.loads((tmp_path / f"lrs-{rank}.json").read_text()) for rank in (0, 1)]
+    np.testing.assert_allclose(found, [in_shares(1).lrs] * 2, rtol=1e-9)
 
 
 def result(out):
