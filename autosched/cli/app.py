@@ -44,7 +44,7 @@ def _usage(error: TyperException) -> str:
     from pydantic import ValidationError
 
     cause, text = error.__cause__, error.format_message().rstrip(".")
-    return f"{text}, but got {cause.errors()[0]['input']!r}." if isinstance(cause, ValidationError) else f"{text}."
+    return f"{text}, but got {cause.errors()[0]['input']!r:.80}." if isinstance(cause, ValidationError) else f"{text}."
 
 
 def _machine(error: OSError) -> int:

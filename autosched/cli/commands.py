@@ -9,6 +9,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from autosched.errors import UsageError
+
 HELP = "Find the learning-rate schedule a training run should use, for the cost of a few runs."
 
 
@@ -121,6 +123,10 @@ COMMANDS: dict[str, Place] = {
 }
 """In the order of the help."""
 SETTINGS = {"help_option_names": ["-h", "--help"]}
+SMALLEST, LARGEST = 1e-30, 1e30
+"""Of LRs, batches and widths, any power of which that a rule or a law takes is a number, too."""
+MOST = 10**12
+"""Of whole numbers, as in spaces."""
 
 
 class CommandGroup(TyperGroup):
@@ -136,10 +142,31 @@ class CommandGroup(TyperGroup):
         return name, None if command is None else load_command(str(name)), rest
 
 
+class Command(TyperCommand):
+    """A command whose numbers lie where one can compute with them."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it.
+
+        Raises:
+            UsageError: a number is none, or too large or too small for any computation.
+        """
+        for parameter in self.params:
+            _check_number(parameter.opts[-1], ctx.params.get(str(parameter.name)))
+        return super().invoke(ctx)
+
+
+def _check_number(option: str, value: Any) -> None:
+    if isinstance(value, float) and value != 0 and not SMALLEST <= abs(value) <= LARGEST:
+        raise UsageError(f"{option} must be 0 or from {SMALLEST:g} to {LARGEST:g} in size, but got {value!r}.")
+    if isinstance(value, int) and abs(value) > MOST:
+        raise UsageError(f"{option} must be <= 10**12 in size, but got {str(value):.40}.")
+
+
 def load_command(name: str) -> TyperCommand:
     """The whole command of this name, with its arguments and options."""
     place = COMMANDS[name]
     function = getattr(import_module(f"autosched.cli.{place.module}"), place.function)
     single = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
-    single.command(name)(function)
+    single.command(name, cls=Command)(function)
     return cast(TyperCommand, get_command(single))  # one command makes no group

@@ -20,7 +20,7 @@ from autosched.errors import CurveError, StudyError, UsageError
 from autosched.laws.refinement import FILTER_SHARE, WEIGHT_POWERS, refined_shape
 from autosched.report.refinement_plot import refinement_plot
 from autosched.report.terminal_plot import terminal_plot
-from autosched.schedules.schedule import ParameterValue, Schedule
+from autosched.schedules.schedule import MOST_UPDATES, ParameterValue, Schedule
 from autosched.study.curve_sources import MLFLOW, mlflow_source
 from autosched.study.results import Study
 
@@ -39,7 +39,7 @@ def refine(
         str | None,
         typer.Option("--column", help="What the norms are logged as; default: grad_norm_l1 for adam, else grad_norm."),
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Horizon; default: the pilot's.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, max=MOST_UPDATES, help="Horizon; default: the pilot's.")] = None,
     peak_lr: Annotated[float | None, typer.Option("--peak-lr", help="Peak LR; default: the pilot's.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the schedule (JSON).", metavar="FILE")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw norms and schedule.", metavar="PNG")] = None,
