@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import run
 
+from autosched.cli.law_documents import outlying_lines
 from autosched.schedules import build
 
 
@@ -16,7 +17,8 @@ def test_logs_are_inspected_fitted_and_refused_by_what_they_lack(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     schedule = build("wsd", {"peak_lr": 3e-4, "warmup_steps": 40, "cooldown_fraction": 0.3}, steps=4000)
-    lines = [f"iter {step}: loss {2 + 3 / step**0.5!r}, time 9.9ms" for step in range(40, 4001, 40)]
+    losses = {step: 2 + 3 / step**0.5 for step in range(40, 4001, 40)} | {2000: 7.5}  # one bad evaluation
+    lines = [f"iter {step}: loss {loss!r}, time 9.9ms" for step, loss in losses.items()]
     Path("nano.log").write_text("\n".join(lines) + "\n")
     Path("schedule.json").write_text(schedule.to_json())
     assert run(["inspect", "nano.log"]) == 2
@@ -28,5 +30,10 @@ def test_logs_are_inspected_fitted_and_refused_by_what_they_lack(
         ("step", None, "loss", 4000)
     ]
     assert run(["fit", *told, "--out", "law.json"]) == 0
-    assert json.loads(capsys.readouterr().out)["curves"] == ["nano.log"]
+    fitted = json.loads(capsys.readouterr().out)
+    assert fitted["curves"] == ["nano.log"]
+    assert [(row["curve"], row["step"], row["loss"]) for row in fitted["outlying"]] == [("nano.log", 2000, 7.5)]
+    title, row = outlying_lines(fitted["outlying"])
+    assert title == "  1 row far from every law:"
+    assert row.startswith("    nano.log step 2000: loss 7.5, expected 2.0")
     assert run(["evaluate", "law.json", *told]) == 0
