@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,15 @@ def ready(log: Path, process: subprocess.Popen[bytes]) -> str:
     return log.read_text()
 
 
+def arguments_with(text: str) -> list[str]:
+    """The arguments of all processes that have one like this."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [arguments for arguments in found if text in arguments.split()]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_ui_shows_the_study_with_its_trials(
@@ -90,6 +100,11 @@ def test_the_ui_shows_the_study_with_its_trials(
         metrics = {m["key"] for r in runs for m in r["data"].get("metrics", [])}
         assert {"loss", "lr"} <= metrics
         assert {r["info"]["status"] for r in runs} == {"FINISHED"}
+        arguments = arguments_with(str(port))
+        assert len(arguments) >= 2, "autosched and MLflow"
+        assert not any("mlflow.db" in seen for seen in arguments), (
+            "an address may hold a password, and everybody may look"
+        )
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 130
