@@ -22,6 +22,7 @@ import resource
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -329,16 +330,23 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the counts here")
     arguments = parser.parse_args()
     out = None if arguments.json is None else arguments.json.resolve()
-    each, faults = math.ceil(arguments.inputs / len(READERS)), {}
+    each, faults, began = math.ceil(arguments.inputs / len(READERS)), {}, time.monotonic()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for name in READERS:
             faults[name] = fuzz(name, each, of_seed=arguments.seed)
             print(f"{name:12s} {each} inputs: {faults[name] or 'no fault'}", flush=True)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"memory       {most / 2**30:.2f} GiB at most, limit {MOST_BYTES / 2**30:g} GiB")
+    minutes = (time.monotonic() - began) / 60
+    print(f"time         {minutes:.1f} min")
     if out is not None:
         found = [{"reader": name, "faults": int(fault is not None)} for name, fault in faults.items()]
-        values = {"inputs_each": each, "readers": found, "most_gib": round(most / 2**30, 2)}
+        values = {
+            "inputs_each": each,
+            "readers": found,
+            "most_gib": round(most / 2**30, 2),
+            "minutes": round(minutes, 1),
+        }
         out.write_text(json.dumps(values, indent=1) + "\n")
     return int(any(faults.values()) or most > MOST_BYTES)
 

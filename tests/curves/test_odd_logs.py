@@ -198,6 +198,13 @@ def test_a_table_must_say_what_the_file_says(tmp_path: Path, table: list[str], l
     assert (refused.value.file, refused.value.line) == (str(tmp_path / RUNS_FILE), line)
 
 
+def test_a_table_of_another_encoding_is_said(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", rows_of(STEPS))
+    (tmp_path / RUNS_FILE).write_text(f"{COLUMNS}\n{ROW}\n", encoding="utf-16")
+    with pytest.raises(CurveError, match=r"runs\.csv: must be a CSV file, but is UTF-16 text: save it as UTF-8\."):
+        read_curve(tmp_path / "a.csv")
+
+
 def test_a_table_that_agrees_gives_the_schedule_and_one_about_other_folders_nothing(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", rows_of(STEPS[:10]))
     (tmp_path / RUNS_FILE).write_text(f"{COLUMNS}\n{ROW}\n")
