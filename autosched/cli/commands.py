@@ -160,7 +160,7 @@ def _check_number(option: str, value: Any) -> None:
     if isinstance(value, float) and value != 0 and not SMALLEST <= abs(value) <= LARGEST:
         raise UsageError(f"{option} must be 0 or from {SMALLEST:g} to {LARGEST:g} in size, but got {value!r}.")
     if isinstance(value, int) and abs(value) > MOST:
-        raise UsageError(f"{option} must be <= 10**12 in size, but got {str(value):.40}.")
+        raise UsageError(f"{option} must be <= 10**12 in size, but got {value!s:.40}.")
 
 
 def load_command(name: str) -> TyperCommand:

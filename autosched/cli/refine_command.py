@@ -39,7 +39,9 @@ def refine(
         str | None,
         typer.Option("--column", help="What the norms are logged as; default: grad_norm_l1 for adam, else grad_norm."),
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, max=MOST_UPDATES, help="Horizon; default: the pilot's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, max=MOST_UPDATES, help="Horizon; default: the pilot's.")
+    ] = None,
     peak_lr: Annotated[float | None, typer.Option("--peak-lr", help="Peak LR; default: the pilot's.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the schedule (JSON).", metavar="FILE")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw norms and schedule.", metavar="PNG")] = None,
