@@ -51,7 +51,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse a pytest under which the groups are lost, as they are from 9.2 on with xdist 3.8: files would be torn
     apart without a word, and what they make once be made by every process."""
     if getattr(session.config.option, "loadgroup", False) and any("@" not in item.nodeid for item in session.items):
-        raise pytest.UsageError("this pytest loses the groups of `--dist loadgroup`: install what constraints.txt says.")
+        raise pytest.UsageError("this pytest loses the groups of `--dist loadgroup`; install what constraints.txt says")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
