@@ -193,17 +193,16 @@ def test_a_study_survives_its_driver_a_stop_and_a_node_and_is_the_one_that_a_lap
     assert twice.returncode == 2
     assert "the study 'sent' has a job on" in twice.stderr
 
+    there.run("autosched", "stop", "sent", *dashboard)
+    there.run("autosched", "logs", "sent", *dashboard, "--follow", check=False)
+    stopped = count(ledger, "sent")
+    there.run("autosched", "resume", "sent", *dashboard)
+    reach(there, ledger, "sent", stopped + 5)
     os.kill(driver(there, "sent"), signal.SIGKILL)
     reach(there, ledger, "sent", count(ledger, "sent") + 5)
-    there.run("autosched", "stop", "sent", *dashboard)
-    stopped = there.run("autosched", "logs", "sent", *dashboard, "--follow", check=False)
-    assert "the driver was ended by SIGKILL; starting it again (1 of 3)." in stopped.stdout
-
-    before = count(ledger, "sent")
-    there.run("autosched", "resume", "sent", *dashboard)
-    reach(there, ledger, "sent", before + 5)
     os.kill(int((there.state / "sessions").read_text().split()[-1]), signal.SIGTERM)
-    there.run("autosched", "logs", "sent", *dashboard, "--follow")
+    followed = there.run("autosched", "logs", "sent", *dashboard, "--follow")
+    assert "the driver was ended by SIGKILL; starting it again (1 of 3)." in followed.stdout
     store = Ledger(ledger)
     state = store.state("sent")
     store.close()

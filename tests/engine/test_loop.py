@@ -85,18 +85,12 @@ def test_another_seed_proposes_otherwise(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("controller", "pruner", "stride"),
-    [
-        ("tpe", "median", 29),
-        ("cmaes", "hyperband", 29),
-        pytest.param("law", "law", 97, marks=pytest.mark.slow),  # every resume fits the law from nothing
-    ],
+    ("controller", "pruner"),
+    [("tpe", "median"), ("cmaes", "hyperband")],
 )
-def test_a_driver_that_dies_after_any_event_changes_nothing(
-    tmp_path: Path, controller: str, pruner: str, stride: int
-) -> None:
+def test_a_driver_that_dies_after_any_event_changes_nothing(tmp_path: Path, controller: str, pruner: str) -> None:
     """The whole study, killed a few times and resumed each time, equals the uninterrupted one; the decisions after
-    other events are in `test_every_prefix.py`."""
+    other events, and the law's, are in `test_every_prefix.py`."""
     changes = {"controller": Component(name=controller), "pruner": Component(name=pruner)}
     (tmp_path / "whole").mkdir()
     whole = Study(wsd_space(tmp_path / "whole", **changes))
@@ -109,10 +103,10 @@ def test_a_driver_that_dies_after_any_event_changes_nothing(
             state = cut.run(die_after=after)
         except Interruption:
             deaths += 1
-            after = cut.events()[-1].number + stride
+            after = cut.events()[-1].number + 29
             continue
         break
-    assert deaths * stride >= 140
+    assert deaths >= 5
     assert picture(state) == picture(expected)
     assert state.best == expected.best
     assert trained_twice(cut.events()) == []

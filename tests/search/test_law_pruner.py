@@ -231,8 +231,7 @@ def test_the_best_of_36_runs_is_never_stopped_and_a_quarter_of_the_steps_is_save
         checkpoint_every=2_500,
         schedule=(),
     )
-    for order in range(3):
-        shuffled = [curves[i] for i in generator(order, "order").permutation(len(curves))]
-        stopped, saved = replayed(shuffled, LawPruner(space, {"holdout_share": 0.0}), horizon, 2_500)
-        assert best not in stopped
-        assert saved > 0.25
+    shuffled = [curves[i] for i in generator(0, "order").permutation(len(curves))]  # others: benchmarks/plug_in.py
+    stopped, saved = replayed(shuffled, LawPruner(space, {"holdout_share": 0.0}), horizon, 2_500)
+    assert best not in stopped
+    assert saved > 0.25

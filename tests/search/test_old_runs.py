@@ -72,13 +72,12 @@ def test_a_study_of_half_the_horizon_spares_the_pilots_and_leads_lower_than_cold
     state = Study(old).run()
     curves, _ = Surrogate(old).curves(state, len(state.log))
     known = WarmStart(source="old", runs=chosen([(curve.name, curve) for curve in curves], "same"))
-    for seed in range(2):
-        two_runs = {"seed": seed, "budget": Budget(steps=400)}
-        cold = Study(law_space(tmp_path / f"cold{seed}", **two_runs)).run()
-        warm = Study(law_space(tmp_path / f"warm{seed}", warm_start=(known,), **two_runs)).run()
-        assert warm.best_trial().value < cold.best_trial().value - SCATTER  # by 0.10 and 0.17
-        assert any(trial.role == "pilot" for trial in cold.trials)
-        assert not any(trial.role == "pilot" for trial in warm.trials)
+    two_runs = {"budget": Budget(steps=400)}
+    cold = Study(law_space(tmp_path / "cold", **two_runs)).run()
+    warm = Study(law_space(tmp_path / "warm", warm_start=(known,), **two_runs)).run()
+    assert warm.best_trial().value < cold.best_trial().value - SCATTER  # by 0.10, and 0.17 with seed 1
+    assert any(trial.role == "pilot" for trial in cold.trials)
+    assert not any(trial.role == "pilot" for trial in warm.trials)
 
 
 @pytest.mark.slow

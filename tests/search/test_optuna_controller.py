@@ -60,9 +60,9 @@ def trials_of(name: str, usual: int) -> int:
 def test_a_resumed_study_proposes_what_an_uninterrupted_one_would(
     name: str, schedule: Mapping[str, Any], options: Mapping[str, Any]
 ) -> None:
-    """Past the cut, too: with ten trials remembered, forty are two to five cuts."""
+    """Past the cut, too: with ten trials remembered, 25 are one to three cuts."""
     space = space_with(name, schedule, options)
-    trials = trials_of(name, 40)
+    trials = trials_of(name, 25)
     _, calm, _ = search(space, lambda: controller_of(space), trials)
     _, restless, _ = search(space, lambda: controller_of(space), trials, restart_every=1)
     assert restless == calm
