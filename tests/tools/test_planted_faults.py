@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 
 import pytest
-from planted_faults import FAULTS, ROOT, Fault
+from faults_to_plant import FAULTS, Fault
+from planted_faults import ROOT
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
