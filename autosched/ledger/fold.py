@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from autosched.errors import LedgerError
@@ -25,7 +27,8 @@ from autosched.ledger.events import (
     TrialProposed,
     TrialResumed,
 )
-from autosched.ledger.state import RESUMABLE, ScheduledSegment, StudyState, Transition, TrialState, Turn
+from autosched.ledger.records import LAWLESS
+from autosched.ledger.state import RESUMABLE, ScheduledSegment, StudyState, Transition, TrialState, TrialStatus, Turn
 from autosched.space.hyperparameters import coordinates
 
 
@@ -76,6 +79,11 @@ def _proposed(state: StudyState, event: TrialProposed, time: float) -> None:
     )
     state.active.add(event.trial)
     state.proposed[event.role] += 1
+    state.fates["running", event.role] += 1
+    if event.role == "confirm":
+        state.confirming.append(event.trial)
+    elif event.role == "default" and state.default is None:
+        state.default = event.trial
     state.clock = max(state.clock, event.at)
     state.log.append(Transition("proposed", event.trial, 0, turn=turn))
 
@@ -115,7 +123,11 @@ def _advanced(state: StudyState, event: TrialAdvanced, time: float) -> None:
 
 
 def _judged(state: StudyState, event: TrialJudged, time: float) -> None:
-    state.trial(event.trial).decisions.append((event.step, event.decision))
+    trial, decision = state.trial(event.trial), event.decision
+    trial.decisions.append((event.step, decision))
+    trial.last_forecast = decision.forecast or trial.last_forecast
+    state.decided += 1
+    state.lawless += decision.reason.startswith(LAWLESS)
 
 
 def _leave_clock(state: StudyState, segment: str | None, at: int) -> None:
@@ -124,9 +136,19 @@ def _leave_clock(state: StudyState, segment: str | None, at: int) -> None:
     state.clock = max(state.clock, at)
 
 
+def _becomes(state: StudyState, trial: TrialState, status: TrialStatus, turn: Turn | None = None) -> None:
+    """Give a trial another status, and another turn."""
+    state.fates[trial.status, trial.role] -= 1
+    trial.status = status
+    if turn is not None:
+        trial.turns.append(turn)
+    state.fates[status, trial.role] += 1
+
+
 def _ended(state: StudyState, event: TrialEnded, time: float) -> None:
     trial = state.trial(event.trial)
-    trial.status, trial.step, trial.value = event.status, event.step, event.value
+    _becomes(state, trial, event.status)
+    trial.step, trial.value = event.step, event.value
     trial.reason, trial.forecast, trial.divergence = event.reason, event.forecast, event.divergence
     trial.ended_time = time
     _leave_clock(state, trial.pending, event.at)
@@ -146,8 +168,9 @@ def _resumed(state: StudyState, event: TrialResumed, time: float) -> None:
     if trial.status not in RESUMABLE:
         raise LedgerError(f"trial {event.trial} is {trial.status}: it must be one of {', '.join(sorted(RESUMABLE))}.")
     turn = _turn(state, event, trial.step)
-    trial.turns.append(turn)
-    trial.status, trial.reason, trial.forecast = "running", "", None
+    _becomes(state, trial, "running", turn)
+    trial.reason, trial.forecast = "", None
+    state.resumed += 1
     trial.ended_time, trial.due = None, event.at
     state.active.add(event.trial)
     state.clock = max(state.clock, event.at)
@@ -200,9 +223,25 @@ def apply(state: StudyState, stamped: Stamped) -> None:
     state.events += 1
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the collector of cycles for as long as many events are read and folded.
+
+    Events and states have no cycles, and to look through all of them again and again takes as long as to read them.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 def fold(name: str, events: Iterable[Stamped]) -> StudyState:
     """The state after all `events` of study `name`."""
     state = StudyState(name)
-    for stamped in events:
-        apply(state, stamped)
+    with uncollected():
+        for stamped in events:
+            apply(state, stamped)
     return state

@@ -6,14 +6,9 @@ from autosched.ledger.records import LAWLESS
 from autosched.ledger.state import StudyState
 
 
-def lawless_decisions(state: StudyState) -> int:
-    """How many decisions were made in the law's place, because no law described the curves."""
-    return sum(decision.reason.startswith(LAWLESS) for trial in state.trials for _, decision in trial.decisions)
-
-
 def lawless_note(state: StudyState) -> str | None:
     """That no law described the curves for some of the study, and what was done instead; None where one always did."""
-    count, whole = lawless_decisions(state), sum(len(trial.decisions) for trial in state.trials)
-    if not count:
+    if not state.lawless:
         return None
-    return f"{LAWLESS} at {count} of {whole} decisions: there TPE proposed, and Hyperband stopped trials"
+    where = f"at {state.lawless} of {state.decided} decisions"
+    return f"{LAWLESS} {where}: there TPE proposed, and Hyperband stopped trials"

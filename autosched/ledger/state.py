@@ -57,6 +57,7 @@ class TrialState:
         due: virtual time at which `step` was reached.
         points: all evaluations so far, in order of step.
         decisions: (step, decision) after every segment that did not reach the horizon.
+        last_forecast: the newest of them, made while the trial ran; None before there is one.
         condemned: the first decision that wanted to stop the trial although it was kept as a holdout.
     """
 
@@ -80,6 +81,7 @@ class TrialState:
     segments: list[str] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     decisions: list[tuple[int, Decision]] = field(default_factory=list)
+    last_forecast: Forecast | None = None
     steps_shared: int = 0
     value: float | None = None
     reason: str = ""
@@ -125,11 +127,6 @@ class TrialState:
         """The first holdout decision, if any."""
         return next((decision for _, decision in self.decisions if decision.holdout), None)
 
-    @property
-    def last_forecast(self) -> Forecast | None:
-        """The newest forecast made while the trial ran."""
-        return next((d.forecast for _, d in reversed(self.decisions) if d.forecast is not None), None)
-
 
 class Transition(NamedTuple):
     """A logical step of a trial, as caches read it.
@@ -169,6 +166,12 @@ class StudyState:
         observations: physical results by segment identity.
         arrived: number of the event with which a segment last came back, trained or failed.
         proposed: how many trials of each role were proposed.
+        fates: how many trials stand so, by status and the role of the present turn.
+        default, confirming: numbers of the trial of the user's own schedule, if there is one, and of those on fresh
+            seeds.
+        resumed: how often a trial went on.
+        decided, lawless: how many decisions were made, and how many of them in the law's place, because no law
+            described the curves.
         records_roles: whether the events say why each trial was trained; those of earlier versions do not.
         active: numbers of running trials.
         best: number of the complete search or default trial with the lowest value.
@@ -184,6 +187,12 @@ class StudyState:
     clock: int = 0
     trials: list[TrialState] = field(default_factory=list)
     proposed: Counter[Role] = field(default_factory=Counter)
+    fates: Counter[tuple[TrialStatus, Role]] = field(default_factory=Counter)
+    default: int | None = None
+    confirming: list[int] = field(default_factory=list)
+    resumed: int = 0
+    decided: int = 0
+    lawless: int = 0
     records_roles: bool = True
     active: set[int] = field(default_factory=set)
     scheduled: dict[str, ScheduledSegment] = field(default_factory=dict)

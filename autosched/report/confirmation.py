@@ -59,7 +59,7 @@ def unconfirmed(state: StudyState, wanted: int) -> str | None:
     seen = 0 if confirmed is None else len(confirmed.seeds)
     if seen >= wanted:
         return None
-    begun = [trial for trial in state.trials if trial.role == "confirm"]
+    begun = [state.trials[number] for number in state.confirming]
     cut = not begun or any(trial.status == "stopped" for trial in begun)
     why = f"the study ended before the others, {state.finished.reason}" if cut else "runs on the others failed"
     return f"{seen} of {wanted} fresh seeds confirm the winner: {why}."
@@ -142,7 +142,7 @@ def winner(state: StudyState) -> TrialState | None:
 
 def default_trial(state: StudyState) -> TrialState | None:
     """The trial of the user's own schedule, if the space names one."""
-    return next((trial for trial in state.trials if trial.role == "default"), None)
+    return None if state.default is None else state.trials[state.default]
 
 
 def confirmation(state: StudyState) -> Confirmation | None:
@@ -152,8 +152,8 @@ def confirmation(state: StudyState) -> Confirmation | None:
     schedule, so its seed is left out for all.
     """
     runs: dict[int, dict[int, float]] = {}
-    for trial in state.trials:
-        if trial.role == "confirm" and trial.of is not None:
+    for trial in (state.trials[number] for number in state.confirming):
+        if trial.of is not None:
             losses = runs.setdefault(trial.of, {})
             if trial.status == "complete" and trial.value is not None:
                 losses[trial.seed] = trial.value

@@ -12,8 +12,9 @@ of trials stays a small document: `DRAWN` points in all, never fewer than `FEWES
 from __future__ import annotations
 
 import dataclasses
-import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from autosched.report.cost import TrialCost, trial_costs
 from autosched.report.curves import thinned
 from autosched.report.holdouts import holdouts
 from autosched.report.moments import Story
-from autosched.report.plain import json_safe, rounded
+from autosched.report.plain import finite, json_safe, rounded
 from autosched.report.space_file import space_yaml
 from autosched.schedules.schedule import FloatArray
 from autosched.space.records import Choice, Fixed, Range, SearchParameter, Space
@@ -66,8 +67,7 @@ def document_since(story: Story, space: Space, summary: Mapping[str, Any], *, ev
 
 def _first(story: Story, event: int) -> int:
     """The place of the first moment with this number or a later one."""
-    numbers = [moment["event"] for moment in story.moments]
-    return int(np.searchsorted(np.array(numbers, dtype=np.int64), event)) if event else 0
+    return bisect_left(story.moments, event, key=itemgetter("event"))
 
 
 def head(state: StudyState, space: Space, summary: Mapping[str, Any]) -> Record:
@@ -147,17 +147,13 @@ def _trial(trial: TrialState, cost: TrialCost, most: int) -> Record:
         "seed": trial.seed,
         "of": trial.of,
         "steps": [point.step for point in points],
-        "losses": [_finite(point.loss) for point in points],
-        "merged": [[point.step, _finite(min(point.merged.values()))] for point in merged],
-        "named": {name: [_finite(point.losses[name]) for point in points] for name in names},
+        "losses": [finite(point.loss, LOSS_DIGITS) for point in points],
+        "merged": [[point.step, finite(min(point.merged.values()), LOSS_DIGITS)] for point in merged],
+        "named": {name: [finite(point.losses[name], LOSS_DIGITS) for point in points] for name in names},
         "lr": [steps.astype(int).tolist(), _digits(lrs, LR_DIGITS)],
         "cost": [cost.trained, cost.reused, cost.rest],
     }
     return {name: value for name, value in record.items() if value not in (None, {}, [])}
-
-
-def _finite(loss: float) -> float | None:
-    return rounded(loss, LOSS_DIGITS) if math.isfinite(loss) else None
 
 
 def _even(count: int, most: int) -> list[int]:

@@ -27,10 +27,10 @@ from autosched.ledger.events import (
     TrialResumed,
     kind_of,
 )
-from autosched.ledger.fold import apply
+from autosched.ledger.fold import apply, uncollected
 from autosched.ledger.records import Forecast
 from autosched.ledger.state import StudyState
-from autosched.report.plain import json_safe, rounded
+from autosched.report.plain import finite
 
 Record = dict[str, Any]
 
@@ -63,25 +63,24 @@ class Story:
             LedgerError: they do not follow on from those read before.
         """
         before = self.state.events
-        for stamped in events:
-            apply(self.state, stamped)
-            if stamped.number == 0:
-                self._began = stamped.time
-            told = _TOLD.get(type(stamped.event))
-            if told is not None:
-                self.moments.append(self._record(stamped, told(self.state, stamped.event)))
+        with uncollected():
+            for stamped in events:
+                apply(self.state, stamped)
+                if stamped.number == 0:
+                    self._began = stamped.time
+                told = _TOLD.get(type(stamped.event))
+                if told is not None:
+                    self.moments.append(self._record(stamped, told(self.state, stamped.event)))
         return self.state.events - before
 
     def _record(self, stamped: Stamped, told: Record) -> Record:
-        common = {
+        record: Record = {
             "event": stamped.number,
             "kind": kind_of(stamped.event),
             "time": round(stamped.time - self._began, 2),
             "spent": self.state.steps_trained,
         }
-        record: Record = json_safe(
-            {**common, **{name: value for name, value in told.items() if value not in (None, "")}}
-        )
+        record.update({name: value for name, value in told.items() if value is not None and value != ""})
         return record
 
 
@@ -141,7 +140,7 @@ def _ended(state: StudyState, event: TrialEnded) -> Record:
         "step": event.step,
         "status": event.status,
         "text": event.reason,
-        "value": None if event.value is None else rounded(event.value, 7),
+        "value": None if event.value is None else finite(event.value, 7),
     }
 
 
@@ -158,8 +157,8 @@ def _finished(state: StudyState, event: StudyFinished) -> Record:
     return {"text": event.reason}
 
 
-def _forecast(forecast: Forecast | None) -> list[float] | None:
-    return None if forecast is None else [rounded(value, 6) for value in (forecast.mean, forecast.low, forecast.high)]
+def _forecast(forecast: Forecast | None) -> list[float | None] | None:
+    return None if forecast is None else [finite(value, 6) for value in (forecast.mean, forecast.low, forecast.high)]
 
 
 _TOLD: Mapping[type[Event], Callable[[StudyState, Any], Record]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 from autosched.ledger.events import RangeTested, SegmentFailed, Stamped, TrialEnded, TrialJudged
-from autosched.ledger.lawless import lawless_decisions
 from autosched.ledger.records import LAWLESS
 from autosched.ledger.state import StudyState, TrialState
 from autosched.report.lr_section import range_test_text
@@ -28,7 +27,7 @@ def _text(space: Space, state: StudyState, stamped: Stamped) -> str | None:
     event = stamped.event
     if isinstance(event, TrialEnded):
         return _ended(space, state, state.trials[event.trial])
-    if isinstance(event, TrialJudged) and event.decision.reason.startswith(LAWLESS) and lawless_decisions(state) == 1:
+    if isinstance(event, TrialJudged) and state.lawless == 1 and event.decision.reason.startswith(LAWLESS):
         return f"{LAWLESS} so far: TPE proposes and Hyperband stops, until one does"
     if isinstance(event, RangeTested):
         return f"range test: {range_test_text(dataclasses.asdict(event))}"

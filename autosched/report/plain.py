@@ -33,3 +33,13 @@ def rounded(value: float, digits: int) -> float:
         (1.235, 0.000123)
     """
     return float(f"{value:.{digits}g}")
+
+
+def finite(value: float, digits: int) -> float | None:
+    """The same; None for what is not finite.
+
+    Example:
+        >>> finite(1.23456789, 4), finite(math.inf, 4)
+        (1.235, None)
+    """
+    return rounded(value, digits) if math.isfinite(value) else None

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import html
+import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from autosched.ledger.events import StudyFinished, TrialEnded, TrialJudged, TrialProposed, TrialResumed
 from autosched.ledger.state import StudyState, TrialState
 from autosched.report.confirmation import confirmation
-from autosched.report.summary import confirmation_document, winner
+from autosched.report.summary import STATUSES, confirmation_document, winner
 from autosched.report.text import clock_text, forecast_text, gain_text, parameters_text, plural, role_text, running_line
 from autosched.search.budget import Use, uses
 from autosched.space.records import Fixed, Space
 
+CHANGES_FACTS = (TrialProposed, TrialJudged, TrialEnded, TrialResumed, StudyFinished)
+"""Events after which other facts are to be told; most others only move a trial on."""
 MOST_RUNNING = 4
 """Running trials that are named; more are counted."""
 
@@ -65,29 +69,36 @@ def nearest_limit(state: StudyState, space: Space, *, since: float = 0.0) -> Use
     return max(uses(space, state, seconds=state.seconds + since), key=lambda use: use.share)
 
 
-def standing(state: StudyState, space: Space, *, since: float = 0.0) -> Standing:
+def standing(
+    state: StudyState, space: Space, *, since: float = 0.0, facts: Sequence[tuple[str, str]] | None = None
+) -> Standing:
     """How a study stands.
 
     Args:
         since: seconds that a driver has been at work after the study's last event.
+        facts: what :class:`Standing` calls so, where no event since has changed any (:data:`CHANGES_FACTS`).
     """
     seconds = state.seconds + since
     nearest = nearest_limit(state, space, since=since)
     share = nearest.share
+    return Standing(
+        share=share,
+        used=f"{nearest.used:.3g} of {nearest.limit:.4g} {nearest.unit}",
+        seconds=seconds,
+        left=seconds * (1 - share) / share if share > 0 and state.finished is None else None,
+        facts=tuple(_facts(state, space) if facts is None else facts),
+        running=tuple(_running(state)),
+    )
+
+
+def _facts(state: StudyState, space: Space) -> list[tuple[str, str]]:
     facts = {
         "best": _best(state, space),
         "gain": _gain(state),
         "promising": _promise(state, space),
         "trials": _counts(state),
     }
-    return Standing(
-        share=share,
-        used=f"{nearest.used:.3g} of {nearest.limit:.4g} {nearest.unit}",
-        seconds=seconds,
-        left=seconds * (1 - share) / share if share > 0 and state.finished is None else None,
-        facts=tuple((name, text) for name, text in facts.items() if text),
-        running=tuple(_running(state)),
-    )
+    return [(name, text) for name, text in facts.items() if text]
 
 
 def chosen_text(space: Space, trial: TrialState) -> str:
@@ -121,17 +132,20 @@ def _promise(state: StudyState, space: Space) -> str:
     """The trial that may still be trained on and whose forecast is the lowest, if it is below the best."""
     if state.finished is not None:
         return ""
-    seen = [
-        (trial.last_forecast, trial)
-        for trial in state.trials
-        if trial.status in ("running", "paused") and trial.role != "confirm" and trial.last_forecast is not None
-    ]
     best = state.best_trial()
-    if best is not None and best.value is not None:
-        seen = [(forecast, trial) for forecast, trial in seen if forecast.mean < best.value]
+    known = math.inf if best is None or best.value is None else best.value
+    seen = [
+        (forecast.mean, trial.number, forecast)
+        for trial in state.trials
+        if (forecast := trial.last_forecast) is not None
+        and forecast.mean < known
+        and trial.status in ("running", "paused")
+        and trial.role != "confirm"
+    ]
     if not seen:
         return ""
-    forecast, first = min(seen, key=lambda pair: pair[0].mean)
+    _, number, forecast = min(seen)
+    first = state.trials[number]
     return f"forecast {forecast_text(forecast)}, trial {first.number}: {chosen_text(space, first)}"
 
 
@@ -144,9 +158,11 @@ def _running(state: StudyState) -> list[str]:
 
 def _counts(state: StudyState) -> str:
     """How many trials of each fate, short runs that did what they were for by their role; and how often one went on."""
-    fates = Counter(role_text(trial.role) if trial.status == "reached" else "" for trial in state.trials)
-    short = [f"{plural(count, role)} done" for role, count in fates.items() if role]
-    others = Counter(trial.status for trial in state.trials if trial.status != "reached")
-    resumed = sum(len(trial.turns) - 1 for trial in state.trials)
-    gone_on = f"; resumed {plural(resumed, 'time')}" if resumed else ""
-    return ", ".join([*short, *(f"{count} {status}" for status, count in others.items())]) + gone_on
+    fates = [(status, role, count) for (status, role), count in state.fates.items() if count]
+    short = Counter({role: count for status, role, count in fates if status == "reached"})
+    others = Counter[str]()
+    for status, _, count in fates:
+        others[status] += count
+    parts = [f"{plural(count, role_text(role))} done" for role, count in short.items()]
+    parts += [f"{others[status]} {status}" for status in STATUSES if status != "reached" and others[status]]
+    return ", ".join(parts) + (f"; resumed {plural(state.resumed, 'time')}" if state.resumed else "")

@@ -21,7 +21,7 @@ from autosched.ledger.events import Stamped
 from autosched.ledger.state import StudyState
 from autosched.printed import printable, tell
 from autosched.report.news import news
-from autosched.report.standing import html_table, nearest_limit, standing
+from autosched.report.standing import CHANGES_FACTS, html_table, nearest_limit, standing
 from autosched.space.records import Space
 
 TOLD_SHARES = 10
@@ -122,7 +122,8 @@ class BarProgress:
         line = news(self._space, state, stamped)
         if line is not None:
             self.note(line)
-        self._stands, self._at = standing(state, self._space), time.monotonic()
+        facts = None if isinstance(stamped.event, CHANGES_FACTS) else self._stands.facts
+        self._stands, self._at = standing(state, self._space, facts=facts), time.monotonic()
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -174,7 +175,7 @@ class NotebookProgress:
     def __init__(self, space: Space, state: StudyState) -> None:
         from IPython.display import display
 
-        self._space, self._stands = space, standing(state, space)
+        self._space, self._state, self._stands = space, state, standing(state, space)
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._drawn = time.monotonic()
         self._output = display(self, display_id=True)  # type: ignore[no-untyped-call]
@@ -188,7 +189,7 @@ class NotebookProgress:
         line = news(self._space, state, stamped)
         if line is not None:
             self.note(line)
-        self._stands = standing(state, self._space)
+        self._state = state
         if time.monotonic() - self._drawn > REDRAWN_SECONDS:
             self._draw()
 
@@ -197,7 +198,7 @@ class NotebookProgress:
         self._draw()
 
     def _draw(self) -> None:
-        self._drawn = time.monotonic()
+        self._stands, self._drawn = standing(self._state, self._space), time.monotonic()
         self._output.update(self)
 
     def __repr__(self) -> str:
