@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -50,9 +49,9 @@ from autosched.report.moments import Story
 from autosched.schedules import build
 from autosched.space import FamilySpace, Fixed, Range, SearchParameter, Space, TrainerSpec, space_to_json
 from autosched.study.results import Study
+from autosched.testing.chromium import chromium
 
 HORIZON, CUT, EVERY = 2000, 200, 20
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
 SPACE = Space(
     study="large",
     seed=0,
@@ -168,24 +167,14 @@ def write_ledger(url: str, events: Sequence[Event], name: str) -> None:
 # -- the browser -------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
-        yield found
-        found.close()
-
-
-def opened(chromium: Any, address: str, *, looks: int = 3) -> dict[str, float]:
+def opened(browser: Any, address: str, *, looks: int = 3) -> dict[str, float]:
     """The quickest of some visits: seconds until the page is ready, and processor seconds of Chromium until then.
 
     On a machine with others at work the first is theirs as much as the page's; the second is nearly its own.
     """
     seen = []
     for _ in range(looks):
-        context = chromium.new_context(viewport={"width": 1280, "height": 900})
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
         context.set_default_timeout(300_000)
         page = context.new_page()
         before, began = chromium_seconds(), time.monotonic()
@@ -234,7 +223,7 @@ def processor_seconds(pid: int) -> float:
 # -- what is measured --------------------------------------------------------------------------------------------------
 
 
-def large(folder: Path, trials: int, chromium: Any) -> dict[str, Any]:
+def large(folder: Path, trials: int, browser: Any) -> dict[str, Any]:
     events = list(made_events(trials))
     ledger = f"sqlite:///{folder / 'large.db'}"
     write_ledger(ledger, events, "large")
@@ -244,20 +233,20 @@ def large(folder: Path, trials: int, chromium: Any) -> dict[str, Any]:
     path = write_report(Story.of("large", stamped), study.space, study.summary, folder)
     written = time.process_time() - began
     found = {"trials": trials, "events": len(events), "write_cpu_s": written, "file_mb": path.stat().st_size / 1e6}
-    found["frozen"] = opened(chromium, path.as_uri())
+    found["frozen"] = opened(browser, path.as_uri())
     with server(ledger) as (place, _):
-        found["live"] = opened(chromium, f"{place}/study/large")
+        found["live"] = opened(browser, f"{place}/study/large")
     return found
 
 
-def listed(folder: Path, studies: int, chromium: Any) -> dict[str, Any]:
+def listed(folder: Path, studies: int, browser: Any) -> dict[str, Any]:
     ledger = f"sqlite:///{folder / 'many.db'}"
     for number in range(studies):
         write_ledger(ledger, list(made_events(100)), f"study-{number}")
     with server(ledger) as (place, _):
         began = time.monotonic()
         urllib.request.urlopen(f"{place}/api/studies", timeout=60).read()
-        return {"studies": studies, "answer_s": time.monotonic() - began, **opened(chromium, place)}
+        return {"studies": studies, "answer_s": time.monotonic() - began, **opened(browser, place)}
 
 
 def watched(folder: Path, rounds: int) -> dict[str, Any]:
@@ -314,10 +303,10 @@ def _follow(place: str, name: str, stop: threading.Event) -> None:
 def measured(arguments: argparse.Namespace) -> tuple[Mapping[str, Any], list[str]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with browser() as chromium:
+        with chromium() as browser:
             found = {
-                "large": large(folder, arguments.trials, chromium),
-                "list": listed(folder, arguments.studies, chromium),
+                "large": large(folder, arguments.trials, browser),
+                "list": listed(folder, arguments.studies, browser),
             }
         found["watched"] = watched(folder, arguments.rounds)
     lines = [f"{part}.{key}: {value}" for part, values in found.items() for key, value in values.items()]

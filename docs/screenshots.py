@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import argparse
 import io
-import shutil
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import sync_playwright
+
+from autosched.testing.chromium import chromium
 
 WINDOWS = (("light", 1280, 2600), ("dark", 1280, 2600), ("light", 400, 2600), ("dark", 400, 2600))
 SCALE = 0.5
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
 
 
 def photographed(address: str) -> list[Image.Image]:
     """The page in every window, from its top."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
-        found = []
+    found = []
+    with chromium() as browser:
         for scheme, width, height in WINDOWS:
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
             context.set_default_timeout(120_000)
@@ -34,8 +32,7 @@ def photographed(address: str) -> list[Image.Image]:
             page.wait_for_timeout(3000)  # the pictures in sight are being drawn
             found.append(Image.open(io.BytesIO(page.screenshot())))
             context.close()
-        browser.close()
-        return found
+    return found
 
 
 def beside(pictures: list[Image.Image]) -> Image.Image:

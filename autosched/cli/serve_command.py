@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Annotated
 
 import typer
@@ -39,6 +40,7 @@ def serve(
     check_port(host, port)
     access = Access.on(host)
     os.nice(10)  # whoever trains here goes first
+    threading.Thread(target=watched.read_ahead, args=(study,), daemon=True).start()
     config = uvicorn.Config(
         application(watched, access), host=host, port=port, log_level="critical", access_log=False, server_header=False
     )

@@ -5,16 +5,14 @@
     trials    one record per trial: its schedule, its curve, its cost                 when the trial is told of more
     moments   the events, see :mod:`autosched.report.moments`                         is only ever added to
 
-A live page is sent the whole once and then, of each key, what is new. Curves are thinned so that a study of thousands
-of trials stays a small document: `DRAWN` points in all, never fewer than `FEWEST` a curve.
+A live page is sent the whole once and then, of each key, what is new (:mod:`autosched.report.document_text`). Curves
+are thinned so that a study of thousands of trials stays a small document.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -46,28 +44,13 @@ Record = dict[str, Any]
 
 def whole_document(story: Story, space: Space, summary: Mapping[str, Any]) -> Record:
     """Everything that a page shows of a study."""
-    return document_since(story, space, summary, event=0)
-
-
-def document_since(story: Story, space: Space, summary: Mapping[str, Any], *, event: int) -> Record:
-    """What is new from an event on, to be put into the document as it was before that event.
-
-    Args:
-        event: number of the first event that the reader has not seen.
-    """
-    moments = story.moments[_first(story, event) :]
-    touched = {moment["trial"] for moment in moments if "trial" in moment}
+    state = story.state
     return {
-        "events": story.state.events,
-        "head": head(story.state, space, summary),
-        "trials": trial_records(story.state, touched),
-        "moments": moments,
+        "events": state.events,
+        "head": head(state, space, summary),
+        "trials": trial_records(state, range(len(state.trials))),
+        "moments": story.moments,
     }
-
-
-def _first(story: Story, event: int) -> int:
-    """The place of the first moment with this number or a later one."""
-    return bisect_left(story.moments, event, key=itemgetter("event"))
 
 
 def head(state: StudyState, space: Space, summary: Mapping[str, Any]) -> Record:
@@ -128,9 +111,15 @@ def _shown(value: Any) -> Any:
 
 def trial_records(state: StudyState, numbers: Iterable[int]) -> list[Record]:
     """The records of some trials, in order of number; what their moments tell is not in them."""
-    most = min(max(DRAWN // max(len(state.trials), 1), FEWEST), MOST)
+    most = most_drawn(len(state.trials))
     costs = trial_costs(state)
     return [_trial(state.trials[number], costs[number], most) for number in sorted(numbers)]
+
+
+def most_drawn(trials: int) -> int:
+    """Points of a curve, where there are so many trials: halved as these double, so that it seldom changes."""
+    halved = next(MOST >> by for by in range(MOST) if (MOST >> by) * trials <= DRAWN or MOST >> by <= FEWEST)
+    return max(halved, FEWEST)
 
 
 def _trial(trial: TrialState, cost: TrialCost, most: int) -> Record:

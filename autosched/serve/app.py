@@ -13,7 +13,6 @@ path                          what
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -90,8 +89,8 @@ class _Pages:
         return HTMLResponse(served_page(f"{name}: learning-rate schedule search", f"/api/study/{quote(name, safe='')}"))
 
     async def document(self, request: Request) -> Response:
-        found = await to_thread.run_sync(self._watched.document, request.path_params["name"])
-        return Response(_json(found), media_type="application/json")
+        found = await to_thread.run_sync(self._watched.told, request.path_params["name"])
+        return Response(found.document, media_type="application/json")
 
     async def law(self, request: Request) -> Response:
         return JSONResponse(await to_thread.run_sync(self._watched.law, request.path_params["name"]))
@@ -112,21 +111,17 @@ class _Pages:
         news = self._news(request.path_params["name"], _number(seen, "after"))
         return StreamingResponse(news, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
-    async def _news(self, name: str, after: int) -> AsyncIterator[str]:
+    async def _news(self, name: str, after: int) -> AsyncIterator[bytes]:
         """What is new, as soon as it is known, until the reader goes or the study is finished."""
         while True:
             began = time.monotonic()
-            found = await to_thread.run_sync(partial(self._watched.document, name, after))
+            found = await to_thread.run_sync(partial(self._watched.told, name, after))
             if found is not None:
-                after = found["events"]
-                yield f"id: {after}\ndata: {_json(found)}\n\n"
-                if found["head"]["summary"]["state"] == "finished":
+                after = found.events
+                yield b"id: %d\ndata: %b\n\n" % (after, found.document)
+                if found.finished:
                     return
             await asyncio.sleep(max(POLL_SECONDS, REST * (time.monotonic() - began)))
-
-
-def _json(document: Any) -> str:
-    return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
 
 def _number(text: str, what: str) -> int:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autosched.engine.dispatcher import LOGS, log_name
-from autosched.errors import StudyError
+from autosched.errors import AutoschedError, StudyError
 from autosched.ledger.store import Ledger, StudyRow
-from autosched.report.document import document_since
+from autosched.report.document_text import DocumentText
 from autosched.report.law_fit import study_law
 from autosched.report.law_surface import law_record
 from autosched.report.moments import Story
@@ -20,16 +22,39 @@ from autosched.study.run import report_folder
 
 LOOK_SECONDS = 10.0
 """How long it is believed whether a driver is at work: to look is to try its lock."""
+READ_AHEAD = 3
+"""How many of the newest studies are read before anybody asks."""
+KEPT = 8
+"""Answers about a study that are kept for the next reader who asks the same."""
 LOG_BYTES = 200_000
 """Of a trial's log, from its end."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a reader of a study's page is told.
+
+    Attributes:
+        events: how many the study has.
+        finished: whether there will be no more.
+        document: the page's document, or what is new of it, as JSON.
+    """
+
+    events: int
+    finished: bool
+    document: bytes
+
+
 class _Followed:
-    story: Story
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    running: bool = False
-    looked: float = -LOOK_SECONDS
+    """A study as far as it was read, and what its readers were told of it, for the next one who asks the same."""
+
+    def __init__(self, name: str) -> None:
+        self.story = Story(name)
+        self.text = DocumentText(self.story)
+        self.lock = threading.Lock()
+        self.running, self.looked = False, -LOOK_SECONDS
+        self.stands: tuple[int, bool, dict[str, str]] | None = None
+        self.told: dict[int, Told] = {}
 
 
 class Watched:
@@ -60,10 +85,21 @@ class Watched:
             for row in self._ledger.studies()
         ]
 
+    def read_ahead(self, first: str | None = None) -> None:
+        """Read what is likely to be looked at: a study, and the newest ones; whoever comes then need not wait for it.
+
+        What cannot be read is said to whoever asks for it.
+        """
+        with suppress(AutoschedError):
+            newest = [row.name for row in self._ledger.studies()[:READ_AHEAD]]
+            for name in dict.fromkeys([*([] if first is None else [first]), *newest]):
+                with suppress(AutoschedError):
+                    self.told(name)
+
     def _state_of(self, row: StudyRow) -> str:
         if row.finished:
             return "finished"
-        followed = self._followed.setdefault(row.name, _Followed(Story(row.name)))
+        followed = self._followed.setdefault(row.name, _Followed(row.name))
         return "running" if self._is_running(followed, row.name) else "interrupted"
 
     def _is_running(self, followed: _Followed, name: str) -> bool:
@@ -72,7 +108,7 @@ class Watched:
             followed.running, followed.looked = self._ledger.lease(name).is_held(), now
         return followed.running
 
-    def document(self, name: str, after: int = 0) -> dict[str, Any] | None:
+    def told(self, name: str, after: int = 0) -> Told | None:
         """What is new of a study after so many events; None when nothing is.
 
         Args:
@@ -82,17 +118,31 @@ class Watched:
             StudyError: there is no such study.
             LedgerError: the ledger is damaged or away.
         """
-        followed = self._followed.setdefault(name, _Followed(Story(name)))
-        with followed.lock:
-            followed.story.read(self._ledger.read(name, followed.story.state.events))
+        with self._followed_on(name) as followed:
             state = followed.story.state
-            if state.events == 0:
-                del self._followed[name]
-                raise StudyError(f"there is no study {name!r} in {self.place}.")
             if 0 < after == state.events:
                 return None
             study = self._study(followed)
-            return document_since(followed.story, study.space, study.summary, event=after)
+            stands = (state.events, followed.running, study.files)
+            if stands != followed.stands:
+                followed.stands, followed.told = stands, {}
+            if after not in followed.told:
+                text = followed.text.since(after, study.space, study.summary)
+                followed.told[after] = Told(state.events, state.finished is not None, text.encode())
+                if len(followed.told) > KEPT:
+                    del followed.told[next(iter(followed.told))]
+            return followed.told[after]
+
+    @contextmanager
+    def _followed_on(self, name: str) -> Iterator[_Followed]:
+        """A study with all its events read, which nobody else reads meanwhile."""
+        followed = self._followed.setdefault(name, _Followed(name))
+        with followed.lock:
+            followed.story.read(self._ledger.read(name, followed.story.state.events))
+            if followed.story.state.events == 0:
+                self._followed.pop(name, None)
+                raise StudyError(f"there is no study {name!r} in {self.place}.")
+            yield followed
 
     def _study(self, followed: _Followed) -> Study:
         state = followed.story.state
@@ -128,8 +178,8 @@ class Watched:
         return _end_of(path)
 
     def _known(self, name: str) -> Study:
-        self.document(name)
-        return self._study(self._followed[name])
+        with self._followed_on(name) as followed:
+            return self._study(followed)
 
 
 def _end_of(path: Path) -> str:

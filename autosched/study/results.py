@@ -191,8 +191,7 @@ class Study:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """The document of ``autosched tune --json``, see :func:`autosched.report.summary.summarise`."""
-        folder, tracking = report_folder(self.space), self.space.tracking
-        there = {what: str(folder / file) for what, file in FILES.items() if (folder / file).exists()}
+        there, tracking = self.files, self.space.tracking
         return summarise(
             self.state,
             self.space,
@@ -201,6 +200,12 @@ class Study:
             running=self._running,
             notes=self._missing(set(there)),
         )
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Where the ``schedule``, the ``report``, the ``law`` and the ``target`` are, those that were written."""
+        folder = report_folder(self.space)
+        return {what: str(folder / file) for what, file in FILES.items() if (folder / file).exists()}
 
     def _missing(self, there: set[str]) -> list[str]:
         """What a finished study should have left and is not there; a law may rightly be missing."""

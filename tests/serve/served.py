@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 import uvicorn
 from example_study import SPACE
 
@@ -22,10 +20,6 @@ from autosched.serve.app import application
 from autosched.serve.watched import Watched
 from autosched.space import space_to_json
 
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 PATIENCE = 120_000
 """[ms] For what the page does at once on a machine that is not busy."""
 
@@ -52,22 +46,6 @@ def serving(url: str, host: str = "127.0.0.1") -> Iterator[tuple[str, Access]]:
     finally:
         server.should_exit = True
         thread.join()
-
-
-@contextmanager
-def chromium() -> Iterator[Any]:
-    """Debian's Chromium; the test is left out, in one line of the summary, where it is not."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("the page in a browser: there is no chromium here (Debian and Ubuntu: apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 class Visit:
