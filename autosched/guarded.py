@@ -13,8 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import IO
 
 from autosched.interruption import terminable
 
@@ -24,8 +25,15 @@ LEAVE_SECONDS = 3.0
 """For a program to leave by itself after SIGTERM, before it is killed."""
 
 
-def run_guarded(command: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
+def run_guarded(
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    heard: Callable[[str], None] | None = None,
+) -> int:
     """Run a program to its end; returns its exit code, or 128 and the number of the signal that ended it.
+
+    Args:
+        heard: takes each line that the program prints; None to let it print by itself.
 
     Raises:
         KeyboardInterrupt: this process was told to stop; the program and all that it started are gone.
@@ -33,9 +41,13 @@ def run_guarded(command: Sequence[str], environment: Mapping[str, str] | None = 
     guard = subprocess.Popen(  # noqa: S603 - what is run is ours
         [sys.executable, "-m", "autosched.guarded", *command],
         stdin=subprocess.PIPE,
+        stdout=None if heard is None else subprocess.PIPE,
+        stderr=None if heard is None else subprocess.STDOUT,
         env=None if environment is None else {**os.environ, **environment},
         start_new_session=True,
     )
+    if heard is not None and guard.stdout is not None:
+        threading.Thread(target=_hear, args=(guard.stdout, heard), daemon=True).start()
     try:
         with terminable():
             return shown_code(guard.wait())
@@ -43,6 +55,11 @@ def run_guarded(command: Sequence[str], environment: Mapping[str, str] | None = 
         if guard.stdin is not None:
             guard.stdin.close()
         guard.wait(2 * LEAVE_SECONDS)
+
+
+def _hear(stream: IO[bytes], heard: Callable[[str], None]) -> None:
+    for line in stream:
+        heard(line.decode("utf-8", "replace").rstrip())
 
 
 def shown_code(code: int) -> int:

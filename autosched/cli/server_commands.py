@@ -41,6 +41,7 @@ ALONE = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "PYTHONUNBUFFERED": "1",
     "PYTHONWARNINGS": "ignore",
 }
 LOOK_SECONDS = 30
@@ -72,8 +73,8 @@ def ui(
     store = {"MLFLOW_BACKEND_STORE_URI": address.uri}  # no argument: those are seen by everybody on the machine
     here = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host  # noqa: S104 - compared, not bound
     server = f"http://{here}:{port}"
-    with said_when_ready(f"MLflow is being started on {address.shown} …", partial(_ready, server, shown)):
-        return run_guarded(command, {**store, **ALONE})
+    with said_when_ready(f"MLflow is being started on {address.shown} …", partial(_ready, server, shown)) as heard:
+        return run_guarded(command, {**store, **ALONE}, heard)
 
 
 def _ready(server: str, shown: Study | None) -> str | None:

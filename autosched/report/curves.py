@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from autosched.ledger.state import StudyState, TrialState
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -41,10 +44,18 @@ def merged_of(trial: TrialState) -> tuple[FloatArray, FloatArray]:
     return found[:, 0], found[:, 1]
 
 
+@lru_cache(maxsize=4096)
+def evenly(count: int, most: int) -> NDArray[np.int64]:
+    """Places of at most so many of `count`, evenly, the ends among them; an array that is not to be changed."""
+    places = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64)) if count else np.arange(0)
+    places.setflags(write=False)
+    return places
+
+
 def thinned(schedule: Schedule, most: int = DRAWN_POINTS) -> tuple[FloatArray, FloatArray]:
     """Updates and LRs with about so many points at most: an even grid, and every corner a line would cut off."""
     steps = schedule.steps
-    keep = np.unique(np.linspace(0, steps - 1, min(steps, most)).round().astype(int))
+    keep = evenly(steps, most)
     outline = schedule.outline
     bends = np.abs(outline.bends(0))
     if bends.size:

@@ -3,7 +3,7 @@
     key       what                                                                    changes
     head      what is said of the whole study: summary, limits, parameters, the law   with every event
     trials    one record per trial: its schedule, its curve, its cost                 when the trial is told of more
-    moments   the events, see :mod:`autosched.report.moments`                         is only ever added to
+    moments   the events, see :mod:`autosched.report.moments`: stretches of columns   is only ever added to
 
 A live page is sent the whole once and then, of each key, what is new (:mod:`autosched.report.document_text`). Curves
 are thinned so that a study of thousands of trials stays a small document.
@@ -23,9 +23,9 @@ from autosched.ledger.sweeps import read_sweep
 from autosched.report.calibration import shares_held, told_ends
 from autosched.report.confirmation import closeness
 from autosched.report.cost import TrialCost, trial_costs
-from autosched.report.curves import thinned
+from autosched.report.curves import evenly, thinned
 from autosched.report.holdouts import holdouts
-from autosched.report.moments import Story
+from autosched.report.moments import Story, columns
 from autosched.report.plain import finite, json_safe, rounded
 from autosched.report.space_file import space_yaml
 from autosched.schedules.schedule import FloatArray
@@ -49,7 +49,7 @@ def whole_document(story: Story, space: Space, summary: Mapping[str, Any]) -> Re
         "events": state.events,
         "head": head(state, space, summary),
         "trials": trial_records(state, range(len(state.trials))),
-        "moments": story.moments,
+        "moments": [columns(story.moments)],
     }
 
 
@@ -123,8 +123,7 @@ def most_drawn(trials: int) -> int:
 
 
 def _trial(trial: TrialState, cost: TrialCost, most: int) -> Record:
-    keep = _even(len(trial.points), most)
-    points = [trial.points[place] for place in keep]
+    points = [trial.points[place] for place in evenly(len(trial.points), most).tolist()]
     merged = [point for point in trial.points if point.merged]
     names = points[0].losses if points else ()
     steps, lrs = thinned(trial.schedule, most)
@@ -143,11 +142,6 @@ def _trial(trial: TrialState, cost: TrialCost, most: int) -> Record:
         "cost": [cost.trained, cost.reused, cost.rest],
     }
     return {name: value for name, value in record.items() if value not in (None, {}, [])}
-
-
-def _even(count: int, most: int) -> list[int]:
-    """Places of at most so many of `count`, evenly, the ends among them."""
-    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist())) if count else []
 
 
 def _digits(values: FloatArray, digits: int) -> list[float]:
@@ -184,7 +178,7 @@ def _range(state: StudyState, space: Space) -> Record | None:
     if seen is None:
         return None
     found = read_sweep(space.range_test, seen)
-    keep = _even(found.lrs.size, MOST)
+    keep = evenly(found.lrs.size, MOST)
     return {"lrs": _digits(found.lrs[keep], LR_DIGITS), "losses": _digits(found.losses[keep], LOSS_DIGITS)}
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
 from autosched.report.document import Record, head, most_drawn, trial_records
-from autosched.report.moments import Story
+from autosched.report.moments import Story, columns
 from autosched.space.records import Space
 
 
@@ -24,10 +24,11 @@ class DocumentText:
         self._story = story
         self._most = 0
         self._trials: list[str] = []
-        self._moments: list[str] = []
+        self._ends: list[int] = []
+        self._stretches: list[str] = []
 
     def since(self, event: int, space: Space, summary: Mapping[str, Any]) -> str:
-        """What is new from an event on; of event 0 the whole.
+        """What is new from an event on, and may be some of what was before it; of event 0 the whole.
 
         Args:
             event: number of the first event that the reader has not seen.
@@ -39,14 +40,17 @@ class DocumentText:
             "events": str(state.events),
             "head": written(head(state, space, summary)),
             "trials": _listed([self._trials[number] for number in _told_of(moments[first:])]),
-            "moments": _listed(self._moments[first:]),
+            "moments": _listed(self._stretches[bisect_right(self._ends, first) :]),
         }
         return "{" + ",".join(f'"{name}":{text}' for name, text in parts.items()) + "}"
 
     def _go_on(self) -> None:
         """Write what the story has told since it was looked at before."""
-        state, new = self._story.state, self._story.moments[len(self._moments) :]
-        self._moments += map(written, new)
+        state, moments = self._story.state, self._story.moments
+        new = moments[self._ends[-1] if self._ends else 0 :]
+        if new:
+            self._stretches.append(written(columns(new)))
+            self._ends.append(len(moments))
         touched, most = _told_of(new), most_drawn(len(state.trials))
         if most != self._most:
             self._most, touched = most, list(range(len(state.trials)))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPTS = (
-    *("dom.js", "fold.js", "charts.js", "pictures.js", "explore.js"),
+    *("dom.js", "moments.js", "fold.js", "charts.js", "pictures.js", "explore.js"),
     *("sections.js", "study_facts.js", "list.js", "comparison.js", "main.js"),
 )
 EMPTY = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
@@ -71,7 +71,7 @@ def served_page(title: str, live: str) -> str:
     """The page without its document, which it asks of its server, below the path `live`."""
     links = [
         '<link rel="stylesheet" href="/page.css">',
-        *(f'<script src="/{name}.js" defer></script>' for name in ("plotly", "page")),
+        '<script src="/page.js" defer></script>',
     ]
     return _head(title, *links) + f'\n<body data-live="{html.escape(live)}"><main></main></body></html>\n'
 

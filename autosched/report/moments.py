@@ -84,6 +84,23 @@ class Story:
         return record
 
 
+def columns(moments: Iterable[Record]) -> dict[str, dict[str, list[Any]]]:
+    """Moments by kind, and of each kind the fields as columns, in order: shorter, and soon read by a browser.
+
+    Example:
+        >>> columns([{"event": 3, "kind": "a", "step": 1}, {"event": 5, "kind": "a"}])
+        {'a': {'event': [3, 5], 'step': [1, None]}}
+    """
+    kinds: dict[str, list[Record]] = {}
+    for moment in moments:
+        kinds.setdefault(moment["kind"], []).append(moment)
+    names = {kind: dict.fromkeys(name for one in some for name in one) for kind, some in kinds.items()}
+    return {
+        kind: {name: [one.get(name) for one in some] for name in names[kind] if name != "kind"}
+        for kind, some in kinds.items()
+    }
+
+
 def _session(state: StudyState, event: SessionStarted) -> Record:
     return {"text": f"a driver is at work: backend {event.backend}, workers {event.workers}"}
 

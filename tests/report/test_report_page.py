@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from carried import document_of
+from carried import document_of, moments_of
 from example_study import SPACE, Study, example_study, search_of_fourteen, wsd
 
 from autosched.ledger.records import Point
@@ -76,13 +76,13 @@ def test_the_document_holds_every_trial_and_what_happened_to_it(folder: Path) ->
     study = example_study()
     document = document_of((folder / "report.html").read_text(encoding="utf-8"))
     assert [trial["trial"] for trial in document["trials"]] == [trial.number for trial in study.state.trials]
-    ended = {moment["trial"]: moment for moment in document["moments"] if moment["kind"] == "trial_ended"}
+    ended = {moment["trial"]: moment for moment in moments_of(document) if moment["kind"] == "trial_ended"}
     for trial in study.state.trials:
         assert ended[trial.number]["status"] == trial.status
         value = ended[trial.number].get("value", float("nan"))
         assert value == pytest.approx(float("nan") if trial.value is None else trial.value, rel=1e-6, nan_ok=True)
         assert document["trials"][trial.number]["steps"] == [point.step for point in trial.points]
-    judged = [moment for moment in document["moments"] if moment["kind"] == "trial_judged"]
+    judged = [moment for moment in moments_of(document) if moment["kind"] == "trial_judged"]
     assert len(judged) == sum(len(trial.decisions) for trial in study.state.trials)
     assert document["head"]["summary"] == summarise(study.state, SPACE)
     assert document["schedule"] == study.schedules[12].to_json()
@@ -104,7 +104,7 @@ def test_text_of_others_stays_text() -> None:
     assert Page(page).names.count("script") == Page(page_of(search_of_fourteen())).names.count("script")
     told = document_of(page)
     assert told["head"]["study"] == study.state.name
-    assert told["moments"][-1]["text"].endswith("\x1b[31m")
+    assert moments_of(told)[-1]["text"].endswith("\x1b[31m")
 
 
 def test_the_same_study_gives_the_same_bytes() -> None:

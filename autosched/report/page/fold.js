@@ -30,7 +30,7 @@ const HAPPENS = {
   trial_resumed(view, trial, moment) {
     Object.assign(trial, { role: moment.role, until: moment.until, status: "running", reason: "", ended: null });
     trial.turns.push(moment);
-    trial.decisions.push({ ...moment, action: "resume" });
+    trial.decisions.push({ kind: moment.kind, action: "resume", text: moment.text });
   },
   segment_scheduled(view, trial, moment) {
     view.running.set(moment.trial, moment);

@@ -177,7 +177,7 @@ function follow() {
     const news = JSON.parse(message.data);
     for (const record of news.trials) page.study.trials[record.trial] = record;
     const after = page.study.events;
-    page.study.moments.push(...news.moments.filter((moment) => moment.event >= after));
+    page.study.moments = page.study.moments.concat(momentsOf(news.moments, after));
     Object.assign(page.study, { head: news.head, events: news.events });
     if (news.head.summary.state === "finished") source.close();
     lost.hidden = true;
@@ -190,37 +190,48 @@ function follow() {
 }
 
 async function start() {
-  const main = document.querySelector("main");
+  const main = document.querySelector("main"), names = new URLSearchParams(location.search).getAll("study");
   page.live = document.body.dataset.live || null;
-  if (page.live === "/api/studies") await startList(main);
+  if (page.live === "/api/studies" && !names.length) await startList(main);
   else {
-    const found = page.live ? await asked(`${page.live}/document`) : JSON.parse(await carried("document"));
-    if (found.document) comparisonPage(main, found);
-    else startStudy(main, unpacked(found));
+    const served = page.live && plotlyScript(); // it comes while the document is asked for
+    if (page.live === "/api/studies") await startBeside(main, names);
+    else await startPage(main);
+    document.body.dataset.ready = "words"; // and tables, and the replay; pictures follow
+    await (served || plotlyScript());
+    redraw();
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  document.body.dataset.ready = "words"; // and tables, and the replay; pictures follow
-  if (!page.live) {
-    const script = document.createElement("script");
-    script.textContent = await carried("plotly"); // runs because the page's policy has its hash
-    document.head.append(script);
-  }
-  redraw();
   document.body.dataset.ready = "true";
+}
+
+/** plotly.js, from the server, or from the file itself, whose policy has its hash. */
+async function plotlyScript() {
+  const script = document.createElement("script");
+  if (!page.live) script.textContent = await carried("plotly");
+  const loaded = page.live && new Promise((resolve, reject) => { script.onload = resolve; script.onerror = () => reject(new Error("the server does not give plotly.js")); });
+  if (page.live) script.src = "/plotly.js";
+  document.head.append(script);
+  await loaded;
 }
 
 const LIST_MS = 10000; // between looks at the list of studies
 
 async function startList(main) {
-  const names = new URLSearchParams(location.search).getAll("study");
-  if (!names.length) {
-    const marked = new Set(), look = async () => listPage(main, await asked("/api/studies"), marked);
-    await look();
-    setInterval(() => look().catch(() => {}), LIST_MS);
-    return;
-  }
+  const marked = new Set(), look = async () => listPage(main, await asked("/api/studies"), marked);
+  await look();
+  setInterval(() => look().catch(() => {}), LIST_MS);
+}
+
+async function startBeside(main, names) {
   const found = await Promise.all(names.slice(0, 24).map((name) => asked(`/api/study/${encodeURIComponent(name)}/document`)));
   besidePage(main, found.map(unpacked));
+}
+
+async function startPage(main) {
+  const found = page.live ? await asked(`${page.live}/document`) : JSON.parse(await carried("document"));
+  if (found.document) comparisonPage(main, found);
+  else startStudy(main, unpacked(found));
 }
 
 function startStudy(main, study) {
@@ -232,7 +243,7 @@ function startStudy(main, study) {
 }
 
 function unpacked(found) {
-  return { ...found, trials: placed(found.trials) };
+  return { ...found, trials: placed(found.trials), moments: momentsOf(found.moments) };
 }
 
 async function asked(path) {
