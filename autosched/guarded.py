@@ -46,8 +46,9 @@ def run_guarded(
         env=None if environment is None else {**os.environ, **environment},
         start_new_session=True,
     )
-    if heard is not None and guard.stdout is not None:
-        threading.Thread(target=_hear, args=(guard.stdout, heard), daemon=True).start()
+    hearing = None if heard is None else threading.Thread(target=_hear, args=(guard.stdout, heard), daemon=True)
+    if hearing is not None:
+        hearing.start()
     try:
         with terminable():
             return shown_code(guard.wait())
@@ -55,6 +56,8 @@ def run_guarded(
         if guard.stdin is not None:
             guard.stdin.close()
         guard.wait(2 * LEAVE_SECONDS)
+        if hearing is not None:
+            hearing.join(LEAVE_SECONDS)
 
 
 def _hear(stream: IO[bytes], heard: Callable[[str], None]) -> None:

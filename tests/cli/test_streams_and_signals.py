@@ -16,6 +16,7 @@ from command_line import TUNE, run, write_space
 from example_study import SPACE, example_study
 
 from autosched.cli.options import kept_for_json, show
+from autosched.guarded import run_guarded
 from autosched.interruption import STOPS, terminable
 from autosched.printed import tell
 from autosched.study.progress import PlainProgress
@@ -136,6 +137,13 @@ def gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_lines_of_a_guarded_program_are_heard_from_both_its_streams() -> None:
+    heard: list[str] = []
+    said = "import sys; print('out', flush=True); print('err', file=sys.stderr); sys.exit(3)"
+    assert run_guarded([sys.executable, "-S", "-c", said], heard=heard.append) == 3
+    assert heard == ["out", "err"]
 
 
 def test_a_server_and_what_it_started_end_with_the_program_whatever_ends_that() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
+from example_study import example_study
 from studies import Study, wsd_space
 
 from autosched.errors import LedgerError
 from autosched.ledger.events import Stamped, TrialAdvanced, TrialEnded
 from autosched.ledger.fold import apply, fold
+from autosched.ledger.records import LAWLESS
 from autosched.ledger.state import StudyState
 from autosched.space.records import Component
 
@@ -54,3 +57,20 @@ def test_an_event_of_an_earlier_moment_leaves_the_clock_where_it_is(log: list[St
 def test_a_log_with_an_event_left_out_is_refused(log: list[Stamped]) -> None:
     with pytest.raises(LedgerError, match="event 7 of study 's' is missing: found 8"):
         fold("s", [*log[:7], *log[8:]])
+
+
+def test_what_is_counted_at_each_event_is_what_the_trials_say() -> None:
+    state = StudyState("wsd-demo")
+    for stamped in example_study().events:
+        apply(state, stamped)
+        trials = state.trials
+        decisions = [decision for trial in trials for _, decision in trial.decisions]
+        assert state.fates == Counter((trial.status, trial.role) for trial in trials)
+        assert state.confirming == [trial.number for trial in trials if trial.role == "confirm"]
+        assert state.default == next((trial.number for trial in trials if trial.role == "default"), None)
+        assert state.resumed == sum(len(trial.turns) - 1 for trial in trials)
+        assert state.decided == len(decisions)
+        assert state.lawless == sum(decision.reason.startswith(LAWLESS) for decision in decisions)
+        for trial in trials:
+            told = [decision.forecast for _, decision in trial.decisions if decision.forecast is not None]
+            assert trial.last_forecast == (told[-1] if told else None)

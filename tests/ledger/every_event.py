@@ -62,5 +62,5 @@ EVENTS: list[Event] = [
         divergence=Divergence(step=38, loss=math.inf, reason="loss is infinite"),
     ),
     TrialResumed(trial=0, role="search", until=80, reason="it may win", at=80),
-    StudyFinished(reason="1 trial", stats={"utilisation": 0.97}),
+    StudyFinished(reason="a file named \udce9, which is no text", stats={"utilisation": 0.97}),
 ]

@@ -19,6 +19,7 @@ from autosched.ledger.store import Ledger
 from autosched.report.moments import Story
 from autosched.schedules import Schedule
 from autosched.serve.access import Access, is_loopback
+from autosched.serve.watched import Watched
 
 
 class _Stays(urllib.request.HTTPRedirectHandler):
@@ -140,3 +141,22 @@ def test_a_story_that_goes_on_is_that_of_all_its_events() -> None:
     story = Story.of("wsd-demo", events[:100])
     assert story.read(events[100:]) == len(events) - 100
     assert story.moments == Story.of("wsd-demo", events).moments
+
+
+def test_what_one_reader_was_told_is_kept_for_the_next(tmp_path: Path) -> None:
+    url, events = f"sqlite:///{tmp_path / 'ledger.db'}", example_study().events
+    store = Ledger(url)
+    append(store, "wsd-demo", events[:120])
+    watched = Watched(url)
+    watched.read_ahead("there is none")
+    whole = watched.told("wsd-demo")
+    assert whole is not None
+    assert watched.told("wsd-demo") is whole
+    assert watched.told("wsd-demo", whole.events) is None
+    append(store, "wsd-demo", events[120:])
+    news = watched.told("wsd-demo", whole.events)
+    assert news is not None
+    assert (news.events, news.finished) == (len(events), True)
+    assert watched.told("wsd-demo", whole.events) is news
+    assert len(news.document) < len(watched.told("wsd-demo").document)
+    store.close()

@@ -12,8 +12,9 @@ const inSight = new IntersectionObserver((seen) => seen.forEach(({ target, isInt
   const picture = pictures.get(target.dataset.picture);
   if (!picture) return;
   picture.visible = isIntersecting;
-  if (isIntersecting && picture.stale) draw(picture);
+  if (isIntersecting && picture.stale) drawSoon(picture);
 }), { rootMargin: "300px" });
+const waiting = new Set(); // pictures to draw, one a task, so that the page answers in between
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -43,8 +44,20 @@ function picture(key, build, height = 340) {
   }
   one.build = build;
   one.stale = true;
-  if (one.visible) draw(one);
+  if (one.visible) drawSoon(one);
   return one.node;
+}
+
+function drawSoon(one) {
+  waiting.add(one);
+  if (waiting.size === 1) setTimeout(drawNext);
+}
+
+function drawNext() {
+  const [one] = waiting;
+  waiting.delete(one);
+  if (waiting.size) setTimeout(drawNext);
+  if (one.stale && one.visible) draw(one);
 }
 
 function draw(one) {
@@ -66,10 +79,13 @@ function draw(one) {
   });
 }
 
+/** Draw all anew: at once what is in the window, then what lies near it. */
 function redraw() {
   for (const one of pictures.values()) {
+    const { top, bottom, height } = one.node.getBoundingClientRect();
     one.stale = true;
-    if (one.visible) draw(one);
+    if (height && top < innerHeight && bottom > 0) draw(one);
+    else if (one.visible) drawSoon(one);
   }
 }
 
@@ -94,6 +110,7 @@ function titled(title) {
 
 async function saveSvg(key) {
   const one = pictures.get(key);
+  if (one.stale) draw(one);
   const size = { width: Math.max(one.plot.clientWidth, 480), height: one.height };
   const url = await Plotly.toImage(one.plot, { format: "svg", ...size });
   download(`${page.name()}-${key}.svg`, "image/svg+xml", [decodeURIComponent(url.replace(/^data:image\/svg\+xml,/, ""))]);
