@@ -1,10 +1,11 @@
-"""The fold: how each event changes the state of a study, in constant time."""
+"""The fold: how each event changes the state of a study, in a time that does not grow with the study."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from heapq import heappop, heappush
 from typing import Any
 
 from autosched.errors import LedgerError
@@ -28,7 +29,16 @@ from autosched.ledger.events import (
     TrialResumed,
 )
 from autosched.ledger.records import LAWLESS
-from autosched.ledger.state import RESUMABLE, ScheduledSegment, StudyState, Transition, TrialState, TrialStatus, Turn
+from autosched.ledger.state import (
+    OPEN,
+    RESUMABLE,
+    ScheduledSegment,
+    StudyState,
+    Transition,
+    TrialState,
+    TrialStatus,
+    Turn,
+)
 from autosched.space.hyperparameters import coordinates
 
 
@@ -125,9 +135,28 @@ def _advanced(state: StudyState, event: TrialAdvanced, time: float) -> None:
 def _judged(state: StudyState, event: TrialJudged, time: float) -> None:
     trial, decision = state.trial(event.trial), event.decision
     trial.decisions.append((event.step, decision))
-    trial.last_forecast = decision.forecast or trial.last_forecast
+    if decision.forecast is not None:
+        trial.last_forecast = decision.forecast
+        _promises(state, trial)
     state.decided += 1
     state.lawless += decision.reason.startswith(LAWLESS)
+
+
+def _promises(state: StudyState, trial: TrialState | None = None) -> None:
+    """Say anew which trial is the most promising, after one has a new forecast, goes on or is over.
+
+    Forecasts that are not a trial's last any more, or of a trial that is over, stay in the heap until they come up.
+    """
+    heap = state.forecast_heap
+    if trial is not None and trial.last_forecast is not None and trial.role != "confirm":
+        heappush(heap, (trial.last_forecast.mean, trial.number))
+    while heap:
+        mean, number = heap[0]
+        first = state.trials[number]
+        if first.status in OPEN and first.last_forecast is not None and first.last_forecast.mean == mean:
+            break
+        heappop(heap)
+    state.promising = heap[0][1] if heap else None
 
 
 def _leave_clock(state: StudyState, segment: str | None, at: int) -> None:
@@ -154,6 +183,7 @@ def _ended(state: StudyState, event: TrialEnded, time: float) -> None:
     _leave_clock(state, trial.pending, event.at)
     trial.pending = None
     state.active.discard(event.trial)
+    _promises(state)
     if event.status == "complete" and event.value is not None and trial.role != "confirm":
         best = state.best_trial()
         if best is None or best.value is None or event.value < best.value:
@@ -171,6 +201,7 @@ def _resumed(state: StudyState, event: TrialResumed, time: float) -> None:
     _becomes(state, trial, "running", turn)
     trial.reason, trial.forecast = "", None
     state.resumed += 1
+    _promises(state, trial)
     trial.ended_time, trial.due = None, event.at
     state.active.add(event.trial)
     state.clock = max(state.clock, event.at)
@@ -210,7 +241,7 @@ _HANDLERS: Mapping[type[Event], Any] = {
 
 
 def apply(state: StudyState, stamped: Stamped) -> None:
-    """Change `state` by one event, in constant time.
+    """Change `state` by one event.
 
     Raises:
         LedgerError: the event does not follow on from the state (an event is missing or doubled).

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import html
-import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from autosched.ledger.events import StudyFinished, TrialEnded, TrialJudged, TrialProposed, TrialResumed
 from autosched.ledger.state import StudyState, TrialState
 from autosched.report.confirmation import confirmation
 from autosched.report.summary import STATUSES, confirmation_document, winner
@@ -16,8 +14,6 @@ from autosched.report.text import clock_text, forecast_text, gain_text, paramete
 from autosched.search.budget import Use, uses
 from autosched.space.records import Fixed, Space
 
-CHANGES_FACTS = (TrialProposed, TrialJudged, TrialEnded, TrialResumed, StudyFinished)
-"""Events after which other facts are to be told; most others only move a trial on."""
 MOST_RUNNING = 4
 """Running trials that are named; more are counted."""
 
@@ -69,36 +65,29 @@ def nearest_limit(state: StudyState, space: Space, *, since: float = 0.0) -> Use
     return max(uses(space, state, seconds=state.seconds + since), key=lambda use: use.share)
 
 
-def standing(
-    state: StudyState, space: Space, *, since: float = 0.0, facts: Sequence[tuple[str, str]] | None = None
-) -> Standing:
+def standing(state: StudyState, space: Space, *, since: float = 0.0) -> Standing:
     """How a study stands.
 
     Args:
         since: seconds that a driver has been at work after the study's last event.
-        facts: what :class:`Standing` calls so, where no event since has changed any (:data:`CHANGES_FACTS`).
     """
     seconds = state.seconds + since
     nearest = nearest_limit(state, space, since=since)
     share = nearest.share
-    return Standing(
-        share=share,
-        used=f"{nearest.used:.3g} of {nearest.limit:.4g} {nearest.unit}",
-        seconds=seconds,
-        left=seconds * (1 - share) / share if share > 0 and state.finished is None else None,
-        facts=tuple(_facts(state, space) if facts is None else facts),
-        running=tuple(_running(state)),
-    )
-
-
-def _facts(state: StudyState, space: Space) -> list[tuple[str, str]]:
     facts = {
         "best": _best(state, space),
         "gain": _gain(state),
         "promising": _promise(state, space),
         "trials": _counts(state),
     }
-    return [(name, text) for name, text in facts.items() if text]
+    return Standing(
+        share=share,
+        used=f"{nearest.used:.3g} of {nearest.limit:.4g} {nearest.unit}",
+        seconds=seconds,
+        left=seconds * (1 - share) / share if share > 0 and state.finished is None else None,
+        facts=tuple((name, text) for name, text in facts.items() if text),
+        running=tuple(_running(state)),
+    )
 
 
 def chosen_text(space: Space, trial: TrialState) -> str:
@@ -130,23 +119,13 @@ def _gain(state: StudyState) -> str:
 
 def _promise(state: StudyState, space: Space) -> str:
     """The trial that may still be trained on and whose forecast is the lowest, if it is below the best."""
-    if state.finished is not None:
+    if state.finished is not None or state.promising is None:
         return ""
-    best = state.best_trial()
-    known = math.inf if best is None or best.value is None else best.value
-    seen = [
-        (forecast.mean, trial.number, forecast)
-        for trial in state.trials
-        if (forecast := trial.last_forecast) is not None
-        and forecast.mean < known
-        and trial.status in ("running", "paused")
-        and trial.role != "confirm"
-    ]
-    if not seen:
+    best, trial = state.best_trial(), state.trials[state.promising]
+    forecast = trial.last_forecast
+    if forecast is None or (best is not None and best.value is not None and forecast.mean >= best.value):
         return ""
-    _, number, forecast = min(seen)
-    first = state.trials[number]
-    return f"forecast {forecast_text(forecast)}, trial {first.number}: {chosen_text(space, first)}"
+    return f"forecast {forecast_text(forecast)}, trial {trial.number}: {chosen_text(space, trial)}"
 
 
 def _running(state: StudyState) -> list[str]:

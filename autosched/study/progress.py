@@ -21,7 +21,7 @@ from autosched.ledger.events import Stamped
 from autosched.ledger.state import StudyState
 from autosched.printed import printable, tell
 from autosched.report.news import news
-from autosched.report.standing import CHANGES_FACTS, html_table, nearest_limit, standing
+from autosched.report.standing import html_table, nearest_limit, standing
 from autosched.space.records import Space
 
 TOLD_SHARES = 10
@@ -122,8 +122,7 @@ class BarProgress:
         line = news(self._space, state, stamped)
         if line is not None:
             self.note(line)
-        facts = None if isinstance(stamped.event, CHANGES_FACTS) else self._stands.facts
-        self._stands, self._at = standing(state, self._space, facts=facts), time.monotonic()
+        self._stands, self._at = standing(state, self._space), time.monotonic()
 
     def close(self) -> None:
         """Leave the terminal as it was."""

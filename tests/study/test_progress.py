@@ -17,7 +17,7 @@ from rich.console import Console
 from autosched.ledger.events import Stamped
 from autosched.ledger.fold import apply
 from autosched.ledger.state import StudyState
-from autosched.report.standing import CHANGES_FACTS, standing
+from autosched.report.standing import standing
 from autosched.schedules import build
 from autosched.search.budget import uses
 from autosched.space import Budget, Confirm, Space
@@ -107,15 +107,6 @@ def test_the_time_left_is_that_of_the_mean_pace() -> None:
     assert stands.left == pytest.approx(stands.seconds * (1 - stands.share) / stands.share)
     assert stands.pace(60.0).startswith(stands.used + ", 0:01:")
     assert standing(begun(study), BUDGET).left is None
-
-
-def test_facts_are_told_anew_where_an_event_changes_them() -> None:
-    for study in (example_study(), paused_study()):
-        facts = standing(begun(study), BUDGET).facts
-        for state, stamped in islice(states(study), 1, None):
-            stands = standing(state, BUDGET, facts=None if isinstance(stamped.event, CHANGES_FACTS) else facts)
-            facts = stands.facts
-            assert stands == standing(state, BUDGET)
 
 
 def test_plain_lines_tell_what_ended_for_good_and_count_the_rest() -> None:

@@ -91,10 +91,10 @@ function redraw() {
 
 function looked(layout) {
   const ink = colour("ink"), line = colour("line"), touch = matchMedia("(pointer: coarse)").matches;
-  const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, automargin: true, title: { standoff: 8 } };
+  const axis = { gridcolor: line, linecolor: line, zerolinecolor: line, title: { standoff: 8 } }; // automargin would draw all twice
   const made = {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink, size: 12, family: "system-ui, sans-serif" },
-    margin: { l: 52, r: 12, t: layout.title ? 34 : 12, b: 44 }, hovermode: "closest", dragmode: touch ? false : "zoom",
+    margin: { l: 64, r: 12, t: layout.title ? 34 : 12, b: 48 }, hovermode: "closest", dragmode: touch ? false : "zoom",
     hoverlabel: { bgcolor: colour("panel"), bordercolor: colour("muted"), font: { color: ink, size: 12 }, align: "left" },
     legend: { orientation: "h", y: -0.18, yanchor: "top", font: { size: 11 }, bgcolor: "rgba(0,0,0,0)" }, ...layout,
   };

@@ -21,7 +21,7 @@ function placeOf(parameter, value) {
 }
 
 function axisFor(parameter, title) {
-  if (parameter.values) return { title, tickvals: parameter.values.map((_, i) => i), ticktext: parameter.values.map((value) => plain(short(value).slice(0, 24))), range: [-0.5, parameter.values.length - 0.5] };
+  if (parameter.values) return { title, tickvals: parameter.values.map((_, i) => i), ticktext: parameter.values.map((value) => plain(short(value).slice(0, 24))), range: [-0.5, parameter.values.length - 0.5], automargin: true };
   const [low, high] = parameter.log ? [Math.log10(parameter.low), Math.log10(parameter.high)] : [parameter.low, parameter.high];
   const room = 0.05 * (high - low || 1);
   return { title, type: parameter.log ? "log" : "linear", range: [low - room, high + room], nticks: 5 };
@@ -36,7 +36,7 @@ function slicesPicture(view) {
   if (!ended.length) return "No trial has ended yet.";
   const columns = Math.min(parameters.length, innerWidth < 640 ? 1 : 3), rows = Math.ceil(parameters.length / columns);
   const values = ended.map(lossOf).sort((a, b) => a - b), low = values[0], high = usualTop(values), pad = 0.12 * Math.max(high - low, 1e-3);
-  const layout = { height: Math.max(rows * 230, 280), showlegend: parameters.length > 0, margin: { l: 52, r: 12, t: 12, b: 44 } };
+  const layout = { height: Math.max(rows * 230, 280), showlegend: parameters.length > 0, margin: { l: 64, r: 12, t: 12, b: 48 } };
   const data = [], several = familiesOf(view).length > 1, seen = new Set();
   parameters.forEach((parameter, place) => {
     const tail = place ? String(place + 1) : "", column = place % columns, row = Math.floor(place / columns);

@@ -110,6 +110,10 @@ function commonOf(trials) {
   return common;
 }
 
+function commonIn(view) {
+  return (view.common ||= commonOf(view.trials.filter(Boolean)));
+}
+
 function differing(trial, common, alone) {
   const same = alone ? {} : common[trial.family] || {};
   const own = Object.fromEntries(Object.entries(trial.params || {}).filter(([name]) => !(name in same)));

@@ -21,11 +21,11 @@ for (const name of FIELDS) {
 
 /** The moments of stretches {kind: {field: values}}, from the event `after` on. */
 function momentsOf(stretches, after = 0) {
-  const found = [];
+  const found = []; // each at its event's place; some events are no moments
   for (const stretch of stretches) {
     for (const [kind, columns] of Object.entries(stretch)) {
-      for (let row = 0; row < columns.event.length; row += 1) if (columns.event[row] >= after) found.push(new Moment(kind, columns, row));
+      columns.event.forEach((event, row) => { if (event >= after) found[event - after] = new Moment(kind, columns, row); });
     }
   }
-  return found.sort((a, b) => a.event - b.event);
+  return found.filter(Boolean);
 }

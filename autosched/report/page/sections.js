@@ -7,7 +7,7 @@ function trialButton(trial, best) {
 }
 
 function columnsOf(view, ...names) {
-  const best = winnerOf(view), common = (view.common ||= commonOf(view.trials.filter(Boolean))), alone = view.trials.length === 1;
+  const best = winnerOf(view), common = commonIn(view), alone = view.trials.length === 1;
   const all = {
     trial: { head: "trial", number: true, cell: (t) => trialButton(t, best), value: (t) => t.trial },
     role: { head: "role", cell: (t) => roleOf(t) },
@@ -95,7 +95,8 @@ function nowSection(view) {
 }
 
 function stoppedSection(view) {
-  const of = (group) => view.trials.filter((trial) => trial && groupOf(trial) === group);
+  const groups = new Map([["paused", []], ["pruned", []], ["pilot", []]]), of = (group) => groups.get(group);
+  for (const trial of view.trials) if (trial) groups.get(groupOf(trial))?.push(trial);
   const parts = [["paused", "Paused: others promised more; a paused trial may go on", "No trial is paused."],
     ["pruned", "Pruned: could not win, by the forecast", "No trial is pruned."]];
   const found = parts.map(([group, caption, none]) => (of(group).length ? trialTable(view, group, caption, of(group), "trial", "schedule", "step", "forecast", "reason") : sentence(none)));
@@ -114,7 +115,7 @@ function lostSection(view) {
 function allSection(view) {
   const trials = view.trials.filter(Boolean);
   if (!trials.length) return [sentence("No trial has been proposed yet.")];
-  const common = Object.entries(commonOf(trials)).map(([family, params]) => (Object.keys(params).length && trials.length > 1 ? `${family}: ${listed(params)}` : "")).filter(Boolean);
+  const common = Object.entries(commonIn(view)).map(([family, params]) => (Object.keys(params).length && trials.length > 1 ? `${family}: ${listed(params)}` : "")).filter(Boolean);
   return [common.length ? el("p", {}, "In all trials: ", el("code", {}, common.join("; "))) : null,
     trialTable(view, "all", "All trials", trials, "trial", "role", "schedule", "status", "step", "loss", "forecast", "reason")];
 }
