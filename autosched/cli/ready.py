@@ -6,11 +6,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
 
 from rich.console import Console
 
-from autosched.printed import printable, tell
+from autosched.printed import tell
 
 LOOK_SECONDS = 0.3
 
@@ -19,31 +18,42 @@ LOOK_SECONDS = 0.3
 def said_when_ready(starting: str, look: Callable[[], str | None]) -> Iterator[Callable[[str], None] | None]:
     """While the body runs the server: say that it starts, with a spinner on a terminal, and once more when it answers.
 
-    Gives the body what prints the server's own lines, so that they do not break the spinner; None where there is none.
+    Gives the body what takes the server's own lines on a terminal, where they would break the spinner: they are told
+    as they come once it answers, and those of before only when it ends without an answer. None where there is no
+    spinner.
 
     Args:
         look: gives the line to say as soon as the server answers; None before.
     """
-    console, over = Console() if sys.stdout.isatty() else None, threading.Event()
+    drawn, over, ready, kept = sys.stdout.isatty(), threading.Event(), threading.Event(), list[str]()
 
     def wait() -> None:
         line = None
-        with nullcontext() if console is None else console.status(starting):
+        with Console().status(starting) if drawn else nullcontext():
             while line is None and not over.wait(LOOK_SECONDS):
                 line = look()
         if line is not None:
+            ready.set()
             tell(line)
 
-    if console is None:
+    def hear(line: str) -> None:
+        if ready.is_set():
+            tell(line)
+        else:
+            kept.append(line)
+
+    if not drawn:
         tell(starting)
     waiting = threading.Thread(target=wait, daemon=True)
     waiting.start()
     try:
-        yield None if console is None else partial(_print, console)
+        yield hear if drawn else None
+    except KeyboardInterrupt:
+        ready.set()  # whoever stops it does not ask why
+        raise
     finally:
         over.set()
         waiting.join()
-
-
-def _print(console: Console, line: str) -> None:
-    console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        if not ready.is_set():
+            for line in kept:
+                tell(line, sys.stderr)

@@ -174,7 +174,7 @@ class NotebookProgress:
     def __init__(self, space: Space, state: StudyState) -> None:
         from IPython.display import display
 
-        self._space, self._state, self._stands = space, state, standing(state, space)
+        self._space, self._stands = space, standing(state, space)
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._drawn = time.monotonic()
         self._output = display(self, display_id=True)  # type: ignore[no-untyped-call]
@@ -188,7 +188,7 @@ class NotebookProgress:
         line = news(self._space, state, stamped)
         if line is not None:
             self.note(line)
-        self._state = state
+        self._stands = standing(state, self._space)
         if time.monotonic() - self._drawn > REDRAWN_SECONDS:
             self._draw()
 
@@ -197,7 +197,7 @@ class NotebookProgress:
         self._draw()
 
     def _draw(self) -> None:
-        self._stands, self._drawn = standing(self._state, self._space), time.monotonic()
+        self._drawn = time.monotonic()
         self._output.update(self)
 
     def __repr__(self) -> str:
