@@ -59,7 +59,8 @@ function show() {
   fill("top", topOf(view));
   fill("chosen", chosenSection(view));
   for (const [key, , , made] of PARTS) fill(key, made(view).flat());
-  const picked = document.getElementById("picked");
+  const picked = document.getElementById("picked"), schedule = document.getElementById("schedule");
+  if (schedule) schedule.hidden = !winnerOf(view);
   picked.value = page.chosen ?? "";
   picked.max = view.trials.length - 1;
   tellMoment(view);
@@ -145,7 +146,7 @@ function downloads() {
   const save = (name, type, make) => el("button", { onclick: () => download(`${page.name()}${name}`, type, [make()]) }, name.slice(1));
   return el("div", { class: "tools", role: "group", "aria-label": "downloads" }, "Save:", save("-trials.csv", "text/csv", trialsCsv), save("-study.json", "application/json", () => JSON.stringify(page.study)),
     page.study.schedule ? save("-schedule.json", "application/json", () => page.study.schedule) : null,
-    page.live ? el("a", { href: `${page.live}/schedule`, download: `${page.name()}-schedule.json` }, "schedule.json") : null, save("-space.yaml", "text/plain", () => page.study.head.space));
+    page.live ? el("a", { id: "schedule", href: `${page.live}/schedule`, download: `${page.name()}-schedule.json` }, "schedule.json") : null, save("-space.yaml", "text/plain", () => page.study.head.space));
 }
 
 function trialsCsv() {
