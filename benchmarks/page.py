@@ -4,10 +4,9 @@
 
 A made study has a search space of three parameters, the fates of a real one (most trials paused or pruned early), a
 forecast with each decision, and as many moments as it takes. Chromium (``chromium`` on the path) opens the frozen file
-and the live page; `ready` is when its tables can be read and the pictures in the window are drawn, `near` when those
-just below it are, too, and `first` when the first visit is ready, to a server that has just begun. The watched driver
-is the simulated trainer's, with a reader that follows every event; rounds alternate, and processor seconds are the
-driver's.
+and the live page; `ready` is when its tables can be read and the pictures in the window are drawn, and `first` when
+the first visit is ready, to a server that has just begun. The watched driver is the simulated trainer's, with a reader
+that follows every event; rounds alternate, and processor seconds are the driver's.
 """
 
 from __future__ import annotations
@@ -54,7 +53,6 @@ from autosched.study.results import Study
 from autosched.testing.chromium import chromium
 
 HORIZON, CUT, EVERY = 2000, 200, 20
-LAST_NEAR = "[data-picture=schedules] .main-svg"
 SPACE = Space(
     study="large",
     seed=0,
@@ -170,13 +168,10 @@ def write_ledger(url: str, events: Sequence[Event], name: str) -> None:
 # -- the browser -------------------------------------------------------------------------------------------------------
 
 
-def opened(browser: Any, address: str, *, near: str | None = None, looks: int = 3) -> dict[str, float]:
+def opened(browser: Any, address: str, *, looks: int = 3) -> dict[str, float]:
     """Some visits: seconds until the page is ready, and processor seconds of Chromium until then, both of the quickest.
 
     On a machine with others at work the first is theirs as much as the page's; the second is nearly its own.
-
-    Args:
-        near: what is there when the pictures just below the window are drawn, too; they are not waited for.
     """
     seen = []
     for _ in range(looks):
@@ -187,9 +182,6 @@ def opened(browser: Any, address: str, *, near: str | None = None, looks: int = 
         page.goto(address, wait_until="commit")
         page.wait_for_selector("body[data-ready=true]")
         seen.append({"ready_s": time.monotonic() - began, "cpu_s": chromium_seconds() - before})
-        if near is not None:
-            page.locator(near).first.wait_for()
-            seen[-1]["near_s"] = time.monotonic() - began
         context.close()
     return {"first_s": seen[0]["ready_s"], **{name: min(one[name] for one in seen) for name in seen[0]}}
 
@@ -242,9 +234,9 @@ def large(folder: Path, trials: int, browser: Any) -> dict[str, Any]:
     path = write_report(Story.of("large", stamped), study.space, study.summary, folder)
     written = time.process_time() - began
     found = {"trials": trials, "events": len(events), "write_cpu_s": written, "file_mb": path.stat().st_size / 1e6}
-    found["frozen"] = opened(browser, path.as_uri(), near=LAST_NEAR)
+    found["frozen"] = opened(browser, path.as_uri())
     with server(ledger) as (place, _):
-        found["live"] = opened(browser, f"{place}/study/large", near=LAST_NEAR)
+        found["live"] = opened(browser, f"{place}/study/large")
     return found
 
 
