@@ -45,7 +45,7 @@ def beside(pictures: list[Image.Image]) -> Image.Image:
     for one in small:
         row.paste(one, (at, 0))
         at += one.width + 8
-    return row.quantize(256, method=Image.Quantize.MAXCOVERAGE)
+    return row.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=2)
 
 
 def main() -> None:

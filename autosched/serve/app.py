@@ -89,7 +89,7 @@ class _Pages:
         return HTMLResponse(served_page(f"{name}: learning-rate schedule search", f"/api/study/{quote(name, safe='')}"))
 
     async def document(self, request: Request) -> Response:
-        found = await to_thread.run_sync(self._watched.told, request.path_params["name"])
+        found = await to_thread.run_sync(self._watched.whole, request.path_params["name"])
         return Response(found.document, media_type="application/json")
 
     async def law(self, request: Request) -> Response:
@@ -115,7 +115,7 @@ class _Pages:
         """What is new, as soon as it is known, until the reader goes or the study is finished."""
         while True:
             began = time.monotonic()
-            found = await to_thread.run_sync(partial(self._watched.told, name, after))
+            found = await to_thread.run_sync(partial(self._watched.news, name, after))
             if found is not None:
                 after = found.events
                 yield b"id: %d\ndata: %b\n\n" % (after, found.document)

@@ -94,7 +94,7 @@ class Watched:
             newest = [row.name for row in self._ledger.studies()[:READ_AHEAD]]
             for name in dict.fromkeys([*([] if first is None else [first]), *newest]):
                 with suppress(AutoschedError):
-                    self.told(name)
+                    self.whole(name)
 
     def _state_of(self, row: StudyRow) -> str:
         if row.finished:
@@ -108,30 +108,32 @@ class Watched:
             followed.running, followed.looked = self._ledger.lease(name).is_held(), now
         return followed.running
 
-    def told(self, name: str, after: int = 0) -> Told | None:
-        """What is new of a study after so many events; None when nothing is.
-
-        Args:
-            after: 0 for the whole document.
+    def whole(self, name: str) -> Told:
+        """The whole document of a study.
 
         Raises:
             StudyError: there is no such study.
             LedgerError: the ledger is damaged or away.
         """
         with self._followed_on(name) as followed:
-            state = followed.story.state
-            if 0 < after == state.events:
-                return None
-            study = self._study(followed)
-            stands = (state.events, followed.running, study.files)
-            if stands != followed.stands:
-                followed.stands, followed.told = stands, {}
-            if after not in followed.told:
-                text = followed.text.since(after, study.space, study.summary)
-                followed.told[after] = Told(state.events, state.finished is not None, text.encode())
-                if len(followed.told) > KEPT:
-                    del followed.told[next(iter(followed.told))]
-            return followed.told[after]
+            return self._told(followed, 0)
+
+    def news(self, name: str, after: int) -> Told | None:
+        """What is new of a study after so many events; None when nothing is. Raises as :meth:`whole`."""
+        with self._followed_on(name) as followed:
+            return None if followed.story.state.events == after else self._told(followed, after)
+
+    def _told(self, followed: _Followed, after: int) -> Told:
+        state, study = followed.story.state, self._study(followed)
+        stands = (state.events, followed.running, study.files)
+        if stands != followed.stands:
+            followed.stands, followed.told = stands, {}
+        if after not in followed.told:
+            text = followed.text.since(after, study.space, study.summary)
+            followed.told[after] = Told(state.events, state.finished is not None, text.encode())
+            if len(followed.told) > KEPT:
+                del followed.told[next(iter(followed.told))]
+        return followed.told[after]
 
     @contextmanager
     def _followed_on(self, name: str) -> Iterator[_Followed]:

@@ -149,14 +149,13 @@ def test_what_one_reader_was_told_is_kept_for_the_next(tmp_path: Path) -> None:
     append(store, "wsd-demo", events[:120])
     watched = Watched(url)
     watched.read_ahead("there is none")
-    whole = watched.told("wsd-demo")
-    assert whole is not None
-    assert watched.told("wsd-demo") is whole
-    assert watched.told("wsd-demo", whole.events) is None
+    whole = watched.whole("wsd-demo")
+    assert watched.whole("wsd-demo") is whole
+    assert watched.news("wsd-demo", whole.events) is None
     append(store, "wsd-demo", events[120:])
-    news = watched.told("wsd-demo", whole.events)
+    news = watched.news("wsd-demo", whole.events)
     assert news is not None
     assert (news.events, news.finished) == (len(events), True)
-    assert watched.told("wsd-demo", whole.events) is news
-    assert len(news.document) < len(watched.told("wsd-demo").document)
+    assert watched.news("wsd-demo", whole.events) is news
+    assert len(news.document) < len(watched.whole("wsd-demo").document)
     store.close()
