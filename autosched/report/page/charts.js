@@ -49,8 +49,8 @@ function picture(key, build, height = 340) {
 }
 
 function drawSoon(one) {
+  if (!waiting.size) setTimeout(drawNext);
   waiting.add(one);
-  if (waiting.size === 1) setTimeout(drawNext);
 }
 
 function drawNext() {
