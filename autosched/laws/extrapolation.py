@@ -14,7 +14,7 @@ from autosched.laws.residual import RunPoints
 from autosched.schedules.schedule import FloatArray
 
 
-def peak_distances(points: RunPoints, log_peak: float, steps: FloatArray, transient: float) -> FloatArray:
+def peak_distances(points: RunPoints, log_peak: FloatArray | float, steps: FloatArray, transient: float) -> FloatArray:
     """The three ways of being out of what was fitted, shape (3, q); what is out in one way errs alike.
 
     They are the distances in log peak LR above and below the peaks that were seen about this long (a step beyond all
@@ -23,7 +23,7 @@ def peak_distances(points: RunPoints, log_peak: float, steps: FloatArray, transi
 
     Args:
         points: what was fitted.
-        log_peak: of the run that is forecast.
+        log_peak: of the run that is forecast, or of each step's, shape (q,).
         steps: updates done, >= 1, shape (q,).
         transient: 0 for runs in their law's regime to 1 for a transient.
     """

@@ -210,11 +210,10 @@ class Forecaster:
         asked = [one for query in queries for one in query.asked]
         points = self.process.points
         transient = min(max(self.late_power / TRANSIENT_POWER - 1.0, 0.0), 1.0)
-        ways = np.concatenate(
-            [peak_distances(points, schedule.log_peak_lr, steps, transient) for schedule, steps in asked], axis=1
-        )
         peaks = np.repeat([schedule.log_peak_lr for schedule, _ in asked], [steps.size for _, steps in asked])
-        log_steps = np.log(np.maximum(np.concatenate([steps for _, steps in asked]), 1.0))
+        steps = np.concatenate([steps for _, steps in asked])
+        ways = peak_distances(points, peaks, steps, transient)
+        log_steps = np.log(np.maximum(steps, 1.0))
         if math.isnan(self.later_rate):  # no fit could be tested on a later end: what is unknown is not 0
             later = UNTESTED_LATER * peak_error * efolds_past_all(points.features[:, 4], log_steps)
         else:

@@ -33,6 +33,7 @@ from autosched.laws.drops import DEFAULT_INTERVALS, straight_knots, sum_by_row
 from autosched.laws.law import Asked, LawFamily, ParametricLaw
 from autosched.laws.priors import FUNCTIONAL_CENTRE, FUNCTIONAL_SD, UNITS_PER_HORIZON
 from autosched.laws.robust import Prior
+from autosched.schedules.outline import Outline
 from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
 
 _FIELDS = (
@@ -126,33 +127,37 @@ def intrinsic_path(
 
 
 def _one_path(schedule: Schedule, steps: FloatArray, intervals: int) -> IntrinsicPath:
-    outline, peak = schedule.outline, max(schedule.peak_lr, LEAST_PEAK_LR)
-    knots = straight_knots(outline, intervals)
-    edges = np.unique(np.append(knots, schedule.steps)).astype(np.float64)
-    edges[0] = 0.0
-    begin, length = edges[:-1], np.diff(edges)
-
-    def log_z(start: FloatArray, span: FloatArray) -> FloatArray:
-        at = [start + share * span for share in (*_GAUSS, 0.5)]
-        middles = np.stack(at) - 0.5  # update i happens at time i + 1/2
-        values = np.maximum(outline.read(middles) / peak, _TINY)
-        return np.log(values)
-
+    outline = schedule.outline
+    edges, length, pieces = outline.once(f"{intervals} pieces", lambda: _pieces(outline, intervals))
+    begin = edges[:-1]
     last = np.clip(np.searchsorted(edges, steps, side="left") - 1, 0, length.size - 1)
-    pieces = log_z(begin, length)
     done = steps - begin[last]
     row, piece = np.nonzero(np.arange(length.size)[None, :] < last[:, None])
     return IntrinsicPath(
-        log_peak=np.full(steps.size, np.log(peak)),
+        log_peak=np.full(steps.size, np.log(max(schedule.peak_lr, LEAST_PEAK_LR))),
         length=length,
         log_z=pieces,
         begins=np.zeros(1, dtype=np.intp),
         part_piece=last.astype(np.intp),
         part_length=done,
-        part_log_z=log_z(begin[last], done),
+        part_log_z=_log_z(outline, begin[last], done),
         pair_row=row,
         pair_piece=piece,
     )
+
+
+def _pieces(outline: Outline, intervals: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Of a whole schedule: where its pieces begin and the last one ends, their lengths, and ``log_z`` of the path."""
+    edges = np.unique(np.append(straight_knots(outline, intervals), outline.steps)).astype(np.float64)
+    edges[0] = 0.0
+    length = np.diff(edges)
+    return edges, length, _log_z(outline, edges[:-1], length)
+
+
+def _log_z(outline: Outline, start: FloatArray, span: FloatArray) -> FloatArray:
+    """log(LR / peak) at the Gauss points and the middle of spans of updates, shape (3, n)."""
+    middles = np.stack([start + share * span for share in (*_GAUSS, 0.5)]) - 0.5  # update i happens at time i + 1/2
+    return np.log(np.maximum(outline.read(middles) / max(outline.peak_lr, LEAST_PEAK_LR), _TINY))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError
+from scipy.linalg.lapack import dposv
 
 from autosched.schedules.schedule import FloatArray
 
@@ -122,6 +123,10 @@ def _finite(residuals: FloatArray, jacobian: FloatArray) -> bool:
 
 
 def _solve(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    """By Cholesky, as scipy.linalg.cho_solve does, whose checks take most of the time of ten unknowns."""
     jitter = 1e-12 * float(np.trace(matrix)) / matrix.shape[0]
-    solution: FloatArray = cho_solve(cho_factor(matrix + jitter * np.eye(matrix.shape[0])), right)
-    return solution
+    _, solution, failed = dposv(matrix + jitter * np.eye(matrix.shape[0]), right)
+    if failed:
+        raise LinAlgError(f"no Cholesky factor of a matrix of {matrix.shape[0]} unknowns: LAPACK says {failed}.")
+    found: FloatArray = solution
+    return found

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy" / "loopback.sh"
 SPACE = """\
 study: sent
-trainer: {use: mine:Mine, with: {noise: 0.001, seconds_per_step: 0.15}}
+trainer: {use: mine:Mine, with: {noise: 0.001, seconds_per_step: 0.3}}
 horizon_steps: 60
 eval_every: 10
 checkpoint_every: 20
@@ -34,7 +34,7 @@ default:
   wsd: {peak_lr: 1e-2, warmup_steps: 4, cooldown_fraction: 0.25}
 controller: tpe
 pruner: median
-budget: {trials: 6}
+budget: {trials: 8}
 resources: {workers: 2, retries: 0, order: virtual}
 """
 MINE = "from workers.simulated import SimulatedTrainer\n\n\nclass Mine(SimulatedTrainer):\n    pass\n"
@@ -188,16 +188,15 @@ def test_a_study_survives_its_driver_a_stop_and_a_node_and_is_the_one_that_a_lap
     there, said = cluster
     ledger, dashboard = there.place("ledger", said), ("--address", there.place("Ray", said))
     there.run("submit", "space.yaml")
-    reach(there, ledger, "sent", 20)
-    twice = there.run("submit", "space.yaml", check=False)
-    assert twice.returncode == 2
-    assert "the study 'sent' has a job on" in twice.stderr
-
+    reach(there, ledger, "sent", 10)
     there.run("autosched", "stop", "sent", *dashboard)
     there.run("autosched", "logs", "sent", *dashboard, "--follow", check=False)
     stopped = count(ledger, "sent")
     there.run("autosched", "resume", "sent", *dashboard)
     reach(there, ledger, "sent", stopped + 5)
+    twice = there.run("submit", "space.yaml", check=False)
+    assert twice.returncode == 2
+    assert "the study 'sent' has a job on" in twice.stderr
     os.kill(driver(there, "sent"), signal.SIGKILL)
     reach(there, ledger, "sent", count(ledger, "sent") + 5)
     os.kill(int((there.state / "sessions").read_text().split()[-1]), signal.SIGTERM)
@@ -209,7 +208,7 @@ def test_a_study_survives_its_driver_a_stop_and_a_node_and_is_the_one_that_a_lap
     assert {failure.kind for failures in state.failures.values() for failure in failures} <= {"preempted"}
     assert json.loads(there.run("submit", "space.yaml", "--wait", "--json").stdout)["status"] == "succeeded"
     status = json.loads(there.run("autosched", "status", "sent", "--json").stdout)
-    assert status["reason"] == "6 trials are proposed"
+    assert status["reason"] == "8 trials are proposed"
     assert status["tracking"]["uri"] == there.place("MLflow", said)
 
     here = f"sqlite:///{tmp_path}/laptop.db"
