@@ -38,28 +38,23 @@ class TuneCallback(TrainerCallback):  # type: ignore[misc]
     Args:
         loss: which of the logged values is the study's loss. None: ``eval_loss`` where `eval_strategy` is not "no",
             else the training ``loss``.
+
+    Attributes:
+        attachment: what :func:`autosched.attach` gives.
+        checkpoint: for ``train(resume_from_checkpoint=…)``; None where a run begins and outside of studies.
     """
 
     def __init__(self, loss: str | None = None) -> None:
-        self._attachment = attach()
+        self.attachment = attach()
+        self.checkpoint = self.attachment.checkpoint_in
         self._loss = loss
         self._evaluates = False
         self._ended = False
         self._other_handler: Any = None
 
-    @property
-    def checkpoint(self) -> str | None:
-        """For ``train(resume_from_checkpoint=…)``; None where a run begins and outside of studies."""
-        return self._attachment.checkpoint_in
-
-    @property
-    def attachment(self) -> Attachment:
-        """What :func:`autosched.attach` gives."""
-        return self._attachment
-
     def on_init_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Give the Trainer the study's number of updates, seed and folder."""
-        told = self._attachment
+        told = self.attachment
         if told.horizon is None or told.seed is None:
             return
         self._evaluates = args.eval_strategy != "no"
@@ -73,20 +68,20 @@ class TuneCallback(TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, args: Any, state: Any, control: Any, *, optimizer: Any, **kwargs: Any) -> None:
         """Take over the optimizer."""
-        if self._attachment.active:
-            self._attachment = attach(optimizer)
+        if self.attachment.active:
+            self.attachment = attach(optimizer)
             if threading.current_thread() is threading.main_thread():
                 self._other_handler = signal.signal(signal.SIGTERM, self._end)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, *, lr_scheduler: Any, **kwargs: Any) -> None:
         """Set the LR of the update that comes, whatever the Trainer's own scheduler has set; its logs then say it."""
-        lr = self._attachment(state.global_step)
+        lr = self.attachment(state.global_step)
         if lr is not None:
             lr_scheduler._last_lr = [lr] * len(lr_scheduler.get_last_lr())
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Evaluate, save and stop where the study says."""
-        told, step = self._attachment, state.global_step
+        told, step = self.attachment, state.global_step
         if not told.active:
             return
         if self._ended and args.world_size > 1:
@@ -99,17 +94,17 @@ class TuneCallback(TrainerCallback):  # type: ignore[misc]
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """At the end of an epoch alone nothing is evaluated or saved."""
-        if self._attachment.active:
+        if self.attachment.active:
             control.should_evaluate = control.should_save = False
 
     def on_log(self, args: Any, state: Any, control: Any, *, logs: Any = None, **kwargs: Any) -> None:
         """Report the loss."""
-        if self._loss in (logs or {}) and self._attachment.wants(state.global_step):
-            self._attachment.report(state.global_step, logs[self._loss])
+        if self._loss in (logs or {}) and self.attachment.wants(state.global_step):
+            self.attachment.report(state.global_step, logs[self._loss])
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Hand the checkpoint over, when every process has written its part."""
-        told = self._attachment
+        told = self.attachment
         if self._other_handler is not None:
             signal.signal(signal.SIGTERM, self._other_handler)
         if told.checkpoint_out is None or state.global_step != told.stop:

@@ -39,32 +39,27 @@ class TuneCallback(Callback):  # type: ignore[misc]
         loss: the logged value that is the study's loss. None: ``val_loss`` where the Trainer validates, else the mean
             of what ``training_step`` returns.
 
+    Attributes:
+        attachment: what :func:`autosched.attach` gives.
+        checkpoint: for ``fit(ckpt_path=…)``; None where a run begins and outside of studies.
+
     Raises:
         UsageError: from `fit`, of a module with several optimizers, or one that has not logged the loss.
     """
 
     def __init__(self, loss: str | None = None) -> None:
         super().__init__()
-        self._attachment = attach()
+        self.attachment = attach()
+        self.checkpoint = self.attachment.checkpoint_in
         self._loss = loss
         self._random: Mapping[str, Any] | None = None
         self._sum: Any = 0.0
         self._batches = 0
         self._done = 0
 
-    @property
-    def checkpoint(self) -> str | None:
-        """For ``fit(ckpt_path=…)``; None where a run begins and outside of studies."""
-        return self._attachment.checkpoint_in
-
-    @property
-    def attachment(self) -> Attachment:
-        """What :func:`autosched.attach` gives."""
-        return self._attachment
-
     def setup(self, trainer: Any, pl_module: Any, stage: str) -> None:
         """Give the Trainer the study's number of updates."""
-        told = self._attachment
+        told = self.attachment
         if told.stop is None or stage != "fit":
             return
         trainer.fit_loop.max_epochs, trainer.fit_loop.epoch_loop.max_steps = -1, told.stop
@@ -73,11 +68,11 @@ class TuneCallback(Callback):  # type: ignore[misc]
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Take over the optimizer."""
-        if not self._attachment.active:
+        if not self.attachment.active:
             return
         if len(trainer.optimizers) != 1:
             raise UsageError(f"TuneCallback needs one optimizer, but the module has {len(trainer.optimizers)}.")
-        self._attachment = attach(trainer.optimizers[0])
+        self.attachment = attach(trainer.optimizers[0])
         self._done = trainer.global_step
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
@@ -88,32 +83,32 @@ class TuneCallback(Callback):  # type: ignore[misc]
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
         """Set the LR of the update that comes, whatever the module's own scheduler has set."""
-        self._attachment(trainer.global_step)
+        self.attachment(trainer.global_step)
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Validate, report and save where the study says."""
-        if not self._attachment.active:
+        if not self.attachment.active:
             return
         loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
         self._sum, self._batches = self._sum + loss.detach(), self._batches + 1
         step, before = trainer.global_step, self._done
         self._done = step
-        wanted = step != before and self._attachment.wants(step)
+        wanted = step != before and self.attachment.wants(step)
         trainer.val_check_batch = 1 if wanted else NEVER
         if wanted:
             if not trainer.enable_validation:
-                self._attachment.report(step, self._value(trainer, self._sum / self._batches))
+                self.attachment.report(step, self._value(trainer, self._sum / self._batches))
             self._sum, self._batches = 0.0, 0
         random = Generators(pl_module).state() if wanted else None  # validating draws numbers of its own
-        if step == self._attachment.stop and self._attachment.checkpoint_out is not None:
+        if step == self.attachment.stop and self.attachment.checkpoint_out is not None:
             self._random = Generators(pl_module).state()
-            trainer.save_checkpoint(self._attachment.checkpoint_out)
+            trainer.save_checkpoint(self.attachment.checkpoint_out)
         self._random = random
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Report the validation loss."""
-        if self._attachment.active and not trainer.sanity_checking:
-            self._attachment.report(trainer.global_step, self._value(trainer, None))
+        if self.attachment.active and not trainer.sanity_checking:
+            self.attachment.report(trainer.global_step, self._value(trainer, None))
 
     def state_dict(self) -> dict[str, Any]:
         """For the Trainer's checkpoint."""
@@ -121,7 +116,7 @@ class TuneCallback(Callback):  # type: ignore[misc]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the Trainer's checkpoint."""
-        self._random = state_dict.get("random") if self._attachment.active else None
+        self._random = state_dict.get("random") if self.attachment.active else None
 
     def _value(self, trainer: Any, mean: Any) -> float:
         """The study's loss, after an update; `mean` is that of the training losses, None after a validation."""

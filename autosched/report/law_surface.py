@@ -45,8 +45,8 @@ def law_record(law: SavedLaw | FitFailure, space: Space, best: TrialState | None
 
 def _ranges(space: Space, best: TrialState) -> list[tuple[str, Range]]:
     """The numbers that were searched for a trial's family; none where no family is, as by AutoLRS."""
-    parameters = {family.family: family.parameters for family in space.schedule}.get(best.family, {})
-    found = [(name, one.domain) for name, one in parameters.items() if isinstance(one.domain, Range)]
+    searched = space.family(best.family).parameters
+    found = [(name, one.domain) for name, one in searched.items() if isinstance(one.domain, Range)]
     return [(name, domain) for name, domain in found if name in best.schedule_params][:MOST]
 
 

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
-SIZES = {"horizon": "updates", "width": "width"}
+from typing import Any
 
 
 def target_lines(target: Mapping[str, Any] | None) -> Iterator[str]:

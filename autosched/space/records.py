@@ -290,8 +290,6 @@ class Space:
         return self.confirm.seeds * schedules * self.horizon_steps
 
     def family(self, name: str) -> FamilySpace:
-        """The space of one family; KeyError when it does not compete."""
-        for candidate in self.schedule:
-            if candidate.family == name:
-                return candidate
-        raise KeyError(name)
+        """The space of one family; without parameters when it does not compete, as a default's or AutoLRS's may."""
+        found = (candidate for candidate in self.schedule if candidate.family == name)
+        return next(found, FamilySpace(family=name, parameters={}))

@@ -150,8 +150,8 @@ def peak_of(state: StudyState, space: Space) -> BestPeak | str:
     best = winner(state)
     if best is None:
         return "it has no complete trial"
-    domains = space.family(best.family).parameters
-    domain = domains["peak_lr"].domain if "peak_lr" in domains else None
+    peak = space.family(best.family).parameters.get("peak_lr")
+    domain = None if peak is None else peak.domain
     if not isinstance(domain, Range):
         return f"the peak LR of its best family, {best.family}, is not searched between bounds"
     law = study_law(state, space)

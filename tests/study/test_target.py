@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -9,12 +10,16 @@ from typing import Any
 
 import pytest
 from command_line import SPACE, run
+from example_study import SPACE as EXAMPLE
+from example_study import example_study
 
 import autosched
 from autosched.errors import SpaceError, UsageError
 from autosched.schedules import Schedule
-from autosched.space import load_space, space_from_json, space_to_json
+from autosched.space import FamilySpace, load_space, space_from_json, space_to_json
+from autosched.space.records import Target
 from autosched.study.ladder import rungs_below
+from autosched.study.target import on_target
 
 TARGET = "target: {steps: 4000, width: 1024, from_width: 64}\n"
 
@@ -89,6 +94,16 @@ def test_a_rung_that_is_missing_is_named(folder: Path) -> None:
     assert study.summary["target"]["ladder"] is None
     assert any("the ladder is without 'gone'" in note for note in study.summary["notes"])
     assert [rule["name"] for rule in study.summary["target"]["rules"]] == ["token-horizon"]
+
+
+def test_a_winner_of_a_family_that_does_not_compete_is_no_rung_and_is_carried_over() -> None:
+    """As a default may be, and the stages of AutoLRS are."""
+    others = (FamilySpace(family="cosine", parameters=EXAMPLE.schedule[0].parameters),)
+    space = dataclasses.replace(EXAMPLE, schedule=others, target=Target(steps=4000, rungs=("half",)))
+    found = on_target((example_study().state, space), [])
+    assert found is not None
+    assert found.carried is not None
+    assert any("its best family, wsd, is not searched between bounds" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(
