@@ -22,7 +22,7 @@ from typing import Any
 
 from transformers import TrainerCallback, set_seed
 
-from autosched.attached import Attachment, attach
+from autosched.attached import attach
 
 TERMINATED = 128 + signal.SIGTERM
 """Exit code of a process that SIGTERM ended."""

@@ -21,7 +21,7 @@ from typing import Any
 
 from lightning.pytorch import Callback
 
-from autosched.attached import Attachment, attach
+from autosched.attached import attach
 from autosched.errors import UsageError
 from autosched.random_states import Generators
 

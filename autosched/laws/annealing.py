@@ -12,7 +12,7 @@ The loss is linear in the drops, so a schedule that minimises it alone does not 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -56,40 +56,17 @@ class AnnealingFamily(DropFamily):
     """How the annealing law is fitted: weak priors scaled to the data, the memory near the paper's 1,000 of 24,000."""
 
     law_type: ClassVar[type[ParametricLaw]] = AnnealingLaw
-    linear: ClassVar[tuple[int, ...]] = (0, 1, 3)
 
-    def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Losses (n,) and derivatives by the five logs, (n, 5)."""
-        return _losses(prepared, x)
-
-    def means(self, prepared: DropTable, x: FloatArray) -> FloatArray:
-        """Losses (n,) alone, without paying for derivatives."""
-        return _losses(prepared, x, slopes=False)[0]
+    def gain(self, prepared: DropTable, *parameters: float) -> tuple[FloatArray, Callable[[], list[FloatArray]]]:
+        """What the drops brought (n,); its derivative is by the log of the memory."""
+        gain, memory = parameters
+        age = prepared.updates / (memory * prepared.horizon)
+        rest = np.exp(-age)
+        gained = gain * prepared.sum_rows(prepared.size * (1 - rest))
+        return gained, lambda: [-gain * prepared.sum_rows(prepared.size * rest * age)]
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Weak priors scaled to the curves' least loss, peak LR and area."""
         scales = Scales.of(curves)
         gain = DROP_GAIN * scales.least / scales.peak_lr
         return scales.power_prior(scales.area, [gain, ANNEALING_MEMORY], [LOOSE_SD, FIRM_SD])
-
-
-def _losses(prepared: DropTable, x: FloatArray, *, slopes: bool = True) -> tuple[FloatArray, FloatArray]:
-    """Losses (n,) and derivatives by the five logs, (n, 5); without slopes (n, 0)."""
-    floor, scale, exponent, gain, memory = np.exp(x)
-    log_area = np.log(prepared.area)
-    power = scale * np.exp(-exponent * log_area)
-    age = prepared.updates / (memory * prepared.horizon)
-    rest = np.exp(-age)
-    gained = gain * prepared.sum_rows(prepared.size * (1 - rest))
-    if not slopes:
-        return floor + power - gained, np.empty((power.size, 0))
-    jacobian = np.column_stack(
-        [
-            np.full(power.shape, floor),
-            power,
-            -exponent * log_area * power,
-            -gained,
-            gain * prepared.sum_rows(prepared.size * rest * age),
-        ]
-    )
-    return floor + power - gained, jacobian

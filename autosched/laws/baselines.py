@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
+from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales, power_of
 from autosched.laws.priors import EXPONENTIAL_MEMORY, FLOOR_SHARE, LOOSE_SD, TIGHT_SD
 from autosched.laws.robust import Prior
 from autosched.schedules.schedule import FloatArray, Schedule
@@ -84,15 +84,13 @@ class PowerFamily(LawFamily[FloatArray]):
     linear: ClassVar[tuple[int, ...]] = (0, 1)
 
     def prepare(self, asked: Asked) -> FloatArray:
-        """Logs of the asked steps, shape (n,)."""
-        return np.asarray(np.log(_steps(asked)), dtype=np.float64)
+        """The asked steps, shape (n,)."""
+        return _steps(asked)
 
     def losses(self, prepared: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Losses (n,) and derivatives by the three logs, (n, 3)."""
-        floor, scale, exponent = np.exp(x)
-        power = scale * np.exp(-exponent * prepared)
-        jacobian = np.column_stack([np.full(power.shape, floor), power, -exponent * prepared * power])
-        return floor + power, jacobian
+        losses, slopes = power_of(prepared, *np.exp(x))
+        return losses, np.column_stack(slopes)
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Weak priors scaled to the curves' least loss and last logged step."""

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from autosched.curves.curve import Curve
 from autosched.errors import UsageError
 from autosched.laws.drops import DropTable, concatenated, drop_table
-from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales
+from autosched.laws.law import Asked, LawFamily, ParametricLaw, Scales, power_of
 from autosched.laws.priors import (
     CONTINUAL_MEMORY,
     CONTINUAL_SPEED,
@@ -154,8 +154,7 @@ class ContinualFamily(LawFamily[ContinualPath]):
         """Losses (n,) and derivatives by the nine logs, (n, 9)."""
         floor, scale, exponent, early_gain, late_gain, shift, speed, saturation, memory = np.exp(x)
         table = prepared.table
-        log_area = np.log(table.area)
-        power = scale * np.exp(-exponent * log_area)
+        level, by_power = power_of(table.area, floor, scale, exponent)
         age = table.updates / memory
         rest = np.exp(-age)
         gain = np.where(prepared.late, late_gain, early_gain)
@@ -166,9 +165,7 @@ class ContinualFamily(LawFamily[ContinualPath]):
         signed = shift if self.effect == "forgetting" else -shift
         jacobian = np.column_stack(
             [
-                np.full(power.shape, floor),
-                power,
-                -exponent * log_area * power,
+                *by_power,
                 -early,
                 -late,
                 signed * (1 - left),
@@ -177,7 +174,7 @@ class ContinualFamily(LawFamily[ContinualPath]):
                 table.sum_rows(gain * table.size * rest * age),
             ]
         )
-        return floor + power - early - late + signed * (1 - left), jacobian
+        return level - early - late + signed * (1 - left), jacobian
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Weak priors scaled to the curves' least loss, peak LR and areas; the memory near its centre."""

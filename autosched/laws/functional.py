@@ -351,8 +351,8 @@ class FunctionalFamily(LawFamily[IntrinsicPath]):
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Centred where byte models and 124M-parameter models agree; amounts of loss scale with the least loss seen."""
         centre = np.log(FUNCTIONAL_CENTRE)
-        centre[[0, 1, 3]] += np.log(min(float(curve.losses.min()) for curve in curves))
-        kept = [_FIELDS.index(field) for field in self.fields]
+        centre[list(self.linear)] += np.log(min(float(curve.losses.min()) for curve in curves))
+        kept = [row for row, field in enumerate(_FIELDS) if field in self.fields]
         return Prior(mean=centre[kept], sd=np.array(FUNCTIONAL_SD)[kept])
 
     def law(self, x: FloatArray) -> FunctionalLaw:

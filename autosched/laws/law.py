@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
@@ -160,10 +160,21 @@ class LawFamily(ABC, Generic[Prepared]):
         return self.law_type.from_logs(x)
 
 
+def power_of(amount: FloatArray, floor: float, scale: float, exponent: float) -> tuple[FloatArray, list[FloatArray]]:
+    """``floor + scale * amount**-exponent`` (n,), and its derivatives by the logs of the three."""
+    log_amount = np.log(amount)
+    power = scale * np.exp(-exponent * log_amount)
+    return floor + power, [np.full(power.shape, floor), power, -exponent * log_amount * power]
+
+
 class DropFamily(LawFamily[DropTable]):
-    """A family of laws of LR drops: they share one table, which is dear to make."""
+    """A family of laws ``floor + scale * S(t)**-exponent - gain``: they share one table, which is dear to make.
+
+    Those three are their first parameters, and the fourth is a factor of the gain from LR drops.
+    """
 
     __slots__ = ()
+    linear: ClassVar[tuple[int, ...]] = (0, 1, 3)
 
     @property
     def sees(self) -> str:
@@ -173,6 +184,23 @@ class DropFamily(LawFamily[DropTable]):
     def prepare(self, asked: Asked) -> DropTable:
         """Areas and drops before the asked steps."""
         return concatenated([drop_table(schedule, steps) for schedule, steps in asked])
+
+    @abstractmethod
+    def gain(self, prepared: DropTable, *parameters: float) -> tuple[FloatArray, Callable[[], list[FloatArray]]]:
+        """What the drops brought (n,), and how to get its derivatives by the logs of the fifth parameter and on."""
+
+    def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Losses (n,) and derivatives by the logs, (n, p)."""
+        parameters = np.exp(x)
+        level, by_power = power_of(prepared.area, *parameters[:3])
+        gained, slopes = self.gain(prepared, *parameters[3:])
+        return level - gained, np.column_stack([*by_power, -gained, *(-slope for slope in slopes())])
+
+    def means(self, prepared: DropTable, x: FloatArray) -> FloatArray:
+        """Losses (n,) alone, without paying for derivatives."""
+        parameters = np.exp(x)
+        gained, _ = self.gain(prepared, *parameters[3:])
+        return power_of(prepared.area, *parameters[:3])[0] - gained
 
 
 # -- what priors are scaled to ----------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ shifts its L0; :meth:`MultiPowerLaw.predict_at` does not, so its published param
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -77,49 +77,31 @@ class MultiPowerFamily(DropFamily):
     """
 
     law_type: ClassVar[type[ParametricLaw]] = MultiPowerLaw
-    linear: ClassVar[tuple[int, ...]] = (0, 1, 3)
 
     tightness: float = TIGHT_SD
 
-    def losses(self, prepared: DropTable, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Losses (n,) and derivatives by the seven logs, (n, 7)."""
-        return _losses(prepared, x)
+    def gain(self, prepared: DropTable, *parameters: float) -> tuple[FloatArray, Callable[[], list[FloatArray]]]:
+        """What the drops brought (n,); its derivatives are by the logs of speed, saturation and lr_power."""
+        drop, speed, saturation, lr_power = parameters
+        passed = speed * np.exp(-lr_power * prepared.log_lr) * prepared.since
+        log_rest = np.log1p(passed)
+        rest = np.exp(-saturation * log_rest)
 
-    def means(self, prepared: DropTable, x: FloatArray) -> FloatArray:
-        """Losses (n,) alone, without paying for derivatives."""
-        return _losses(prepared, x, slopes=False)[0]
+        def slopes() -> list[FloatArray]:
+            by_log_speed = drop * saturation * prepared.size * rest * passed / (1 + passed)
+            return [
+                prepared.sum_rows(by_log_speed),
+                drop * saturation * prepared.sum_rows(prepared.size * rest * log_rest),
+                -lr_power * prepared.sum_rows(by_log_speed * prepared.log_lr),
+            ]
+
+        return drop * prepared.sum_rows(prepared.size * (1 - rest)), slopes
 
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """Weak priors scaled to the curves' least loss, peak LR and area, and the three held ones."""
         scales = Scales.of(curves)
         gain = DROP_GAIN * scales.least / scales.peak_lr
         return scales.power_prior(scales.area, [gain, *MULTI_POWER_SHAPE], [LOOSE_SD, *3 * [self.tightness]])
-
-
-def _losses(prepared: DropTable, x: FloatArray, *, slopes: bool = True) -> tuple[FloatArray, FloatArray]:
-    """Losses (n,) and derivatives by the seven logs, (n, 7); without slopes (n, 0)."""
-    floor, scale, exponent, drop, speed, saturation, lr_power = np.exp(x)
-    log_area = np.log(prepared.area)
-    power = scale * np.exp(-exponent * log_area)
-    passed = speed * np.exp(-lr_power * prepared.log_lr) * prepared.since
-    log_rest = np.log1p(passed)
-    rest = np.exp(-saturation * log_rest)
-    gained = drop * prepared.sum_rows(prepared.size * (1 - rest))
-    if not slopes:
-        return floor + power - gained, np.empty((power.size, 0))
-    by_log_speed = drop * saturation * prepared.size * rest * passed / (1 + passed)
-    jacobian = np.column_stack(
-        [
-            np.full(power.shape, floor),
-            power,
-            -exponent * log_area * power,
-            -gained,
-            -prepared.sum_rows(by_log_speed),
-            -drop * saturation * prepared.sum_rows(prepared.size * rest * log_rest),
-            lr_power * prepared.sum_rows(by_log_speed * prepared.log_lr),
-        ]
-    )
-    return floor + power - gained, jacobian
 
 
 def _published(*values: float) -> MultiPowerLaw:

@@ -13,43 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from autosched.curves.curve import Curve
-from autosched.laws.drops import DEFAULT_INTERVALS
-from autosched.laws.functional import (
-    FunctionalFamily,
-    FunctionalLaw,
-    IntrinsicPath,
-    Units,
-    functional_losses,
-    intrinsic_path,
-)
-from autosched.laws.law import Asked, LawFamily, ParametricLaw
+from autosched.laws.functional import FunctionalFamily, FunctionalLaw
 from autosched.laws.priors import LOOSE_SD, START_UP_STARTS
 from autosched.laws.robust import Prior
 from autosched.schedules.schedule import FloatArray
 
-_AMOUNTS = [FunctionalLaw.fields.index(field) for field in ("floor", "scale", "noise")]
-_EXPONENT = FunctionalLaw.fields.index("exponent")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StartUpFamily(LawFamily[IntrinsicPath]):
-    """How the functional law is fitted with its `start`, which is the last of the parameters.
-
-    Attributes:
-        units: see :meth:`autosched.laws.functional.Units.of`.
-        intervals: pieces into which a schedule that changes all the time is cut.
-    """
-
-    law_type: ClassVar[type[ParametricLaw]] = FunctionalLaw
-    linear: ClassVar[tuple[int, ...]] = FunctionalFamily.linear
-
-    units: Units
-    intervals: int = DEFAULT_INTERVALS
+class StartUpFamily(FunctionalFamily):
+    """How the functional law is fitted with its `start`, which is the last of the parameters."""
 
     @property
     def name(self) -> str:
@@ -61,34 +37,17 @@ class StartUpFamily(LawFamily[IntrinsicPath]):
         """Names of the parameters."""
         return (*FunctionalLaw.fields, "start")
 
-    @property
-    def sees(self) -> str:
-        """Pieces, as the functional law."""
-        return f"{self.intervals} pieces"
-
-    def prepare(self, asked: Asked) -> IntrinsicPath:
-        """The schedules cut into pieces."""
-        return intrinsic_path(asked, intervals=self.intervals)
-
-    def losses(self, prepared: IntrinsicPath, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Losses (n,) and derivatives by the eleven logs (n, 11)."""
-        return functional_losses(prepared, x, self.units)
-
-    def means(self, prepared: IntrinsicPath, x: FloatArray) -> FloatArray:
-        """Losses (n,) alone, without paying for derivatives."""
-        return functional_losses(prepared, x, self.units, slopes=False)[0]
-
     def prior(self, curves: Sequence[Curve]) -> Prior:
         """That of the functional law, loose in how the loss falls; a start-up of one unit of intrinsic time."""
-        usual = FunctionalFamily(units=self.units).prior(curves)
+        usual = FunctionalFamily.prior(self, curves)
         sd = usual.sd.copy()
-        sd[[*_AMOUNTS, _EXPONENT]] = LOOSE_SD
+        sd[[*self.linear, self.starts_at[0]]] = LOOSE_SD  # floor, scale, noise and exponent
         return Prior(mean=np.append(usual.mean, 0.0), sd=np.append(sd, LOOSE_SD))
 
     def starts(self, prior: Prior) -> list[FloatArray]:
         """From a power law to an exponential."""
         starts = np.repeat(prior.mean[None, :], len(START_UP_STARTS), axis=0)
-        starts[:, [_EXPONENT, -1]] = np.log(START_UP_STARTS)
+        starts[:, [self.starts_at[0], -1]] = np.log(START_UP_STARTS)
         return list(starts)
 
     def law(self, x: FloatArray) -> FunctionalLaw:
