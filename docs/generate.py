@@ -34,7 +34,7 @@ from autosched.laws.registry import FAMILIES, LAWS
 from autosched.ledger import events, records
 from autosched.report.families import families_markdown
 from autosched.search.autolrs.settings import Settings
-from autosched.search.autolrs_space import _KINDS as AUTOLRS_KINDS
+from autosched.search.autolrs_space import OPTIONS as AUTOLRS_OPTIONS
 from autosched.search.law_options import LawOptions
 from autosched.search.law_pruner import LawPrunerOptions
 from autosched.search.law_rule import LawRule
@@ -231,7 +231,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "commands": commands,
     "space-keys": space_keys,
     "controller-law": lambda: options_of(LawOptions),
-    "controller-autolrs": lambda: options_of(Settings, only=AUTOLRS_KINDS),
+    "controller-autolrs": lambda: options_of(Settings, only=AUTOLRS_OPTIONS),
     "controller-optuna": lambda: options_by_rule(SAMPLER_OPTIONS),
     "pruner-law": lambda: options_of(LawRule) + "\nand\n\n" + options_of(LawPrunerOptions),
     "pruner-optuna": lambda: options_by_rule(PRUNER_OPTIONS),

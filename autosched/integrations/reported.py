@@ -23,12 +23,11 @@ import numpy as np
 from autosched.curves.curve import Curve
 from autosched.errors import UsageError
 from autosched.integrations.schedule_text import cached_schedule, steps_and_peak
+from autosched.laws.priors import SEEN_SHARE
 from autosched.search.law_rule import LawRule, OtherRun, Verdict
 
 _LOGGER = logging.getLogger("autosched.integrations")
 _RECENT_RUNS = 512
-NEARLY_DONE = 0.9
-"""Share of a schedule from which on a reported loss may be compared with the final value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,7 +62,7 @@ class ReportedRun:
     def gap(self) -> float | None:
         """Value less the last reported loss; None when that is not a loss of the run's end."""
         last = self.losses.get(self.last_step, math.nan)
-        if self.value is None or not math.isfinite(last) or self.last_step < NEARLY_DONE * self.steps:
+        if self.value is None or not math.isfinite(last) or self.last_step < SEEN_SHARE * self.steps:
             return None
         return self.value - last
 

@@ -97,6 +97,16 @@ class SmoothedLosses:
     noise: float
 
 
+def probe_fault(steps: FloatArray, losses: FloatArray) -> FitFailure | None:
+    """Why no exponential can be fitted to a probe's losses; None where one can."""
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if bad.size:
+        return FitFailure(reason=f"the probe diverged: its loss is {losses[bad[0]]} after {steps[bad[0]]:g} updates.")
+    if losses.size < FEWEST_POINTS:
+        return FitFailure(reason=f"{losses.size} losses are too few to forecast a probe: log at least {FEWEST_POINTS}.")
+    return None
+
+
 def forecast_probe(
     steps: ArrayLike, losses: ArrayLike, horizon: float, *, draws: int = 64, seed: int = 0
 ) -> ProbeForecast | FitFailure:
@@ -121,11 +131,9 @@ def forecast_probe(
         1.0
     """
     x, y = _checked(steps, losses, horizon)
-    bad = np.flatnonzero(~np.isfinite(y))
-    if bad.size:
-        return FitFailure(reason=f"the probe diverged: its loss is {y[bad[0]]} after {x[bad[0]]:g} updates.")
-    if y.size < FEWEST_POINTS:
-        return FitFailure(reason=f"{y.size} losses are too few to forecast a probe: log at least {FEWEST_POINTS}.")
+    fault = probe_fault(x, y)
+    if fault is not None:
+        return fault
     clean = smoothed(x, y)
     trend = _trend(x, y, clean)
     if trend == "rising":

@@ -23,6 +23,7 @@ from scipy.interpolate import UnivariateSpline
 from scipy.optimize import fmin
 
 from autosched.errors import UsageError
+from autosched.laws.exponential_forecast import probe_fault
 from autosched.laws.fit import FitFailure
 from autosched.laws.priors import FEWEST_POINTS
 from autosched.schedules.schedule import FloatArray
@@ -64,12 +65,10 @@ def published_forecast(losses: ArrayLike, asked: float, *, validation: bool = Fa
     y = np.asarray(losses, dtype=np.float64)
     if y.ndim != 1:
         raise UsageError(f"losses must be a vector, but have shape {y.shape}.")
-    bad = np.flatnonzero(~np.isfinite(y))
-    if bad.size:
-        return FitFailure(reason=f"the probe diverged: its loss is {y[bad[0]]} after {bad[0]} updates.")
-    if y.size < FEWEST_POINTS:
-        return FitFailure(reason=f"{y.size} losses are too few to forecast a probe: log at least {FEWEST_POINTS}.")
     x = np.arange(y.size, dtype=np.float64)
+    fault = probe_fault(x, y)
+    if fault is not None:
+        return fault
     smooth = _spline(*_without_outliers(x, y, validation=validation), x)
     return _fitted(x, smooth, asked)
 

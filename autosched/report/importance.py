@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from autosched.ledger.state import StudyState
 from autosched.search.optuna_controller import locate
@@ -17,7 +16,6 @@ from autosched.space.records import Space
 
 FEWEST_TRIALS = 10
 """Complete trials below which nothing is said. Source: PED-ANOVA looks at the better tenth, then one trial."""
-_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 def importances(state: StudyState, space: Space) -> Mapping[str, float]:
@@ -26,7 +24,7 @@ def importances(state: StudyState, space: Space) -> Mapping[str, float]:
     located = [(trial.value, locate(space, trial.spec)) for trial in done]
     points = [(value, found) for value, found in located if found is not None]
     if len(points) < FEWEST_TRIALS:
-        return _NONE
+        return {}
     import optuna
     from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 

@@ -26,7 +26,6 @@ from autosched.search.optuna_pruner import OptunaPruner
 from autosched.search.policy import Pruner
 from autosched.space.records import Component, Space
 
-_NOTHING_BETTER = Decision(action="keep", reason="no other candidate promises more")
 INSTEAD = "hyperband"
 
 
@@ -46,7 +45,8 @@ class LawJudge:
         """Stop what cannot win, pause what promises less than another candidate, keep the rest."""
         forecast = self._controller.forecast(state, trial)
         hopeless = None if forecast is None else self._hopeless(state, trial, forecast)
-        decision = hopeless or self._controller.judge(state, trial) or self._lawless(state, trial) or _NOTHING_BETTER
+        nothing = Decision(action="keep", reason="no other candidate promises more")
+        decision = hopeless or self._controller.judge(state, trial) or self._lawless(state, trial) or nothing
         return decision if decision.forecast is not None else replace(decision, forecast=forecast)
 
     def _lawless(self, state: StudyState, trial: int) -> Decision | None:

@@ -37,8 +37,6 @@ from autosched.search.priors import (
 from autosched.space.hyperparameters import central, coordinates
 from autosched.space.records import Space
 
-FAMILY = "piecewise"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pilots:

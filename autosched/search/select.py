@@ -14,14 +14,13 @@ from autosched.search.law_controller import LawController
 from autosched.search.law_judge import LawJudge, PausingPruner
 from autosched.search.law_pruner import LawPruner, LawPrunerOptions
 from autosched.search.optuna_controller import OptunaController
+from autosched.search.optuna_options import PRUNER_OPTIONS, SAMPLER_OPTIONS
 from autosched.search.optuna_pruner import NoPruner, OptunaPruner
 from autosched.search.policy import Composed, Controller, Policy, Pruner
 from autosched.space.records import Space
 
-_SAMPLERS = ("tpe", "gp", "random", "qmc", "cmaes")
 JUDGED_BY = ("holdout_share", "threshold")
 """Options of the pruner law that count beside the controller law."""
-_OPTUNA_PRUNERS = ("median", "percentile", "asha", "hyperband", "threshold")
 
 
 def make_policy(space: Space) -> Policy:
@@ -44,9 +43,9 @@ def _controller(space: Space) -> Controller:
     if name == "law":
         _check_batches(space, "controller law")
         return LawController(space, space.controller.options)
-    if name in _SAMPLERS:
+    if name in SAMPLER_OPTIONS:
         return OptunaController(space, space.controller)
-    raise SpaceError(f"controller must be one of law, {AUTOLRS}, {', '.join(_SAMPLERS)}, but got {name!r}.")
+    raise SpaceError(f"controller must be one of law, {AUTOLRS}, {', '.join(SAMPLER_OPTIONS)}, but got {name!r}.")
 
 
 def _pruner(space: Space, controller: Controller) -> Pruner:
@@ -81,9 +80,9 @@ def _other_pruner(space: Space) -> Pruner:
     name = space.pruner.name
     if name == "none":
         return NoPruner()
-    if name in _OPTUNA_PRUNERS:
+    if name in PRUNER_OPTIONS:
         return OptunaPruner(space, space.pruner)
-    raise SpaceError(f"pruner must be one of law, none, {', '.join(_OPTUNA_PRUNERS)}, but got {name!r}.")
+    raise SpaceError(f"pruner must be one of law, none, {', '.join(PRUNER_OPTIONS)}, but got {name!r}.")
 
 
 def _check_controller(space: Space) -> None:

@@ -7,7 +7,6 @@ for trainers that are classes. A command without checkpoints is ended after the 
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ from autosched.space.draw import draw
 from autosched.space.hyperparameters import divided
 from autosched.space.records import ScheduleSpec, Space
 from autosched.trainer import Diverged
-from autosched.trainer.findings import NOISE, Finding
+from autosched.trainer.findings import NOISE, Finding, broken, differ, kept
 from autosched.trainer.protocol import SegmentTrainer
 from workers.command.options import read_command_options
 from workers.command.space_check import names_parameters
@@ -99,13 +98,13 @@ def check_command(case: CommandCase) -> Iterator[Finding]:
     try:
         usual = case.losses(case.schedule)
     except AutoschedError as error:
-        yield Finding(promise=_RUNS, level="broken", seen=str(error).rstrip("."), remedy="mend the command")
+        yield broken(_runs, str(error).rstrip("."), "mend the command")
         return
     except Diverged as error:
         seen = f"at a peak LR of {case.schedule.peak_lr:g} it diverged: {error.reason.rstrip('.')}"
-        yield Finding(promise=_RUNS, level="unsure", seen=seen, remedy="check with a default of smaller LRs")
+        yield broken(_runs, seen, "check with a default of smaller LRs", "unsure")
         return
-    found = _positive(usual)
+    found = _runs(usual)
     yield found
     if found.level != "kept":
         return
@@ -118,68 +117,53 @@ def check_command(case: CommandCase) -> Iterator[Finding]:
     yield _uses_seed(case, usual, noise)
 
 
-_RUNS = "The command runs and says losses above 0"
-
-
-def _positive(usual: Losses) -> Finding:
+def _runs(usual: Losses) -> Finding:
+    """The command runs and says losses above 0."""
     low = min(usual.values())
     if low > 0:
-        return Finding(promise=_RUNS)
+        return kept(_runs)
     remedy = "add a constant that makes it positive: loss laws read its logarithm"
-    return Finding(promise=_RUNS, level="unsure", seen=f"a loss was {low:g}", remedy=remedy)
+    return broken(_runs, f"a loss was {low:g}", remedy, "unsure")
 
 
 def _repeats(usual: Losses, again: Losses) -> Finding:
-    promise = "The same seed and LRs give the same losses"
+    """The same seed and LRs give the same losses."""
     if usual == again:
-        return Finding(promise=promise)
+        return kept(_repeats)
     last = max(usual)
-    far = abs(usual[last] - again[last]) > NOISE * abs(usual[last])
-    return Finding(
-        promise=promise,
-        level="broken" if far else "unsure",
-        seen=f"two runs were at {usual[last]:.6g} and {again[last]:.6g} after {last} updates",
-        remedy="seed the weights, the batches and all else that is random by {seed} or lr.seed"
-        if far
-        else "nothing, where a GPU sums in any order; otherwise seed all that is random by {seed} or lr.seed",
-    )
+    seen = f"two runs were at {usual[last]:.6g} and {again[last]:.6g} after {last} updates"
+    if differ(usual[last], again[last], NOISE):
+        remedy = "seed the weights, the batches and all else that is random by {seed} or lr.seed"
+        return broken(_repeats, seen, remedy)
+    remedy = "nothing, where a GPU sums in any order; otherwise seed all that is random by {seed} or lr.seed"
+    return broken(_repeats, seen, remedy, "unsure")
 
 
 def _cuts(case: CommandCase, usual: Losses, noise: float) -> Finding:
-    promise = "A run that goes on from its checkpoint has the losses of one that was not cut"
-    cut = case.losses(case.schedule, cuts=(case.first,))
-    if not _differ(usual, cut, case.second, noise):
-        return Finding(promise=promise)
-    return Finding(
-        promise=promise,
-        level="broken",
-        seen=f"after {case.second} updates it was at {usual[case.second]:.6g} whole and at {cut[case.second]:.6g} when "
-        f"cut after {case.first}",
-        remedy="save the optimizer's state, the loader's position and the state of the random generators, or go on "
-        "without checkpoints",
+    """A run that goes on from its checkpoint has the losses of one that was not cut."""
+    whole, cut = usual[case.second], case.losses(case.schedule, cuts=(case.first,))[case.second]
+    if not differ(whole, cut, noise):
+        return kept(_cuts)
+    seen = f"after {case.second} updates it was at {whole:.6g} whole and at {cut:.6g} when cut after {case.first}"
+    remedy = (
+        "save the optimizer's state, the loader's position and the state of the random generators, or go on without "
+        "checkpoints"
     )
+    return broken(_cuts, seen, remedy)
 
 
 def _uses_lrs(case: CommandCase, usual: Losses, noise: float) -> Finding:
-    promise = "Other LRs give other losses, from then on"
+    """Other LRs give other losses, from then on."""
     other, begin = _halved(case)
-    seen = case.losses(other)
-    if not _differ(usual, seen, case.second, noise):
-        return Finding(
-            promise=promise,
-            level="broken",
-            seen=f"halving them from update {begin} on left the loss after {case.second} updates at "
-            f"{usual[case.second]:.6g}",
-            remedy="set the LR of every parameter group before each update, and let nothing set it after that",
-        )
-    if begin == case.first and _differ(usual, seen, case.first, noise):
-        return Finding(
-            promise=promise,
-            level="broken",
-            seen=f"halving them after update {case.first} changed the loss before it",
-            remedy="use the LR of update i for update i, counted from 0",
-        )
-    return Finding(promise=promise)
+    halved, whole = case.losses(other), usual[case.second]
+    if not differ(whole, halved[case.second], noise):
+        seen = f"halving them from update {begin} on left the loss after {case.second} updates at {whole:.6g}"
+        remedy = "set the LR of every parameter group before each update, and let nothing set it after that"
+        return broken(_uses_lrs, seen, remedy)
+    if begin == case.first and differ(usual[case.first], halved[case.first], noise):
+        seen = f"halving them after update {case.first} changed the loss before it"
+        return broken(_uses_lrs, seen, "use the LR of update i for update i, counted from 0")
+    return kept(_uses_lrs)
 
 
 def _halved(case: CommandCase) -> tuple[Schedule, int]:
@@ -194,16 +178,9 @@ def _halved(case: CommandCase) -> tuple[Schedule, int]:
 
 
 def _uses_seed(case: CommandCase, usual: Losses, noise: float) -> Finding:
-    promise = "Another seed gives other losses"
-    if _differ(usual, case.losses(case.schedule, seed=1), case.second, noise):
-        return Finding(promise=promise)
-    return Finding(
-        promise=promise,
-        level="broken",
-        seen=f"seeds 0 and 1 were both at {usual[case.second]:.6g}: runs on fresh seeds would confirm nothing",
-        remedy="seed the weights and the batches by {seed} or lr.seed",
-    )
-
-
-def _differ(one: Losses, other: Losses, step: int, noise: float) -> bool:
-    return not math.isclose(one[step], other[step], rel_tol=noise, abs_tol=0.0)
+    """Another seed gives other losses."""
+    one, other = usual[case.second], case.losses(case.schedule, seed=1)[case.second]
+    if differ(one, other, noise):
+        return kept(_uses_seed)
+    seen = f"seeds 0 and 1 were both at {one:.6g}: runs on fresh seeds would confirm nothing"
+    return broken(_uses_seed, seen, "seed the weights and the batches by {seed} or lr.seed")

@@ -78,17 +78,17 @@ class UsualRun:
 Promise = Callable[[Case, UsualRun], Finding]
 
 
-def said(promise: Promise) -> str:
+def said(promise: Callable[..., Finding]) -> str:
     """What a trainer promises, as a sentence without its point."""
     return (promise.__doc__ or "").partition("\n")[0].rstrip(".")
 
 
-def kept(promise: Promise) -> Finding:
+def kept(promise: Callable[..., Finding]) -> Finding:
     """That it is kept."""
     return Finding(promise=said(promise))
 
 
-def broken(promise: Promise, seen: str, remedy: str, level: Level = "broken") -> Finding:
+def broken(promise: Callable[..., Finding], seen: str, remedy: str, level: Level = "broken") -> Finding:
     """That it is not, or may not be."""
     return Finding(promise=said(promise), level=level, seen=seen, remedy=remedy)
 

@@ -13,22 +13,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from types import MappingProxyType
 
 import numpy as np
 
 from autosched.search.autolrs.law_forecast import LawEnds
-from autosched.search.autolrs.priors import STAGE_FADES, UNCHECKED_EXPONENTIAL, UNCHECKED_LAW
+from autosched.search.autolrs.priors import STAGE_FADES, UNCHECKED_ERRORS
 from autosched.search.autolrs.records import Expectation, State
 
-_PRIOR_ERROR: Mapping[str, float] = MappingProxyType({"exponential": UNCHECKED_EXPONENTIAL, "law": UNCHECKED_LAW})
-"""Relative: what a forecast that was never checked is taken to miss by."""
 _SMALL = 1e-12  # a loss is at least this, nats
 
 
 def weight_of(state: State, name: str) -> float:
     """Inverse mean square relative error of a forecast, the prior's included."""
-    squares, count = _PRIOR_ERROR[name] ** 2, 1.0
+    squares, count = UNCHECKED_ERRORS[name] ** 2, 1.0
     for ago, passed in enumerate(reversed(state.passed)):
         for expected in passed.expected:
             if expected.name == name and passed.reached is not None:

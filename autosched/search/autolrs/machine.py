@@ -30,11 +30,12 @@ from dataclasses import replace
 import numpy as np
 
 from autosched.errors import UsageError
+from autosched.laws.priors import POINTS_PER_CURVE
 from autosched.schedules.schedule import Schedule
 from autosched.search.autolrs.choice import first_lr, next_lr, ranked
 from autosched.search.autolrs.decayed import decay_lr, end_of_decay
 from autosched.search.autolrs.forecasts import end_of_stage, level, values
-from autosched.search.autolrs.priors import PROBE_POINTS, STAGE_POINTS
+from autosched.search.autolrs.priors import PROBE_POINTS
 from autosched.search.autolrs.records import (
     Expectation,
     Failed,
@@ -226,7 +227,7 @@ def _told_commit(settings: Settings, state: State, work: Work, seen: Seen) -> St
     stage = stage_of(settings, state.position)
     assert stage is not None, "a commit has a stage"  # noqa: S101 - as above
     steps, losses = _whole_stage(state, stage, work, seen)
-    short_steps, short_losses = thinned(steps, losses, STAGE_POINTS)
+    short_steps, short_losses = thinned(steps, losses, POINTS_PER_CURVE)
     passed = Passed(
         index=stage.index,
         start=stage.start,

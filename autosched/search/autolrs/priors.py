@@ -6,10 +6,11 @@ forecast and each way to choose led on real trainings is in ``docs/records/autol
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 # -- what a stage and its probes are remembered by --------------------------------------------------------------------
 
-STAGE_POINTS = 24
-"""[losses] That are kept of a committed stage. Judgement: their cost."""
 PROBE_POINTS = 8
 """[losses] That are kept of each probe of a stage that is over, and that a law is fitted to of the present ones.
 Judgement: their cost."""
@@ -45,11 +46,8 @@ DECAY_SCATTER_LOSSES = 4.0
 """[losses] That the other probes' scatter counts for in a probe's own. Judgement."""
 DECAY_CLIP = 3.0
 """[standard deviations] From the median at which a difference of losses is clipped. Source: the usual three."""
-UNCHECKED_EXPONENTIAL = 0.06
-"""[log loss] What an exponential forecast is taken to have missed by in one stage before it was ever checked.
-Judgement."""
-UNCHECKED_LAW = 0.03
-"""[log loss] The same of a law's forecast. Judgement."""
+UNCHECKED_ERRORS: Mapping[str, float] = MappingProxyType({"exponential": 0.06, "law": 0.03})
+"""[log loss] What a forecast is taken to have missed by in one stage before it was ever checked. Judgement."""
 STAGE_FADES = 0.5
 """[1] What a stage that is over counts beside the next one. Judgement."""
 

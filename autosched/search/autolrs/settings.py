@@ -7,15 +7,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from autosched.errors import UsageError
 from autosched.laws.priors import FEWEST_POINTS
 
-WHOLE = ("first_stage", "longest_stage", "log_every", "probes", "validations", "warmup_steps", "seed")
-NUMBERS = ("low", "high", "probe_share", "decay_share", "kappa", "warmup_lr", "cooldown_fraction")
 ForecastName = Literal["exponential", "published", "law", "blend", "decayed"]
-FORECASTS: tuple[ForecastName, ...] = ("exponential", "published", "law", "blend", "decayed")
+FORECASTS: tuple[ForecastName, ...] = get_args(ForecastName)
+_KINDS: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    "int": ("a whole number", (Integral,)),
+    "int | None": ("a whole number or None", (Integral, type(None))),
+    "float": ("a number", (Real,)),
+    "bool": ("true or false", (bool,)),
+}
+"""What a setting may be, by its annotation; names are checked with the ranges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +90,8 @@ class Settings:
 
     def _rules(self) -> list[tuple[str, str, bool]]:
         """Field, rule, and whether it is kept; the kinds of numbers first, as all else is about numbers."""
-        kinds = [(name, "a whole number", _is(getattr(self, name), Integral)) for name in WHOLE]
-        kinds += [(name, "a number", _is(getattr(self, name), Real)) for name in NUMBERS]
-        for name in ("steps", "validation_from"):
-            value = getattr(self, name)
-            kinds.append((name, "a whole number or None", value is None or _is(value, Integral)))
+        typed = {field.name: _KINDS[str(field.type)] for field in dataclasses.fields(self) if field.type in _KINDS}
+        kinds = [(name, rule, _is(getattr(self, name), types)) for name, (rule, types) in typed.items()]
         return self._ranges() if all(fine for _, _, fine in kinds) else kinds
 
     def _ranges(self) -> list[tuple[str, str, bool]]:
@@ -176,8 +178,8 @@ class Settings:
         return dataclasses.asdict(self)
 
 
-def _is(value: Any, kind: type) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
+def _is(value: Any, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
 
 
 def _warmup_fits(settings: Settings) -> bool:
