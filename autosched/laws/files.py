@@ -59,8 +59,6 @@ from autosched.text_files import read_document
 
 FORMAT = "autosched.law"
 FORMAT_VERSION = 1
-_ASKED = Schedule(np.full(2, 1e-3))
-"""Any schedule that a law that was read must have a forecast for."""
 
 
 class CurvePrint(BaseModel):
@@ -157,7 +155,7 @@ class SavedLaw:
             law = from_plain(document.law)
             if _is_law(law):  # records are not checked field by field: what cannot be asked is no law
                 with np.errstate(all="ignore"):
-                    forecast_ends(law, [_ASKED])
+                    forecast_ends(law, [Schedule(np.full(2, 1e-3))])  # any
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
             law = None
         if not _is_law(law):
@@ -303,19 +301,12 @@ _FAMILIES: tuple[type, ...] = (
     PowerFamily,
     ContinualFamily,
 )
-_PARTS: tuple[type, ...] = (
-    *LAWS.values(),
-    *_FAMILIES,
-    Units,
-    LawFit,
-    OutlyingRow,
-    CooldownPrior,
-    Forecaster,
-    ResidualKernel,
-    RunPoints,
-)
 RECORDS: Mapping[str, Callable[..., Any]] = {
-    **{part.__name__: part for part in _PARTS},
+    **{part.__name__: part for part in (*LAWS.values(), *_FAMILIES)},
+    **{
+        part.__name__: part
+        for part in (Units, LawFit, OutlyingRow, CooldownPrior, Forecaster, ResidualKernel, RunPoints)
+    },
     ResidualProcess.__name__: _process,
     "AutoLaw": _stacked,
     "SingleLaw": _single,

@@ -36,22 +36,6 @@ from autosched.laws.robust import Prior
 from autosched.schedules.outline import Outline
 from autosched.schedules.schedule import LEAST_PEAK_LR, FloatArray, Schedule
 
-_FIELDS = (
-    "floor",
-    "scale",
-    "exponent",
-    "noise",
-    "noise_power",
-    "noise_peak_power",
-    "time_power",
-    "time_peak_power",
-    "speed",
-    "saturation",
-)
-_TIED = {"noise_peak_power": "noise_power", "time_peak_power": "time_power"}
-_FREE = tuple(field for field in _FIELDS if field not in _TIED)
-_SPREAD: FloatArray = np.eye(len(_FREE))[[_FREE.index(_TIED.get(field, field)) for field in _FIELDS]]
-"""From the eight logs of the tied law to the ten."""
 _GAUSS = (0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3))
 _TINY = 1e-9
 
@@ -177,7 +161,18 @@ class FunctionalLaw(ParametricLaw):
     """
 
     name: ClassVar[str] = "functional"
-    fields: ClassVar[tuple[str, ...]] = _FIELDS
+    fields: ClassVar[tuple[str, ...]] = (
+        "floor",
+        "scale",
+        "exponent",
+        "noise",
+        "noise_power",
+        "noise_peak_power",
+        "time_power",
+        "time_peak_power",
+        "speed",
+        "saturation",
+    )
     knows_peak_lr: ClassVar[bool] = True
 
     floor: float
@@ -306,6 +301,12 @@ def _jumps(path: IntrinsicPath, power: float) -> tuple[FloatArray, FloatArray]:
     return size, size_by_power
 
 
+_TIED = {"noise_peak_power": "noise_power", "time_peak_power": "time_power"}
+_FREE = tuple(field for field in FunctionalLaw.fields if field not in _TIED)
+_SPREAD: FloatArray = np.eye(len(_FREE))[[_FREE.index(_TIED.get(field, field)) for field in FunctionalLaw.fields]]
+"""From the eight logs of the tied law to the ten."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionalFamily(LawFamily[IntrinsicPath]):
     """How the functional law is fitted.
@@ -328,7 +329,7 @@ class FunctionalFamily(LawFamily[IntrinsicPath]):
     @property
     def fields(self) -> tuple[str, ...]:
         """Names of the parameters; of the tied law those inside a run."""
-        return tuple(field for field in _FIELDS if not self.tied or field not in _TIED)
+        return tuple(field for field in FunctionalLaw.fields if not self.tied or field not in _TIED)
 
     @property
     def sees(self) -> str:
@@ -352,7 +353,7 @@ class FunctionalFamily(LawFamily[IntrinsicPath]):
         """Centred where byte models and 124M-parameter models agree; amounts of loss scale with the least loss seen."""
         centre = np.log(FUNCTIONAL_CENTRE)
         centre[list(self.linear)] += np.log(min(float(curve.losses.min()) for curve in curves))
-        kept = [row for row, field in enumerate(_FIELDS) if field in self.fields]
+        kept = [row for row, field in enumerate(FunctionalLaw.fields) if field in self.fields]
         return Prior(mean=centre[kept], sd=np.array(FUNCTIONAL_SD)[kept])
 
     def law(self, x: FloatArray) -> FunctionalLaw:

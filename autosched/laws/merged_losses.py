@@ -25,8 +25,6 @@ from autosched.laws.priors import LONGEST_MERGED, MERGED_MISSES, MERGED_SD
 from autosched.laws.residual import RECENT, run_points
 from autosched.schedules.merged import merged_schedule
 
-_TENTH = 0.1
-
 
 def as_cooled(run: Curve, *, step: int, window: int, loss: float) -> Curve | None:
     """A merged loss as a curve of one point, the end of a cooldown; None where it says nothing of one.
@@ -42,7 +40,7 @@ def as_cooled(run: Curve, *, step: int, window: int, loss: float) -> Curve | Non
         return None
     gained = abs(math.log(float(run.losses[row[0]]) / loss))
     at, slope = MERGED_MISSES
-    missed = (at + slope * math.log(window / (_TENTH * step))) * gained
+    missed = (at + slope * math.log(window / (0.1 * step))) * gained
     return Curve(
         schedule=merged_schedule(run.schedule, step=step, window=window),
         steps=np.array([float(step)]),

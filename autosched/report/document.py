@@ -27,8 +27,8 @@ from autosched.report.curves import evenly, thinned
 from autosched.report.holdouts import holdouts
 from autosched.report.moments import Story, columns
 from autosched.report.plain import finite, json_safe, rounded
-from autosched.report.space_file import space_yaml
 from autosched.schedules.schedule import FloatArray
+from autosched.space.json_form import space_yaml
 from autosched.space.records import Choice, Fixed, Range, SearchParameter, Space
 
 DRAWN, FEWEST, MOST = 60_000, 12, 300

@@ -17,7 +17,7 @@ from autosched.report.moments import Story
 from autosched.report.named_losses_plot import named_losses
 from autosched.report.range_test_plot import study_range_test
 from autosched.report.reliability_plot import reliability
-from autosched.report.space_file import space_yaml
+from autosched.space.json_form import space_yaml
 from autosched.space.records import Space
 from autosched.whole_files import write_whole
 

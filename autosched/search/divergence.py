@@ -6,18 +6,25 @@ A logistic regression (scikit-learn, L2) over the trials that diverged and those
 survivor once it has got through a fifth of its run. A higher peak is never safer and a longer warmup never more
 dangerous: a feature whose sign comes out otherwise is left out. A penalty value in the loss would bend the law near the
 boundary; a constraint leaves it alone. Without a failure nothing is known to diverge, and everything survives.
+
+A run may train to its end and have learned nothing: no loss is infinite, and none is below where runs begin. A
+classifier whose LR was too high ends at ln(classes), a little above the first losses of other runs, which have learned
+something by then. Such a *lost* run is no point on any law's curve, and tells the same as one that diverged. Runs begin
+at the median over trials of the first loss that was logged. Where all are so, it is no run's fault, and none is lost.
 """
 
 from __future__ import annotations
 
+import statistics
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autosched.laws.drops import warmup_of
+from autosched.ledger.state import TrialState
 from autosched.schedules.schedule import FloatArray, Schedule
 from autosched.search.priors import BOUNDARY_STRENGTH
 
@@ -83,3 +90,22 @@ def _regression(seen: FloatArray, alive: NDArray[np.bool_], usable: NDArray[np.b
         found = LogisticRegression(C=BOUNDARY_STRENGTH).fit((chosen - centre) / spread, alive)
     slopes[usable] = found.coef_[0] / spread
     return float(found.intercept_[0] - (found.coef_[0] / spread) @ centre), slopes
+
+
+def lost(reaches: Mapping[int, int], trials: Sequence[TrialState]) -> frozenset[int]:
+    """Numbers of the trials that have come half-way and were never below the beginning in the later half of that.
+
+    Args:
+        reaches: trial -> updates that count, of those that have any.
+    """
+    begun = {number: trials[number].points for number in reaches if trials[number].points}
+    if not begun:
+        return frozenset()
+    start = statistics.median([points[0].loss for points in begun.values()])
+    halves = {
+        number: [point.loss for point in points if reaches[number] < 2 * point.step <= 2 * reaches[number]]
+        for number, points in begun.items()
+        if 2 * reaches[number] >= trials[number].horizon
+    }
+    gone = frozenset(number for number, losses in halves.items() if losses and min(losses) > start)
+    return gone if len(gone) < len(halves) else frozenset()

@@ -40,12 +40,11 @@ from autosched.schedules.registry import get_family
 from autosched.schedules.schedule import FloatArray, Schedule
 from autosched.search.acquisition import chances, gains, joint_draws
 from autosched.search.budget import fits, remaining, to_go, trials_left
-from autosched.search.divergence import boundary
+from autosched.search.divergence import boundary, lost
 from autosched.search.law_candidates import CANDIDATE_ROLES, Candidate, Candidates
 from autosched.search.law_options import LawOptions
 from autosched.search.law_rule import LawRule, recorded
 from autosched.search.law_start import Start
-from autosched.search.lost_runs import lost
 from autosched.search.optuna_controller import OptunaController
 from autosched.search.peak_posterior import with_interior_best
 from autosched.search.policy import Proposal, Resume

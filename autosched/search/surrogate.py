@@ -21,7 +21,7 @@ from autosched.laws.forecaster import Forecaster
 from autosched.laws.forecaster_fit import FULL, fit_forecaster
 from autosched.laws.priors import POINTS_PER_CURVE, WORST_FORECAST_MISFIT, WORST_FORECAST_SHARE
 from autosched.ledger.state import StudyState, TrialState
-from autosched.search.lost_runs import lost
+from autosched.search.divergence import lost
 from autosched.search.old_runs import comparable
 from autosched.search.priors import MOST_CURVES, REFIT_GROWTH
 from autosched.space.records import Space

@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import yaml
+
 from autosched.errors import SpaceError
 from autosched.space.auto_bounds import AUTO, has_auto_bounds
 from autosched.space.document import Document
@@ -78,6 +80,11 @@ def without_secrets_in(space: Mapping[str, Any]) -> dict[str, Any]:
             addresses = {name: without_secrets(str(space[section][name])) for name in names if name in space[section]}
             shown[section] = {**space[section], **addresses}
     return shown
+
+
+def space_yaml(space: Space) -> str:
+    """The whole space as a file that can be tuned again, defaults filled in and secrets left out."""
+    return yaml.safe_dump(without_secrets_in(space_to_json(space)), sort_keys=False, allow_unicode=True, width=110)
 
 
 def space_from_json(data: Mapping[str, Any]) -> Space:

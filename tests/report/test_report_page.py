@@ -17,9 +17,9 @@ from autosched.report.document import MOST, head, trial_records
 from autosched.report.frozen import plotly_script, script
 from autosched.report.html import report_page, write_report
 from autosched.report.moments import Story
-from autosched.report.space_file import space_yaml
 from autosched.report.summary import summarise
 from autosched.space import TrainerSpec, load_space
+from autosched.space.json_form import space_yaml
 
 
 class Page(HTMLParser):

@@ -4,7 +4,7 @@ import pytest
 
 from autosched.ledger.records import Point
 from autosched.ledger.state import TrialState, Turn
-from autosched.search.lost_runs import lost
+from autosched.search.divergence import lost
 
 HORIZON = 100
 
