@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from autosched.errors import SpaceError
+from autosched.search.priors import PILOT_MOST_SHARE
 
 RENAMED = {"short_runs": "pilots", "short_share": "pilot_share"}
 """Options by the names of earlier versions."""
@@ -51,7 +52,7 @@ class LawOptions:
             self._check(name, isinstance(getattr(self, name), int) and getattr(self, name) >= 1, "a whole number >= 1")
         runs = self.pilots
         self._check("pilots", isinstance(runs, int) and (runs == 0 or runs >= 3), "0, or a whole number >= 3")
-        self._check("pilot_share", 0 < self.pilot_share <= 0.25, "in (0, 0.25]")
+        self._check("pilot_share", 0 < self.pilot_share <= PILOT_MOST_SHARE, f"in (0, {PILOT_MOST_SHARE:g}]")
         self._check("near", isinstance(self.near, int) and self.near >= 0, "a whole number >= 0")
         self._check("design_share", 0 < self.design_share <= 1, "in (0, 1]")
         self._check("stretch", 0 <= self.stretch <= 1, "in [0, 1]")
