@@ -110,7 +110,7 @@ def test_winners_are_trained_on_fresh_seeds_when_asked(folder: Path, capsys: Cap
         ((*COMPARE, "--seeds", "0"), "'--seeds': Input should be greater than or equal to 1, but got '0'."),
         ((*COMPARE, "--full-runs", "0.5"), "'--full-runs': Input should be greater than or equal to 1, but got '0.5'."),
         ((*COMPARE, "--algoperf"), "--algoperf sets the budget, 5 trials: leave out --full-runs"),
-        ((*COMPARE, "--target", "inf"), "the target must be finite, but got inf."),
+        ((*COMPARE, "--target", "inf"), "--target must be 0 or from 1e-30 to 1e+30 in size, but got inf."),
         ((*COMPARE, "--tolerance", "0"), "the tolerance must be finite and > 0, but got 0."),
         ((*COMPARE, "-o", "space.yaml"), "cannot write into --out 'space.yaml'"),
     ],

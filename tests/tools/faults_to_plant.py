@@ -197,29 +197,22 @@ FAULTS = (
     Fault(
         "laws: a derivative of the multi-power law has the wrong sign",
         "autosched/laws/multi_power.py",
-        "            -exponent * log_area * power,",
-        "            exponent * log_area * power,",
+        "-lr_power * prepared.sum_rows(by_log_speed",
+        "lr_power * prepared.sum_rows(by_log_speed",
         LAWS,
     ),
     Fault(
         "laws: drops pay two percent less",
         "autosched/laws/multi_power.py",
-        "gained = drop * prepared",
-        "gained = 0.98 * drop * prepared",
+        "return drop * prepared.sum_rows(",
+        "return 0.98 * drop * prepared.sum_rows(",
         LAWS,
-        other=(
-            (
-                "autosched/laws/multi_power.py",
-                "- drop * table.sum_rows(table.size * forgotten)",
-                "- 0.98 * drop * table.sum_rows(table.size * forgotten)",
-            ),
-        ),
     ),
     Fault(
         "laws: the functional law reads LRs half an update late",
         "autosched/laws/functional.py",
-        "middles = np.stack(at) - 0.5",
-        "middles = np.stack(at)",
+        "for share in (*_GAUSS, 0.5)]) - 0.5",
+        "for share in (*_GAUSS, 0.5)])",
         LAWS,
     ),
     Fault(
