@@ -233,7 +233,8 @@ class TrainerContract:
         trainer.train(case.lrs[:4])
         file = tmp_path / "checkpoint"
         file.write_bytes(saved(trainer))
-        assert go_on_elsewhere(case, file, case.lrs[4:]) == (4, losses_of(trainer, case.lrs[4:]))
+        elsewhere, here = go_on_elsewhere(case, file, case.lrs[4:]), (4, losses_of(trainer, case.lrs[4:]))
+        assert elsewhere == here, f"(update, losses) of another process: {elsewhere}; of this one: {here}"
 
     def test_saving_changes_nothing(self, case: TrainerCase) -> None:
         trainer = case.started()
