@@ -39,12 +39,15 @@ MADE_AND_RECORDED = ("made", pytest.param("recorded", marks=pytest.mark.recorded
 
 @pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the tests' names
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`: a file's tests share a process and what it makes once; all tests that start Ray go one
-    after another, first of all, then slow files, so that their waiting overlaps with the work of the others."""
+    """With `--dist loadgroup`: a file's tests share a process and what it makes once. Tests that start Ray come first,
+    one after another, those in processes of its own beside those in this one; then slow files, so that their waiting
+    overlaps with the work of the others."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.get_closest_marker("ray") is None, item.path not in slow))
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else str(item.path)))
+        ray = item.get_closest_marker("ray")
+        group = str(item.path) if ray is None else " ".join(("ray", *ray.args))
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

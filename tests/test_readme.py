@@ -26,8 +26,8 @@ def commands() -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.ray
-@pytest.mark.timeout(400)
+@pytest.mark.ray("in processes of its own")
+@pytest.mark.timeout(900)
 def test_the_commands_of_the_readme_run_as_shown(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "search_spaces", tmp_path / "search_spaces")
     space = tmp_path / "search_spaces" / "vision.yaml"
@@ -45,8 +45,8 @@ def test_the_commands_of_the_readme_run_as_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.ray
-@pytest.mark.timeout(400)
+@pytest.mark.ray("in processes of its own")
+@pytest.mark.timeout(900)
 def test_training_of_one_s_own_is_tuned_as_the_readme_shows_and_on_ray_as_in_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
