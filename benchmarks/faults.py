@@ -3,8 +3,9 @@
     python benchmarks/faults.py [--faults driver worker …] [--orders virtual arrival] [--moments 10] [--seed 0] [--json]
 
 It starts the cluster of deploy/loopback.sh (a head and two nodes, as root in network namespaces of their own, MLflow,
-PostgreSQL), runs one study that nobody disturbs in each order, then one for each fault, which is injected whenever the
-study's ledger has so many events as were drawn, and takes the cluster down. What is checked of each: that it ends, that
+PostgreSQL), runs one study that nobody disturbs in each order, then studies with each fault, which is injected whenever
+a study's ledger has so many events as were drawn, until there were `--moments`; a study may end before its last one. It
+takes the cluster down. What is checked of each: that it ends, that
 no trial failed, that no segment is in the ledger twice, that every trial has one run in MLflow that ended as the ledger
 says (where drivers, MLflow or PostgreSQL die), and in virtual order that it is the undisturbed study.
 
@@ -79,6 +80,7 @@ class Run:
     tracked: bool
     driver: subprocess.Popen[bytes]
     done: Counter[str] = field(default_factory=Counter)
+    stopped: list[str] = field(default_factory=list)
 
     def is_over(self) -> bool:
         """Whether the study's supervisor has ended."""
@@ -100,7 +102,8 @@ class Run:
 
     def go_on(self) -> None:
         """Do what a driver that has stopped with a reason tells a person to do."""
-        self.done["resumed by hand"] += 1
+        said = (self.cluster.folder / f"{self.name}.log").read_text().splitlines()
+        self.stopped += [line for line in said if line.startswith("autosched: error:")][-1:]
         self.driver = self.cluster.start_driver(self.name, self.order, tracked=self.tracked)
 
 
@@ -233,9 +236,9 @@ def faults(run: Run, calm: StudyState | None) -> Iterator[str]:
         yield "MLflow has other runs than the ledger has trials"
 
 
-def study(cluster: Cluster, order: str, fault: str, *, moments: Sequence[int], seed: int, away: float) -> Run:
+def study(cluster: Cluster, name: str, fault: str, *, moments: Sequence[int], seed: int, away: float) -> Run:
     """Run one study to its end, with a fault whenever it has so many events."""
-    name = f"{order}-{fault or 'calm'}"
+    order = name.partition("-")[0]
     tracked, chance = fault in TRACKED, random.Random(f"{name} {seed}")
     run = Run(cluster, name, order, away, chance, tracked, cluster.start_driver(name, order, tracked=tracked))
     for moment in moments:
@@ -254,11 +257,26 @@ def study(cluster: Cluster, order: str, fault: str, *, moments: Sequence[int], s
     return run
 
 
+def disturbed(cluster: Cluster, order: str, fault: str, calm: StudyState, asked: argparse.Namespace) -> dict[str, Any]:
+    """As many studies as it takes to inject a fault so many times; what was done and what went wrong."""
+    chance, began, done = random.Random(f"{order} {fault} {asked.seed}"), time.monotonic(), Counter[str]()
+    stopped, wrong = list[str](), list[str]()
+    while done["injected"] < asked.moments and not wrong:
+        moments = sorted(chance.sample(range(3, calm.events - 3), asked.moments - done["injected"]))
+        name = f"{order}-{fault}-{done['studies']}"
+        run = study(cluster, name, fault, moments=moments, seed=asked.seed, away=asked.away)
+        done += run.done + Counter(studies=1)
+        stopped += run.stopped
+        wrong += faults(run, calm if order == "virtual" else None)
+    row = {"order": order, "fault": fault, **{what: done[what] for what in ("studies", "injected", "nodes given up")}}
+    return {**row, "resumed by hand": stopped, "seconds": round(time.monotonic() - began), "wrong": wrong}
+
+
 def measure(cluster: Cluster, asked: argparse.Namespace) -> list[dict[str, Any]]:
     """All studies, one after another."""
     rows = []
     for order in asked.orders:
-        calm = study(cluster, order, "", moments=(), seed=asked.seed, away=asked.away)
+        calm = study(cluster, f"{order}-calm", "", moments=(), seed=asked.seed, away=asked.away)
         wrong = list(faults(calm, None))
         if wrong:
             raise AutoschedError(f"the undisturbed study went wrong: {wrong}")
@@ -267,15 +285,7 @@ def measure(cluster: Cluster, asked: argparse.Namespace) -> list[dict[str, Any]]
             if (fault == "disk" and not cluster.can_fill) or (fault == "network" and not cluster.has_namespaces):
                 print(f"{order}, {fault}: needs root", file=sys.stderr, flush=True)
                 continue
-            chance = random.Random(f"{order} {fault} {asked.seed}")
-            moments = sorted(chance.sample(range(3, state.events - 3), asked.moments))
-            began = time.monotonic()
-            run = study(cluster, order, fault, moments=moments, seed=asked.seed, away=asked.away)
-            found = list(faults(run, state if order == "virtual" else None))
-            done = {name: run.done[name] for name in ("injected", "resumed by hand", "nodes given up")}
-            rows.append(
-                {"order": order, "fault": fault, **done, "seconds": round(time.monotonic() - began), "wrong": found}
-            )
+            rows.append(disturbed(cluster, order, fault, state, asked))
             print(rows[-1], file=sys.stderr, flush=True)
     return rows
 

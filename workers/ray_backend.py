@@ -3,17 +3,20 @@
 An actor is one process with one `SegmentRunner`; it trains one segment at a time and keeps its trainer in memory, so
 a trial that goes on costs a message (about a millisecond), not a process start and a checkpoint. The queue is here in
 the driver, first come, first served. A segment goes to the worker that holds its start state when that one is free.
+On a cluster that other studies use too, the pool shrinks to the study's share between segments, and grows again.
 
 Ray is imported when a backend is made, not when this module is: worker processes import it to find their own class.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
+import secrets
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -24,18 +27,20 @@ from autosched.errors import BackendError, UsageError
 from autosched.ledger.records import Failure, FailureKind, Observation, Segment
 from autosched.trainer import TrainerFactory
 from workers.ray_cluster import ROUNDING, check_room, connect, last_line
+from workers.ray_shares import NAMESPACE, Claim, claims, fair_share
 from workers.registry import make_trainer
 from workers.threads import with_threads
 
 MAX_DEATHS = 8
 """Workers that may die in a row without any segment coming back before the backend gives up."""
-LOOK_SECONDS = 5.0  # between looks whether Ray is alive at all, while nothing comes back
+LOOK_SECONDS = 5.0
+"""Between looks who else is on the cluster, and, while nothing comes back, whether Ray is alive at all."""
 CLOSE_SECONDS = 30.0
 """How long free workers have to put away what they hold, e.g. a command that may save before it ends."""
 NODE_SECONDS = 10.0
 """How long after a worker's death its node may still count as alive on a cluster that wants it back."""
 START_SECONDS = 120.0
-"""How long to wait for the first worker: a cluster may be busy with other people's work."""
+"""How long to wait for the first worker, longer while other studies run: a cluster may be busy with others' work."""
 
 
 class RayWorker:
@@ -97,15 +102,17 @@ class RayBackend:
     notice within about a minute. If Ray already runs in this process, that one is used and left running.
 
     On a cluster, autosched and the trainer's code must be installed on every node, and ``RAY_AUTH_MODE`` must be the
-    same here and there.
+    same here and there. Studies share it, see :func:`workers.ray_shares.fair_share`: a worker above the share is given
+    back when its segment ends, and comes back when another study has ended.
 
     Args:
-        workers: actors in the pool.
+        workers: actors in the pool, at most.
         cpus: cores of each, also its torch threads.
         gpus: GPUs of each: a whole number, or a fraction below 1 (bookkeeping only; nothing stops a worker from using
             more memory than its share).
         address: of a running cluster, e.g. ``ray://head:10001`` or ``auto``; None or ``local`` for an own one.
         factory: makes a trainer from (use, options, seed, horizon); importable in the worker processes.
+        tell: told in a line when other studies have to be waited for.
 
     Raises:
         UsageError: an impossible request, e.g. GPUs on a machine without any.
@@ -122,6 +129,7 @@ class RayBackend:
         gpus: float = 0.0,
         address: str | None = None,
         factory: TrainerFactory = make_trainer,
+        tell: Callable[[str], object] = lambda line: None,
     ) -> None:
         _check_request(workers, cpus, gpus)
         self.workers = workers
@@ -133,13 +141,17 @@ class RayBackend:
         self._last_death = ""
         self._closed = False
         self._own = address in (None, "local")
+        self._claim = Claim(secrets.token_hex(4), workers, float(cpus), float(gpus))
+        self._numbers, self._share, self._others = itertools.count(), workers, 0
+        self._looked = -math.inf
+        self._leaving: list[Any] = []
         self._cores = math.ceil(workers * cpus - ROUNDING)
         self._ray, self._started_ray = connect(None if self._own else address, cores=self._cores)
         try:
             check_room(self._ray.nodes(), workers=workers, cpus=cpus, gpus=gpus)
-            for index in range(workers):
-                self._seats.append(self._start(f"ray-{index}"))
-            self._await_workers()
+            self._look()
+            self._resize()
+            self._await_workers(tell)
         except BaseException:
             self.close()
             raise
@@ -166,6 +178,7 @@ class RayBackend:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             self._check_deaths()
+            self._look()
             left = LOOK_SECONDS if deadline is None else max(0.0, deadline - time.monotonic())
             outcomes = self._collect(min(left, LOOK_SECONDS)) or self._revive()
             if outcomes or (deadline is not None and time.monotonic() >= deadline):
@@ -185,7 +198,7 @@ class RayBackend:
         self._closed = True
         self._queue.clear()
         self._calls.clear()
-        closing = [seat.actor.close.remote() for seat in self._seats if seat.free]
+        closing = self._leaving + [seat.actor.close.remote() for seat in self._seats if seat.free]
         with suppress(self._ray.exceptions.RayError):  # dead, or Ray itself is gone
             self._ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS) if closing else None
         for seat in self._seats:
@@ -199,17 +212,57 @@ class RayBackend:
         return {seat.name: seat.pid for seat in self._seats if seat.pid is not None}
 
     def _start(self, name: str) -> _Seat:
-        actors = self._ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_restarts=0)(RayWorker)
+        named = {} if self._own else {"name": self._claim.name(next(self._numbers)), "namespace": NAMESPACE}
+        actors = self._ray.remote(num_cpus=self._cpus, num_gpus=self._gpus, max_restarts=0, **named)(RayWorker)
         seat = _Seat(name, actors.remote(self._factory, name, self._cpus, self._gpus), since=time.monotonic())
         self._calls[seat.actor.place.remote()] = seat
         return seat
 
-    def _await_workers(self) -> None:
-        """Wait until all workers are up; after a while go on with those that are."""
-        deadline = time.monotonic() + START_SECONDS
-        while any(seat.pid is None for seat in self._seats) and time.monotonic() < deadline:
-            self._collect(deadline - time.monotonic())
+    def _look(self) -> None:
+        """See now and then who else is on a cluster, and with it what this study's share is."""
+        if self._own or time.monotonic() < self._looked + LOOK_SECONDS:
+            return
+        from ray.util import list_named_actors
+
+        with suppress(self._ray.exceptions.RayError):  # the head is away, or slow: all stays as it is
+            others = {claim for claim in claims(list_named_actors(all_namespaces=True)) if claim != self._claim}
+            self._share, self._others = fair_share(self._claim, others, self._ray.nodes()), len(others)
+        self._looked = time.monotonic()
+
+    def _resize(self) -> None:
+        """Give back workers above the share that train nothing, those that hold nothing first; start those below it."""
+        wanted = {segment.load_id for segment in self._queue}
+        idle = [seat for seat in self._seats if seat.segment is None]
+        idle.sort(key=lambda seat: (seat.pid is not None, bool(seat.state), seat.state in wanted), reverse=True)
+        while idle and len(self._seats) > self._share:
+            self._give_back(idle.pop())
+        names = {seat.name for seat in self._seats}
+        free = (name for name in map("ray-{}".format, itertools.count()) if name not in names)
+        self._seats += [self._start(next(free)) for _ in range(self._share - len(self._seats))]
+
+    def _give_back(self, seat: _Seat) -> None:
+        """Let a worker put away what it holds and end; one that is not up yet is taken back."""
+        self._seats.remove(seat)
+        if seat.pid is not None:
+            self._leaving.append(seat.actor.close.remote())  # Ray ends an actor that nobody can call, after its calls
+            return
+        self._calls = {call: other for call, other in self._calls.items() if other is not seat}
+        self._kill(seat)
+
+    def _await_workers(self, tell: Callable[[str], object]) -> None:
+        """Wait until all workers are up; after a while go on with those that are, if any are or no others run."""
+        began, told = time.monotonic(), False
+        while any(seat.pid is None for seat in self._seats):
+            waited = time.monotonic() - began
+            in_line = self._others and all(seat.pid is None for seat in self._seats)
+            if waited > START_SECONDS and not in_line:
+                break
+            if waited > LOOK_SECONDS and in_line and not told:
+                tell(f"no worker is free yet; other studies on this cluster: {self._others}.")
+                told = True
+            self._collect(LOOK_SECONDS)
             self._check_deaths()
+            self._look()
         if all(seat.pid is None for seat in self._seats):
             raise BackendError(
                 f"no Ray worker came up within {START_SECONDS:g} s: the cluster's CPUs or GPUs are in use by others."
@@ -237,6 +290,7 @@ class RayBackend:
         if ready and rest:
             ready += self._ray.wait(rest, num_returns=len(rest), timeout=0)[0]
         outcomes = [self._settle(call) for call in ready]
+        self._resize()
         self._dispatch()
         return [outcome for outcome in outcomes if outcome is not None]
 

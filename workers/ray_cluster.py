@@ -8,7 +8,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -126,14 +126,20 @@ def loopback_environment() -> Mapping[str, str]:
 
 def check_room(nodes: list[Mapping[str, Any]], *, workers: int, cpus: float, gpus: float) -> None:
     """Refuse a pool that these nodes can never hold; Ray would wait for ever."""
-    resources = [node["Resources"] for node in nodes if node["Alive"]]
-    room = sum(room_on_node(found.get("CPU", 0.0), found.get("GPU", 0.0), cpus=cpus, gpus=gpus) for found in resources)
-    if room < workers:
+    places = room(nodes, cpus=cpus, gpus=gpus)
+    if places < workers:
+        resources = [node["Resources"] for node in nodes if node["Alive"]]
         total_cpus, total_gpus = (sum(found.get(kind, 0.0) for found in resources) for kind in ("CPU", "GPU"))
         raise UsageError(
             f"{workers} workers with {cpus:g} CPUs and {gpus:g} GPUs each do not fit: Ray has {total_cpus:g} CPUs and "
-            f"{total_gpus:g} GPUs, room for {room}; lower resources.workers, resources.cpus or resources.gpus."
+            f"{total_gpus:g} GPUs, room for {places}; lower resources.workers, resources.cpus or resources.gpus."
         )
+
+
+def room(nodes: Iterable[Mapping[str, Any]], *, cpus: float, gpus: float) -> int:
+    """Workers that fit on those of these nodes that are alive."""
+    resources = [node["Resources"] for node in nodes if node["Alive"]]
+    return sum(room_on_node(found.get("CPU", 0.0), found.get("GPU", 0.0), cpus=cpus, gpus=gpus) for found in resources)
 
 
 def room_on_node(node_cpus: float, node_gpus: float, *, cpus: float, gpus: float) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,8 +99,11 @@ def space_of(state: StudyState, folder: Path | None = None) -> Space:
     return space if tested is None or tested.bounds is None else with_bounds(space, *tested.bounds)
 
 
-def make_backend(space: Space, options: RunOptions) -> Backend:
+def make_backend(space: Space, options: RunOptions, tell: Callable[[str], object] = lambda line: None) -> Backend:
     """The backend the options ask for.
+
+    Args:
+        tell: told in a line when other studies of a cluster have to be waited for.
 
     Raises:
         BackendError: Ray cannot be started or reached, or the resources are not there.
@@ -110,7 +113,9 @@ def make_backend(space: Space, options: RunOptions) -> Backend:
         return LocalBackend(with_threads(make_trainer, resources.cpus), workers=resources.workers)
     from workers.ray_backend import RayBackend
 
-    return RayBackend(workers=resources.workers, cpus=resources.cpus, gpus=resources.gpus, address=options.address)
+    return RayBackend(
+        workers=resources.workers, cpus=resources.cpus, gpus=resources.gpus, address=options.address, tell=tell
+    )
 
 
 def report_folder(space: Space) -> Path:
@@ -166,7 +171,7 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
             mirror.start(journal.past)
         try:
             if journal.state.finished is None:
-                _train(ledger, journal, space, options)
+                _train(ledger, journal, space, options, progress)
             return _finish(ledger, journal.state, options, mirror)
         except BaseException:
             if mirror is not None:
@@ -174,9 +179,9 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
             raise
 
 
-def _train(ledger: Ledger, journal: Journal, space: Space, options: RunOptions) -> None:
+def _train(ledger: Ledger, journal: Journal, space: Space, options: RunOptions, progress: Progress) -> None:
     with ExitStack() as stack:
-        backend = make_backend(space, options)
+        backend = make_backend(space, options, progress.note)
         stack.callback(backend.close)
         assembly.run_study(space, ledger, journal, backend, reuse=options.reuse)
 
