@@ -20,7 +20,7 @@ NET=${NET:-10.231.7}     # the first three numbers of their addresses; both are 
 BRIDGE=${NAME}0
 MLFLOW_PORT=${MLFLOW_PORT:-15000} POSTGRES_PORT=${POSTGRES_PORT:-15432}
 GCS_PORT=${GCS_PORT:-16379} DASHBOARD_PORT=${DASHBOARD_PORT:-18265} CLIENT_PORT=${CLIENT_PORT:-10001}
-STUDIES=${STUDIES:-4}      # that run at once
+STUDIES=${STUDIES:-2}      # that run at once, a worker each
 WAIT_SECONDS=120
 
 die() { echo "loopback.sh: $1" >&2; exit "${2:-1}"; }
