@@ -23,13 +23,13 @@ from typing import Any
 
 from autosched.engine.backend import Outcome
 from autosched.engine.execute import SegmentRunner
+from autosched.engine.threads import with_threads
 from autosched.errors import BackendError, UsageError
 from autosched.ledger.records import Failure, FailureKind, Observation, Segment
 from autosched.trainer import TrainerFactory
 from workers.ray_cluster import ROUNDING, check_room, connect, last_line
 from workers.ray_shares import NAMESPACE, Claim, claims, fair_share
 from workers.registry import make_trainer
-from workers.threads import with_threads
 
 MAX_DEATHS = 8
 """Workers that may die in a row without any segment coming back before the backend gives up."""

@@ -13,12 +13,12 @@ from autosched.cli.options import JsonOption, kept_for_json, show, tell_shipped,
 from autosched.curves.range_test import RangeTest, RangeTestFailure, Sweep
 from autosched.engine.execute import SegmentRunner
 from autosched.engine.range_test import run_sweep
+from autosched.engine.threads import same_sums, with_threads
 from autosched.errors import WorkError
 from autosched.report.canvas import png
 from autosched.report.range_test_plot import range_test_plot
 from autosched.space.trainer_file import SweepTask, load_sweep_task
 from workers.registry import check_trainer, make_trainer
-from workers.threads import with_threads
 
 READINGS = ("low", "high", "divergence_lr", "steepest_lr", "valley_low", "valley_high", "start_loss", "lowest_loss")
 
@@ -45,7 +45,7 @@ def range_test(
     with kept_for_json(as_json):
         task = load_sweep_task(file, override or [], lambda spec: check_trainer(spec.use, spec.options))
     task = _with_options(task, low=low, high=high, steps=steps, seed=seed)
-    with tempfile.TemporaryDirectory(prefix="autosched-") as folder, kept_for_json(as_json):
+    with tempfile.TemporaryDirectory(prefix="autosched-") as folder, kept_for_json(as_json), same_sums(task.cpus):
         runner = SegmentRunner(with_threads(make_trainer, task.cpus))
         found = run_sweep(runner, task.trainer, seed=task.seed, sweep=task.sweep, save_uri=f"{folder}/swept")
     figure = range_test_plot(found, title=f"LR range test of {task.trainer.use}, seed {task.seed}")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from autosched.cli.options import JsonOption, show, tell_shipped
+from autosched.engine.threads import same_sums
 from autosched.errors import UsageError
 from autosched.printed import tell
 from autosched.space import load_space
@@ -34,11 +35,12 @@ def check_trainer(
     tell_shipped(space)
     found = load_space(space, override or [], CHECKS)
     findings = []
-    for finding in trainer_findings(found, thorough=not quick):
-        findings.append(finding)
-        if not as_json:
-            for line in finding_lines(finding):
-                tell(line)
+    with same_sums(found.resources.cpus):
+        for finding in trainer_findings(found, thorough=not quick):
+            findings.append(finding)
+            if not as_json:
+                for line in finding_lines(finding):
+                    tell(line)
     broken = [finding.promise for finding in findings if finding.level == "broken"]
     if as_json:
         show(True, {"trainer": found.trainer.use, "findings": [asdict(finding) for finding in findings]}, ())

@@ -18,6 +18,7 @@ from autosched.compare.trace import Trace, trace_of
 from autosched.engine import assembly
 from autosched.engine.backend import Backend
 from autosched.engine.journal import Journal
+from autosched.engine.threads import same_sums
 from autosched.ledger.events import Stamped, StudyCreated, TrialEnded
 from autosched.ledger.state import StudyState
 from autosched.ledger.store import Ledger
@@ -83,7 +84,7 @@ def run_job(job: Job, means: Means) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     ledger, name = Ledger(job.space.storage.ledger), job.space.study
     try:
-        with ledger.lease(name), assembly.same_sums(job.space):
+        with ledger.lease(name), same_sums(job.space.resources.cpus):
             if all(row.name != name for row in ledger.studies()):
                 fingerprints = job.space.trainer.fingerprints
                 created = StudyCreated(

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-
-from threadpoolctl import threadpool_limits
 
 from autosched.engine.backend import Backend
 from autosched.engine.checkpoint_store import CheckpointStore
@@ -22,15 +19,6 @@ from autosched.ledger.store import Ledger
 from autosched.search.select import make_policy
 from autosched.space.auto_bounds import auto_bounds, has_auto_bounds, with_bounds
 from autosched.space.records import Space
-
-
-def same_sums(space: Space) -> AbstractContextManager[object]:
-    """While a study decides, linear algebra has the threads of a worker, however many cores this machine has.
-
-    Another number of threads sums in another order, and the last bits of a forecast may choose another trial.
-    """
-    limits: AbstractContextManager[object] = threadpool_limits(max(1, int(space.resources.cpus)), user_api="blas")
-    return limits
 
 
 def run_study(

@@ -15,6 +15,7 @@ from autosched.engine.backend import Backend
 from autosched.engine.dispatcher import LOGS, log_name
 from autosched.engine.journal import Journal, Listener
 from autosched.engine.local_backend import LocalBackend
+from autosched.engine.threads import same_sums, with_threads
 from autosched.errors import SpaceError, UsageError, WorkError
 from autosched.interruption import terminable
 from autosched.laws.files import SavedLaw
@@ -41,7 +42,6 @@ from autosched.tracking.select import make_tracker
 from autosched.tracking.tracker import STUDY
 from autosched.whole_files import write_whole
 from workers.registry import make_trainer
-from workers.threads import with_threads
 
 PACKAGES = ("autosched", "torch", "optuna", "ray", "mlflow", "numpy", "scipy")
 BACKENDS = ("ray", "local")
@@ -159,7 +159,7 @@ def run_study(ledger: Ledger, name: str, options: RunOptions, progress: Progress
         stack.enter_context(terminable())
         state = ledger.state(name)
         space = tracked(space_of(state, ledger.folder), options.tracking)
-        stack.enter_context(assembly.same_sums(space))
+        stack.enter_context(same_sums(space.resources.cpus))
         if state.finished is None and not options.reuse_anyway:
             check_unchanged(state, space.trainer)
         mirror = make_mirror(space)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
+from autosched.engine.threads import same_sums, with_threads
 from autosched.engine.time_limit import TimeUp, time_limit
 from autosched.errors import UsageError
 from autosched.ledger.store import Ledger
@@ -20,7 +21,6 @@ from autosched.trainer.findings import Case, Finding
 from autosched.trainer.protocol import SegmentTrainer
 from autosched.trainer.soundness import check_soundness
 from workers.registry import BUILT_IN, make_trainer
-from workers.threads import with_threads
 
 COMMAND = "command"
 USUAL_LR = 1e-3
@@ -62,7 +62,7 @@ def check_new_trainer(space: Space, ledger: Ledger) -> list[str]:
         return []
     minutes = space.budget.minutes
     try:
-        with time_limit(None if minutes is None else 60 * minutes):
+        with same_sums(space.resources.cpus), time_limit(None if minutes is None else 60 * minutes):
             return _notes(space)
     except TimeUp:
         raise UsageError(

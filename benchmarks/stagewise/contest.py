@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from autosched.engine.threads import with_threads
 from autosched.errors import UsageError
 from autosched.schedules.registry import build
 from autosched.search.autolrs import Settings
 from stagewise.drive import plain, run_autolrs, run_schedule, run_searched
 from stagewise.totals import longest_within
 from workers.registry import make_trainer
-from workers.threads import with_threads
 
 FAITHFUL, MENDED, FAR = "autolrs faithful", "autolrs", "autolrs far-sighted"
 MODES: Mapping[str, Callable[..., Settings]] = {

@@ -17,6 +17,7 @@ import pytest
 
 from autosched.engine.checkpoint_store import CheckpointStore
 from autosched.engine.execute import SegmentRunner
+from autosched.engine.threads import same_sums, with_threads
 from autosched.errors import BackendError, UsageError
 from autosched.ledger.records import Failure, Observation
 from autosched.space.trainer_spec import TrainerSpec
@@ -25,7 +26,6 @@ from autosched.trainer import Trainer, TrainerFactory
 from workers.ray_backend import MAX_DEATHS, RayBackend
 from workers.ray_cluster import LOG_BYTES, room_on_node
 from workers.registry import make_trainer
-from workers.threads import with_threads
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 SLOWLY = {"seconds_per_step": 0.05}
@@ -109,25 +109,16 @@ def test_a_segment_goes_to_the_worker_that_holds_its_start(pool, tmp_path):
     assert {outcome.worker for outcome in outcomes.values()} == holders
 
 
-def test_a_transformer_trains_to_the_same_bits_as_in_this_process(pool, tmp_path, one_thread):
+def test_a_transformer_trains_to_the_same_bits_as_in_this_process(pool, tmp_path):
     options = {"layers": 1, "width": 16, "heads": 2, "context": 16, "batch": 2}
     lrs = np.linspace(0.01, 0.001, 8)
     simulated = [cut(CheckpointStore(str(tmp_path)), lrs, start, start + 4, options=options) for start in (0, 4)]
     segments = [replace(segment, trainer=TrainerSpec(use="gpt", options=options)) for segment in simulated]
     runner = SegmentRunner(with_threads(make_trainer, 1.0))
-    expected = [result(runner.run(segment)) for segment in segments]
+    with same_sums(1.0):
+        expected = [result(runner.run(segment)) for segment in segments]
     assert [result(run_all(pool, segment)[segment.id]) for segment in segments] == expected
     assert [point.step for seen in expected for point in seen.points] == [5, 8]
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Give torch its threads back after a test that changes their number."""
-    import torch
-
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_a_killed_worker_is_a_failure_and_is_replaced(pool, tmp_path):
