@@ -10,9 +10,9 @@ import typer
 
 from autosched.cli.live_link import PORT, study_path
 from autosched.cli.options import LedgerOption
+from autosched.cli.ready import said_when_ready
 from autosched.cli.server_commands import check_port
 from autosched.interruption import terminable
-from autosched.printed import tell
 from autosched.study.start import ledger_url
 
 
@@ -40,13 +40,20 @@ def serve(
     check_port(host, port)
     access = Access.on(host)
     os.nice(10)  # whoever trains here goes first
-    threading.Thread(target=watched.read_ahead, args=(study,), daemon=True).start()
+    is_read = threading.Event()
+    threading.Thread(target=watched.read_ahead, args=(study, is_read), daemon=True).start()
     config = uvicorn.Config(
         application(watched, access), host=host, port=port, log_level="critical", access_log=False, server_header=False
     )
     config.timeout_graceful_shutdown = 1  # a reader's stream does not end by itself
     shown = f"[{host}]" if ":" in host else host
-    tell(f"studies of {watched.place} on http://{shown}:{port}{study_path(study)}{access.query}; Ctrl-C stops it.")
-    with terminable():
-        uvicorn.Server(config).run()
+    link = f"http://{shown}:{port}{study_path(study)}{access.query}"
+    server = uvicorn.Server(config)
+
+    def ready() -> str | None:
+        is_ready = server.started and is_read.is_set()
+        return f"studies of {watched.place} on {link}; Ctrl-C stops it." if is_ready else None
+
+    with terminable(), said_when_ready(f"reading {study or 'studies'} of {watched.place} …", ready):
+        server.run()
     return 0

@@ -300,8 +300,8 @@ EVENT_TYPES: Mapping[str, type[Event]] = {
     "search_ended": SearchEnded,
     "study_finished": StudyFinished,
 }
-_RENAMED = {"trial_thawed": "trial_resumed", "audit": "holdout"}
-"""Names that earlier versions gave to events and to their fields."""
+_RENAMED = {"trial_thawed": "trial_resumed"}
+"""Names that earlier versions gave to events."""
 _NAMES = {cls: name for name, cls in EVENT_TYPES.items()}
 _RECORDS: Mapping[str, type[Any]] = {
     "decision": Decision,
@@ -310,6 +310,11 @@ _RECORDS: Mapping[str, type[Any]] = {
     "failure": Failure,
     "divergence": Divergence,
 }
+_PARTS: Mapping[type[Any], tuple[tuple[str, type[Any]], ...]] = {
+    cls: tuple((name, _RECORDS[name]) for name in cls.__dataclass_fields__ if name in _RECORDS)
+    for cls in (*_NAMES, *_RECORDS.values())
+}
+"""The fields of events and of their records that hold a record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,13 +355,14 @@ def _with_role(cls: type[Event], fields: dict[str, Any]) -> dict[str, Any]:
     return {**fields, "role": role, "until": None}
 
 
-def _record(cls: type[Any], data: dict[str, Any]) -> Any:
-    fields = data if _RENAMED.keys().isdisjoint(data) else {_RENAMED.get(name, name): data[name] for name in data}
-    for name in _RECORDS.keys() & fields.keys():
-        if isinstance(fields[name], dict):
-            fields[name] = _record(_RECORDS[name], fields[name])
-    if "points" in fields:
-        fields["points"] = tuple(_point(point) for point in fields["points"])
+def _record(cls: type[Any], fields: dict[str, Any]) -> Any:
+    for name, part in _PARTS[cls]:
+        if isinstance(fields.get(name), dict):
+            fields[name] = _record(part, fields[name])
+    if cls is Observation:
+        fields["points"] = tuple(map(_point, fields["points"]))
+    elif cls is Decision and "audit" in fields:  # as earlier versions called it
+        fields["holdout"] = fields.pop("audit")
     return cls(**fields)
 
 

@@ -277,6 +277,13 @@ class Ledger:
             ]
         return sorted(rows, key=lambda row: row.created, reverse=True)
 
+    def length(self, study: str) -> int:
+        """How many events a study has; 0 for an unknown one."""
+        query = sa.select(sa.func.max(_EVENTS.c.number)).where(_EVENTS.c.study == study)
+        with self._guard("read"), self._engine.connect() as connection:
+            last: int | None = connection.execute(query).scalar_one()
+        return 0 if last is None else last + 1
+
     def segment(self, identity: str) -> Observation | None:
         """The result of a segment that any study of this ledger has finished.
 

@@ -110,7 +110,9 @@ def told_ends(
             trials that were trained to their end.
     """
     end_of = end_of or (lambda trial: trial.value if trial.status == "complete" else None)
-    ends = {trial.number: end_of(trial) for trial in state.searched if trial.role != "pilot"}
+    ends = {
+        trial.number: end for trial in state.searched if trial.role != "pilot" and (end := end_of(trial)) is not None
+    }
     made = {
         (number, step): decision.forecast
         for number in ends
@@ -118,9 +120,9 @@ def told_ends(
         if decision.forecast is not None
     }
     return [
-        Told(stage=stage, mean=forecast.mean, low=forecast.low, high=forecast.high, end=end)
+        Told(stage=stage, mean=forecast.mean, low=forecast.low, high=forecast.high, end=ends[place[0]])
         for place, stage in stages(state, space).items()
-        if (forecast := made.get(place)) is not None and (end := ends[place[0]]) is not None and _usable(forecast, end)
+        if (forecast := made.get(place)) is not None and _usable(forecast, ends[place[0]])
     ]
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from operator import itemgetter
 from typing import Any
 
+from pydantic_core import to_json
+
 from autosched.report.document import Record, head, most_drawn, trial_records
 from autosched.report.moments import Story, columns
 from autosched.space.records import Space
@@ -61,7 +63,10 @@ class DocumentText:
 
 def written(document: Any) -> str:
     """Plain data as JSON text, as short as it can be."""
-    return json.dumps(document, allow_nan=False, separators=(",", ":"))
+    try:
+        return to_json(document, inf_nan_mode="null").decode()
+    except ValueError:  # with half a surrogate pair, which only the slower writer lets pass
+        return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
 
 def _told_of(moments: list[Record]) -> list[int]:

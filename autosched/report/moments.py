@@ -7,6 +7,7 @@ was known then; nothing about a trial that changes is told twice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from autosched.ledger.events import (
@@ -94,7 +95,7 @@ def columns(moments: Iterable[Record]) -> dict[str, dict[str, list[Any]]]:
     kinds: dict[str, list[Record]] = {}
     for moment in moments:
         kinds.setdefault(moment["kind"], []).append(moment)
-    names = {kind: dict.fromkeys(name for one in some for name in one) for kind, some in kinds.items()}
+    names = {kind: dict.fromkeys(chain.from_iterable(some)) for kind, some in kinds.items()}
     return {
         kind: {name: [one.get(name) for one in some] for name in names[kind] if name != "kind"}
         for kind, some in kinds.items()

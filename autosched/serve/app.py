@@ -5,6 +5,7 @@ path                          what
 /study/NAME                   the page of one
 /api/studies                  the list as JSON
 /api/study/NAME/document      the page's document
+/api/study/NAME/progress      how much of the study is read, while its document is waited for
 /api/study/NAME/follow        what is new in it, as server-sent events
 /api/study/NAME/schedule      the winner's schedule, or ``?trial=N``
 /api/study/NAME/logs/N        what trial N printed
@@ -52,6 +53,7 @@ def application(watched: Watched, access: Access) -> Starlette:
         Route("/study/{name:path}", pages.study),
         Route("/api/studies", pages.studies),
         Route("/api/study/{name:path}/document", pages.document),
+        Route("/api/study/{name:path}/progress", pages.progress),
         Route("/api/study/{name:path}/follow", pages.follow),
         Route("/api/study/{name:path}/law", pages.law),
         Route("/api/study/{name:path}/schedule", pages.schedule),
@@ -91,6 +93,9 @@ class _Pages:
     async def document(self, request: Request) -> Response:
         found = await to_thread.run_sync(self._watched.whole, request.path_params["name"])
         return Response(found.document, media_type="application/json")
+
+    async def progress(self, request: Request) -> Response:
+        return JSONResponse(await to_thread.run_sync(self._watched.progress, request.path_params["name"]))
 
     async def law(self, request: Request) -> Response:
         return JSONResponse(await to_thread.run_sync(self._watched.law, request.path_params["name"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 from autosched.engine.dispatcher import LOGS, log_name
 from autosched.errors import AutoschedError, StudyError
+from autosched.ledger.fold import uncollected
 from autosched.ledger.store import Ledger, StudyRow
 from autosched.report.document_text import DocumentText
 from autosched.report.law_fit import study_law
@@ -85,16 +87,23 @@ class Watched:
             for row in self._ledger.studies()
         ]
 
-    def read_ahead(self, first: str | None = None) -> None:
+    def read_ahead(self, first: str | None, is_read: threading.Event) -> None:
         """Read what is likely to be looked at: a study, and the newest ones; whoever comes then need not wait for it.
 
         What cannot be read is said to whoever asks for it.
+
+        Args:
+            is_read: set as soon as the first one is read, or there is none.
         """
         with suppress(AutoschedError):
-            newest = [row.name for row in self._ledger.studies()[:READ_AHEAD]]
-            for name in dict.fromkeys([*([] if first is None else [first]), *newest]):
+            if first is not None:
+                self.whole(first)
+        is_read.set()
+        with suppress(AutoschedError):
+            for row in self._ledger.studies()[:READ_AHEAD]:
                 with suppress(AutoschedError):
-                    self.whole(name)
+                    self.whole(row.name)
+        gc.freeze()  # it stays: the collector of cycles need not look through it again and again
 
     def _state_of(self, row: StudyRow) -> str:
         if row.finished:
@@ -107,6 +116,15 @@ class Watched:
         if now - followed.looked > LOOK_SECONDS:
             followed.running, followed.looked = self._ledger.lease(name).is_held(), now
         return followed.running
+
+    def progress(self, name: str) -> dict[str, int]:
+        """How many events of a study are ``read``, ``of`` how many; for who waits for it.
+
+        Raises:
+            LedgerError: the ledger is damaged or away.
+        """
+        followed = self._followed.get(name)
+        return {"read": 0 if followed is None else followed.story.state.events, "of": self._ledger.length(name)}
 
     def whole(self, name: str) -> Told:
         """The whole document of a study.
@@ -139,7 +157,7 @@ class Watched:
     def _followed_on(self, name: str) -> Iterator[_Followed]:
         """A study with all its events read, which nobody else reads meanwhile."""
         followed = self._followed.setdefault(name, _Followed(name))
-        with followed.lock:
+        with followed.lock, uncollected():
             followed.story.read(self._ledger.read(name, followed.story.state.events))
             if followed.story.state.events == 0:
                 self._followed.pop(name, None)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from example_study import SPACE, Study, example_study, wsd
 from playwright.sync_api import expect
-from served import Visit, append, serving
+from served import PATIENCE, Visit, append, serving
 
 from autosched.compare.document import results_document
 from autosched.compare.outcome import Goal, comparison_page, results_of
@@ -55,6 +55,28 @@ def test_a_running_study_is_followed_to_its_end(browser: Any, tmp_path: Path) ->
         page.get_by_text("finished: 14 trials are proposed.").wait_for()
         assert visit.left_the_place(place) == []
         assert visit.real_faults() == []
+    ledger.close()
+
+
+def test_whoever_waits_for_a_long_study_is_told_how_much_is_read(browser: Any, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    ledger = Ledger(url)
+    append(ledger, "wsd-demo", example_study().events[:1])
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    with serving(url) as (place, _):
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.route("**/document", hold)  # until it has been said
+        page.goto(f"{place}/study/wsd-demo")
+        page.get_by_text("The study is being read: 0 of 1 event.").wait_for()
+        held[0].continue_()
+        page.wait_for_selector("body[data-ready=true]")
+        assert page.get_by_text("is being read").count() == 0
+        page.close()
     ledger.close()
 
 

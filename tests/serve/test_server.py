@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+import subprocess
+import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -89,6 +93,30 @@ def test_what_is_not_there_is_said_in_a_line(place: str, path: str) -> None:
     assert len(text.splitlines()) == 1
 
 
+def test_how_much_is_read_is_told_while_a_study_is_waited_for(ledger: str) -> None:
+    of = len(example_study().events)
+    with serving(ledger) as (place, _):
+        progress = f"{place}/api/study/wsd-demo/progress"
+        assert json.loads(answer(progress)[1]) == {"read": 0, "of": of}
+        answer(f"{place}/api/study/wsd-demo/document")
+        assert json.loads(answer(progress)[1]) == {"read": of, "of": of}
+        assert json.loads(answer(f"{place}/api/study/none/progress")[1]) == {"read": 0, "of": 0}
+
+
+def test_the_link_to_a_study_is_told_when_it_is_read(ledger: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "autosched", "serve", "wsd-demo", "--port", str(port), "--ledger", ledger]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline().startswith("reading wsd-demo of ")
+            assert f" on http://127.0.0.1:{port}/study/wsd-demo; " in process.stdout.readline()
+            found = json.loads(answer(f"http://127.0.0.1:{port}/api/study/wsd-demo/progress")[1])
+            assert found["read"] == found["of"] > 0
+        finally:
+            process.terminate()
+
+
 def test_the_page_may_load_from_its_server_alone(place: str) -> None:
     status, text, headers = answer(f"{place}/study/%3Cb%3E")
     assert status == 200
@@ -148,7 +176,9 @@ def test_what_one_reader_was_told_is_kept_for_the_next(tmp_path: Path) -> None:
     store = Ledger(url)
     append(store, "wsd-demo", events[:120])
     watched = Watched(url)
-    watched.read_ahead("there is none")
+    is_read = threading.Event()
+    watched.read_ahead("there is none", is_read)
+    assert is_read.is_set()
     whole = watched.whole("wsd-demo")
     assert watched.whole("wsd-demo") is whole
     assert watched.news("wsd-demo", whole.events) is None

@@ -230,9 +230,29 @@ async function startBeside(main, names) {
 }
 
 async function startPage(main) {
-  const found = page.live ? await asked(`${page.live}/document`) : JSON.parse(await carried("document"));
+  const found = page.live ? await waitedFor(main) : JSON.parse(await carried("document"));
   if (found.document) comparisonPage(main, found);
   else startStudy(main, unpacked(found));
+}
+
+const PROGRESS_MS = 500; // between looks at how much of a study is read
+
+/** A study's document; of a long study that the server has not read yet, how much is, until it comes. */
+async function waitedFor(main) {
+  const told = el("p", { role: "status" });
+  let waits = true;
+  const look = async () => {
+    const { read, of } = await asked(`${page.live}/progress`);
+    told.textContent = `The study is being read: ${count(read)} of ${plural(of, "event")}.`;
+    if (waits && of) main.replaceChildren(told);
+  };
+  const looking = setInterval(() => look().catch(() => {}), PROGRESS_MS);
+  try {
+    return await asked(`${page.live}/document`);
+  } finally {
+    clearInterval(looking);
+    waits = false;
+  }
 }
 
 function startStudy(main, study) {
