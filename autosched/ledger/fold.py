@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from heapq import heappop, heappush
 from typing import Any
 
 from autosched.errors import LedgerError
@@ -30,7 +29,6 @@ from autosched.ledger.events import (
 )
 from autosched.ledger.records import LAWLESS
 from autosched.ledger.state import (
-    OPEN,
     RESUMABLE,
     ScheduledSegment,
     StudyState,
@@ -135,28 +133,15 @@ def _advanced(state: StudyState, event: TrialAdvanced, time: float) -> None:
 def _judged(state: StudyState, event: TrialJudged, time: float) -> None:
     trial, decision = state.trial(event.trial), event.decision
     trial.decisions.append((event.step, decision))
-    if decision.forecast is not None:
-        trial.last_forecast = decision.forecast
-        _promises(state, trial)
+    lawless = decision.reason.startswith(LAWLESS)
+    if lawless:  # what it said of other trials counts no more either
+        state.forecasts.clear()
+    if decision.forecast is None:
+        state.forecasts.pop(event.trial, None)
+    else:
+        trial.last_forecast = state.forecasts[event.trial] = decision.forecast
     state.decided += 1
-    state.lawless += decision.reason.startswith(LAWLESS)
-
-
-def _promises(state: StudyState, trial: TrialState | None = None) -> None:
-    """Say anew which trial is the most promising, after one has a new forecast, goes on or is over.
-
-    Forecasts that are not a trial's last any more, or of a trial that is over, stay in the heap until they come up.
-    """
-    heap = state.forecast_heap
-    if trial is not None and trial.last_forecast is not None and trial.role != "confirm":
-        heappush(heap, (trial.last_forecast.mean, trial.number))
-    while heap:
-        mean, number = heap[0]
-        first = state.trials[number]
-        if first.status in OPEN and first.last_forecast is not None and first.last_forecast.mean == mean:
-            break
-        heappop(heap)
-    state.promising = heap[0][1] if heap else None
+    state.lawless += lawless
 
 
 def _leave_clock(state: StudyState, segment: str | None, at: int) -> None:
@@ -183,7 +168,7 @@ def _ended(state: StudyState, event: TrialEnded, time: float) -> None:
     _leave_clock(state, trial.pending, event.at)
     trial.pending = None
     state.active.discard(event.trial)
-    _promises(state)
+    state.forecasts.pop(event.trial, None)
     if event.status == "complete" and event.value is not None and trial.role != "confirm":
         best = state.best_trial()
         if best is None or best.value is None or event.value < best.value:
@@ -201,7 +186,6 @@ def _resumed(state: StudyState, event: TrialResumed, time: float) -> None:
     _becomes(state, trial, "running", turn)
     trial.reason, trial.forecast = "", None
     state.resumed += 1
-    _promises(state, trial)
     trial.ended_time, trial.due = None, event.at
     state.active.add(event.trial)
     state.clock = max(state.clock, event.at)

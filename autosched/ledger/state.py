@@ -28,7 +28,6 @@ from autosched.space.records import ScheduleSpec, SearchParameter
 TrialStatus = Literal["running", "complete", "reached", "pruned", "paused", "diverged", "failed", "stopped"]
 LogKind = Literal["proposed", "advanced", "ended", "resumed"]
 RESUMABLE: frozenset[TrialStatus] = frozenset({"reached", "pruned", "paused"})
-OPEN: frozenset[TrialStatus] = frozenset({"running", "paused"})
 
 
 class Turn(NamedTuple):
@@ -171,7 +170,8 @@ class StudyState:
         default, confirming: numbers of the trial of the user's own schedule, if there is one, and of those on fresh
             seeds.
         resumed: how often a trial went on.
-        promising: number of the search's trial with the lowest forecast among those that run or are paused.
+        forecasts: what is expected of running trials, by number: the forecast of the newest decision about each since
+            it was begun or resumed. None of them is left when no law describes the curves any more.
         decided, lawless: how many decisions were made, and how many of them in the law's place, because no law
             described the curves.
         records_roles: whether the events say why each trial was trained; those of earlier versions do not.
@@ -193,8 +193,7 @@ class StudyState:
     default: int | None = None
     confirming: list[int] = field(default_factory=list)
     resumed: int = 0
-    promising: int | None = None
-    forecast_heap: list[tuple[float, int]] = field(default_factory=list, repr=False, compare=False)
+    forecasts: dict[int, Forecast] = field(default_factory=dict)
     decided: int = 0
     lawless: int = 0
     records_roles: bool = True

@@ -28,7 +28,7 @@ class Standing:
         seconds: wall-clock seconds that drivers were at work.
         left: seconds until the budget is used up at the mean pace so far; None before anything is used.
         facts: by name what else there is to say: the ``best`` so far, its ``gain`` on fresh seeds with an interval, the
-            forecast of the most ``promising`` trial with its interval, how many ``trials`` of which fate.
+            forecast of the most ``promising`` running trial with its interval, how many ``trials`` of which fate.
         running: the trials that run, each in a line.
     """
 
@@ -118,21 +118,20 @@ def _gain(state: StudyState) -> str:
 
 
 def _promise(state: StudyState, space: Space) -> str:
-    """The trial that may still be trained on and whose forecast is the lowest, if it is below the best."""
-    if state.finished is not None or state.promising is None:
+    """The running trial of which the lowest loss is expected now, if it is below the best."""
+    expected, best = state.forecasts, state.best_trial()
+    searched = (number for number in expected if state.trials[number].role != "confirm")
+    number = min(searched, key=lambda one: expected[one].mean, default=None)
+    if number is None or (best is not None and best.value is not None and expected[number].mean >= best.value):
         return ""
-    best, trial = state.best_trial(), state.trials[state.promising]
-    forecast = trial.last_forecast
-    if forecast is None or (best is not None and best.value is not None and forecast.mean >= best.value):
-        return ""
-    return f"forecast {forecast_text(forecast)}, trial {trial.number}: {chosen_text(space, trial)}"
+    return f"forecast {forecast_text(expected[number])}, trial {number}: {chosen_text(space, state.trials[number])}"
 
 
 def _running(state: StudyState) -> list[str]:
     """The trials that run, each in a line."""
     running = [state.trials[number] for number in sorted(state.active)]
     more = [f"and {len(running) - MOST_RUNNING} more"] if len(running) > MOST_RUNNING else []
-    return [*map(running_line, running[:MOST_RUNNING]), *more]
+    return [*(running_line(state, trial) for trial in running[:MOST_RUNNING]), *more]
 
 
 def _counts(state: StudyState) -> str:

@@ -61,7 +61,7 @@ def status_lines(summary: Mapping[str, Any], state: StudyState, space: Space, pa
         lines += ["", "ended last", *(f"  {outcome_line(trial)}" for trial in ended[-LATEST:])]
     running = [state.trials[number] for number in sorted(state.active)]
     if running:
-        lines += ["", "not ended", *(f"  {running_line(trial)}" for trial in running)]
+        lines += ["", "not ended", *(f"  {running_line(state, trial)}" for trial in running)]
     return lines
 
 
@@ -305,10 +305,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
-def running_line(trial: TrialState) -> str:
-    """How far a running trial is, in one line."""
+def running_line(state: StudyState, trial: TrialState) -> str:
+    """How far a running trial is, and what is expected of it now, in one line."""
     loss = f", loss {trial.points[-1].loss:.4f}" if trial.points else ""
-    forecast = "" if trial.last_forecast is None else f", forecast {forecast_text(trial.last_forecast)}"
+    expected = state.forecasts.get(trial.number)
+    forecast = "" if expected is None else f", forecast {forecast_text(expected)}"
     return f"{named(trial)} at update {trial.step} of {trial.until}{loss}{forecast}"
 
 

@@ -13,7 +13,7 @@ from autosched.errors import LedgerError
 from autosched.ledger.events import Stamped, TrialAdvanced, TrialEnded
 from autosched.ledger.fold import apply, fold
 from autosched.ledger.records import LAWLESS
-from autosched.ledger.state import OPEN, StudyState
+from autosched.ledger.state import StudyState
 from autosched.space.records import Component
 
 
@@ -71,12 +71,9 @@ def test_what_is_counted_at_each_event_is_what_the_trials_say() -> None:
         assert state.resumed == sum(len(trial.turns) - 1 for trial in trials)
         assert state.decided == len(decisions)
         assert state.lawless == sum(decision.reason.startswith(LAWLESS) for decision in decisions)
-        forecasts = [
-            (trial.last_forecast.mean, trial.number)
-            for trial in trials
-            if trial.last_forecast is not None and trial.status in OPEN and trial.role != "confirm"
-        ]
-        assert state.promising == (min(forecasts)[1] if forecasts else None)
+        assert state.forecasts.keys() <= state.active
+        for number, forecast in state.forecasts.items():
+            assert forecast == trials[number].decisions[-1][1].forecast
         for trial in trials:
             told = [decision.forecast for _, decision in trial.decisions if decision.forecast is not None]
             assert trial.last_forecast == (told[-1] if told else None)

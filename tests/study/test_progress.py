@@ -14,8 +14,9 @@ import pytest
 from example_study import HORIZON, SPACE, Study, example_study, search_of_fourteen, wsd
 from rich.console import Console
 
-from autosched.ledger.events import Stamped
+from autosched.ledger.events import Stamped, TrialJudged
 from autosched.ledger.fold import apply
+from autosched.ledger.records import LAWLESS, Decision, Forecast
 from autosched.ledger.state import StudyState
 from autosched.report.standing import standing
 from autosched.schedules import build
@@ -107,6 +108,36 @@ def test_the_time_left_is_that_of_the_mean_pace() -> None:
     assert stands.left == pytest.approx(stands.seconds * (1 - stands.share) / stands.share)
     assert stands.pace(60.0).startswith(stands.used + ", 0:01:")
     assert standing(begun(study), BUDGET).left is None
+
+
+def test_the_promising_trial_is_one_of_which_much_is_expected_now() -> None:
+    study = Study()
+    study.begin()
+
+    def judged(number: int, mean: float | None, reason: str = "no other candidate promises more") -> str:
+        """What is said to be promising after a decision to go on."""
+        step = study.state.trials[number].step
+        told = None if mean is None else Forecast(mean=mean, low=mean - 0.1, high=mean + 0.1, law="full", step=step)
+        decision = Decision(action="keep", reason=reason, forecast=told)
+        study.add(TrialJudged(trial=number, step=step, decision=decision))
+        return promising()
+
+    def promising() -> str:
+        return dict(standing(study.state, BUDGET).facts).get("promising", "").partition(":")[0]
+
+    for lr in (0.02, 0.03, 0.04):
+        study.train(study.propose(wsd(lr, 0.4)))
+    assert judged(0, 1.9) == "forecast 1.9000 (1.8000 to 2.0000), trial 0"
+    assert judged(1, 1.8) == "forecast 1.8000 (1.7000 to 1.9000), trial 1"
+    assert judged(1, 2.2) == "forecast 1.9000 (1.8000 to 2.0000), trial 0"
+    assert judged(0, None) == "forecast 2.2000 (2.1000 to 2.3000), trial 1"
+    study.end(1, "paused", reason="trial 2 promises more")
+    assert promising() == ""
+    study.resume(1)
+    assert promising() == ""
+    assert judged(1, 1.7) == "forecast 1.7000 (1.6000 to 1.8000), trial 1"
+    assert judged(2, None, f"{LAWLESS}; Hyperband keeps it") == ""  # what the law said of trial 1 counts no more
+    assert not [line for line in standing(study.state, BUDGET).running if "forecast" in line]
 
 
 def test_plain_lines_tell_what_ended_for_good_and_count_the_rest() -> None:
