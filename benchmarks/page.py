@@ -4,9 +4,10 @@
 
 A made study has a search space of three parameters, the fates of a real one (most trials paused or pruned early), a
 forecast with each decision, and as many moments as it takes. Chromium (``chromium`` on the path) opens the frozen file
-and the live page; `ready` is when its tables can be read and the pictures in the window are drawn, and `first` when
-the first visit is ready, to a server that has just begun. The watched driver is the simulated trainer's, with a reader
-that follows every event; rounds alternate, and processor seconds are the driver's.
+and the live page; `ready` is when its tables can be read and the pictures in the window are drawn. A first visit is
+made as soon as a server that has just begun says its link: that of the study, which it says when it has read it
+(`first`), or that of the list, which it says at once (`unread`). The watched driver is the simulated trainer's, with a
+reader that follows every event; rounds alternate, and processor seconds are the driver's.
 """
 
 from __future__ import annotations
@@ -178,16 +179,36 @@ def opened(browser: Any, address: str, *, looks: int = 3) -> dict[str, float]:
     """
     seen = []
     for _ in range(looks):
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        context.set_default_timeout(300_000)
-        page = context.new_page()
-        settle()
-        before, began = chromium_seconds(), time.monotonic()
-        page.goto(address, wait_until="commit")
-        page.wait_for_selector("body[data-ready=true]")
-        seen.append({"ready_s": time.monotonic() - began, "cpu_s": chromium_seconds() - before})
-        context.close()
-    return {"first_s": seen[0]["ready_s"], **{name: min(one[name] for one in seen) for name in seen[0]}}
+        with window(browser) as page:
+            seen.append(visited(page, address))
+    return {name: min(one[name] for one in seen) for name in seen[0]}
+
+
+@contextmanager
+def window(browser: Any) -> Iterator[Any]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(300_000)
+    page = context.new_page()
+    settle()
+    yield page
+    context.close()
+
+
+def visited(page: Any, address: str) -> dict[str, float]:
+    before, began = chromium_seconds(), time.monotonic()
+    page.goto(address, wait_until="commit")
+    page.wait_for_selector("body[data-ready=true]")
+    return {"ready_s": time.monotonic() - began, "cpu_s": chromium_seconds() - before}
+
+
+def first_visit(browser: Any, ledger: str, *study: str) -> dict[str, float]:
+    """To a server of this study, or of the list, when it says its link: seconds until then, and until it is ready."""
+    with window(browser) as page:
+        began = time.monotonic()
+        with server(ledger, *study) as (place, process):
+            link, used = time.monotonic() - began, processor_seconds(process.pid)
+            found = visited(page, f"{place}/study/large")
+            return {"link_s": link, "server_cpu_s": used, **found}
 
 
 def settle() -> None:
@@ -210,22 +231,18 @@ def chromium_seconds() -> float:
 
 
 @contextmanager
-def server(ledger: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def server(ledger: str, *study: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server that has said its link."""
     port = str(8400 + os.getpid() % 500)
-    command = [sys.executable, "-m", "autosched", "serve", "--port", port, "--ledger", ledger]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    place = f"http://127.0.0.1:{port}"
-    while True:
+    command = [sys.executable, "-m", "autosched", "serve", *study, "--port", port, "--ledger", ledger]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        place = f"http://127.0.0.1:{port}"
         try:
-            urllib.request.urlopen(f"{place}/page.css", timeout=5).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    try:
-        yield place, process
-    finally:
-        process.terminate()
-        process.wait()
+            while place not in process.stdout.readline():
+                pass
+            yield place, process
+        finally:
+            process.terminate()
 
 
 def processor_seconds(pid: int) -> float:
@@ -247,7 +264,9 @@ def large(folder: Path, trials: int, browser: Any) -> dict[str, Any]:
     written = time.process_time() - began
     found = {"trials": trials, "events": len(events), "write_cpu_s": written, "file_mb": path.stat().st_size / 1e6}
     found["frozen"] = opened(browser, path.as_uri())
-    with server(ledger) as (place, _):
+    found["first"] = first_visit(browser, ledger, "large")
+    found["unread"] = first_visit(browser, ledger)
+    with server(ledger, "large") as (place, _):
         found["live"] = opened(browser, f"{place}/study/large")
     return found
 

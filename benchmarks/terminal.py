@@ -63,13 +63,13 @@ class Shot:
 
 SHOTS = (
     Shot(name="empty", command="status --ledger sqlite:///empty.db", until="$"),
-    Shot(name="running", command="tune --space demo.yaml --backend local --name demo-SIZE", until="pruned at"),
-    Shot(name="finished", command="status demo-SIZE", until="$"),
-    Shot(name="best", command="best demo-SIZE", until="$"),
-    Shot(name="lawless", command="tune --space noisy.yaml --backend local --name noisy-SIZE", until="$"),
+    Shot(name="running", command="tune --space demo.yaml --backend local", until="pruned at"),
+    Shot(name="finished", command="status demo", until="$"),
+    Shot(name="best", command="best demo", until="$"),
+    Shot(name="lawless", command="tune --space noisy.yaml --backend local", until="$"),
     Shot(
         name="compare",
-        command="compare demo.yaml --methods law,tpe+none --seeds 2 --full-runs 3 --out compare-SIZE",
+        command="compare demo.yaml --methods law,tpe+none --seeds 2 --full-runs 3 --out compared",
         until="$",
     ),
 )
@@ -103,16 +103,17 @@ def awaited(session: str, until: str) -> list[str]:
 def pictures() -> dict[str, dict[str, list[str]]]:
     """All pictures, by size and name."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "demo.yaml").write_text(DEMO)
-        (folder / "noisy.yaml").write_text(NOISY)
-        (folder / "empty.db").touch()
         found: dict[str, dict[str, list[str]]] = {size: {} for size in SIZES}
         try:
             for size, columns in SIZES.items():
+                folder = Path(name) / size  # of its own: what was trained before is not trained again
+                folder.mkdir()
+                (folder / "demo.yaml").write_text(DEMO)
+                (folder / "noisy.yaml").write_text(NOISY)
+                (folder / "empty.db").touch()
                 for shot in SHOTS:
                     session = f"{shot.name}-{size}"
-                    started(session, columns, shot.command.replace("SIZE", size), folder)
+                    started(session, columns, shot.command, folder)
                     found[size][shot.name] = awaited(session, shot.until)
                     if shot.name == "running":
                         awaited(session, "$")
