@@ -83,6 +83,7 @@ def test_a_trainer_that_prints_leaves_one_document_on_stdout(
     shown = capfd.readouterr()
     assert json.loads(shown.out)["study"] == "s"
     assert {"on import", "in training", "and past Python"} <= set(shown.err.splitlines())
+    assert "autosched: `autosched serve s` shows it live: http://127.0.0.1:8377/study/s" in shown.err.splitlines()
 
 
 @pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)

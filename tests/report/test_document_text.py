@@ -8,7 +8,7 @@ from carried import moments_of
 from example_study import SPACE, example_study
 
 from autosched.report.document import DRAWN, FEWEST, MOST, most_drawn, whole_document
-from autosched.report.document_text import DocumentText
+from autosched.report.document_text import DocumentText, written
 from autosched.report.moments import Story
 from autosched.report.summary import summarise
 
@@ -38,3 +38,9 @@ def test_of_more_trials_fewer_points_are_drawn_each_and_no_more_in_all() -> None
     assert drawn == sorted(drawn, reverse=True)
     assert (drawn[0], drawn[-1], len(set(drawn))) == (MOST, FEWEST, 6)
     assert all(most * trials <= DRAWN for trials, most in enumerate(drawn, start=1) if most > FEWEST)
+
+
+def test_any_text_and_number_is_written_so_that_a_browser_reads_it() -> None:
+    found = {"trainer": "half a letter \ud83d", "name": "größer 😀", "loss": 1e-07, "steps": [1, 2]}
+    for document in (found, {**found, "trainer": "whole"}):
+        assert json.loads(written(document).encode()) == document

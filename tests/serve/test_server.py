@@ -19,6 +19,7 @@ from carried import moments_of
 from example_study import example_study
 from served import append, serving
 
+from autosched.engine.dispatcher import LOGS, log_name
 from autosched.ledger.store import Ledger
 from autosched.report.moments import Story
 from autosched.schedules import Schedule
@@ -91,6 +92,17 @@ def test_what_is_not_there_is_said_in_a_line(place: str, path: str) -> None:
     status, text, _ = answer(f"{place}/api/study/{path}")
     assert status == 404
     assert len(text.splitlines()) == 1
+
+
+def test_what_a_trial_printed_and_the_law_are_had_of_the_server(ledger: str, place: str) -> None:
+    printed = Path(ledger.removeprefix("sqlite:///")).parent / "reports" / "wsd-demo" / LOGS / log_name(3)
+    printed.parent.mkdir(parents=True)
+    printed.write_text("epoch 1 <b>\n")
+    status, text, headers = answer(f"{place}/api/study/wsd-demo/logs/3")
+    assert (status, text, headers["Content-Type"]) == (200, "epoch 1 <b>\n", "text/plain; charset=utf-8")
+    law = json.loads(answer(f"{place}/api/study/wsd-demo/law")[1])
+    assert law["misfit"] < 0.1
+    assert {(surface["x"], surface["y"]) for surface in law["surfaces"]} == {("peak_lr", "cooldown_fraction")}
 
 
 def test_how_much_is_read_is_told_while_a_study_is_waited_for(ledger: str) -> None:
