@@ -19,6 +19,9 @@ from autosched.compare.document import results_document
 from autosched.compare.outcome import Goal, comparison_page, results_of
 from autosched.compare.plan import Terms
 from autosched.compare.trace import End, Trace
+from autosched.laws.fit import FitFailure
+from autosched.ledger.events import TrialJudged
+from autosched.ledger.records import LAWLESS, Decision
 from autosched.ledger.store import Ledger
 from autosched.report.html import write_report
 from autosched.report.moments import Story
@@ -132,6 +135,32 @@ def test_axe_finds_no_serious_fault_and_nothing_overflows(browser: Any, frozen: 
     visit.page.locator("[data-picture=history] .main-svg").first.wait_for()
     assert visit.page.evaluate("document.documentElement.scrollWidth") == width
     assert visit.serious() == []
+
+
+def test_what_judged_is_said_and_paused_pruned_and_pilots_are_told_apart(browser: Any, tmp_path: Path) -> None:
+    study = Study()
+    study.begin()
+    pilot = study.propose(wsd(0.02, 0.4), "pilot", 120)
+    paused, pruned = (study.propose(wsd(lr, 0.3)) for lr in (0.01, 0.03))
+    for number, status in ((pilot, "reached"), (paused, "paused"), (pruned, "pruned")):
+        study.train(number)
+        if number == pruned:
+            decision = Decision(action="stop", reason=f"{LAWLESS}; Hyperband stops it")
+            study.add(TrialJudged(trial=number, step=120, decision=decision))
+        study.end(number, status, reason=f"why it is {status}")
+    law = FitFailure(reason="the law misses the curves by 26%.")
+    path = write_report(Story.of("s", study.events), SPACE, summarise(study.state, SPACE), tmp_path, law=law)
+    page = Visit(browser, path.as_uri()).page
+    judged = page.locator("#forecasts p").first.inner_text()
+    assert judged.startswith(
+        "No law described the curves at 1 of 1 decision: there TPE proposed, and Hyperband stopped"
+    )
+    assert judged.endswith("At the end there is no law: the law misses the curves by 26%.")
+    for table, number in (("paused", paused), ("pruned", pruned), ("pilots", pilot)):
+        rows = page.locator(f"#stopped [data-table={table}] tbody tr").all_inner_texts()
+        assert [row.split("\t")[0] for row in rows] == [str(number)]
+
+    assert page.get_by_text("0.8 saved").count() == 1  # of the pruned one alone
 
 
 def test_hostile_names_are_inert(browser: Any, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ function stoppedSection(view) {
   const groups = new Map([["paused", []], ["pruned", []], ["pilot", []]]), of = (group) => groups.get(group);
   for (const trial of view.trials) if (trial) groups.get(groupOf(trial))?.push(trial);
   const parts = [["paused", "Paused: others promised more; a paused trial may go on", "No trial is paused."],
-    ["pruned", "Pruned: could not win, by the forecast", "No trial is pruned."]];
+    ["pruned", "Pruned: stopped by the pruner", "No trial is pruned."]];
   const found = parts.map(([group, caption, none]) => (of(group).length ? trialTable(view, group, caption, of(group), "trial", "schedule", "step", "forecast", "reason") : sentence(none)));
   const pilots = of("pilot");
   return [...found, pilots.length ? trialTable(view, "pilots", "Pilots: short runs that show what a peak LR does", pilots, "trial", "peak", "status", "step", "until") : sentence("There are no pilots.")];
