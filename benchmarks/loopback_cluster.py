@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from autosched.errors import AutoschedError
 from autosched.ledger.store import Ledger
@@ -76,7 +77,9 @@ class Cluster:
             ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(self.disk)], check=False
         ).returncode
         said = {line.split()[0]: line.split()[1] for line in self.run("up").splitlines()}
-        self.ledger, self.mlflow = said["ledger"], said["MLflow"]
+        self.dashboard, self.ledger, self.mlflow = said["Ray"], said["ledger"], said["MLflow"]
+        host = urlsplit(self.dashboard).hostname
+        self.head = f"{host}:{self.environment['GCS_PORT']}"  # `auto` may be another Ray of this machine
         head = Path("/proc", (self.state / "head.pid").read_text().strip(), "environ").read_bytes().decode()
         self.inside = dict(entry.split("=", 1) for entry in head.split("\0") if "=" in entry)
         os.environ["PGPASSFILE"] = str(self.state / "pgpass")
@@ -100,7 +103,7 @@ class Cluster:
         }
         sets = [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
         supervisor = [sys.executable, "-m", "autosched.study.supervisor", "--restarts", str(RESTARTS), "--"]
-        tune = ["tune", "--space", "space.yaml", "--name", name, "--resume", "--address", "auto", *sets]
+        tune = ["tune", "--space", "space.yaml", "--name", name, "--resume", "--address", self.head, *sets]
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [*enter, *supervisor, *tune], cwd=self.folder, env=self.inside, stdout=log, stderr=log
