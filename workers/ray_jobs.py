@@ -113,10 +113,11 @@ class RayJobs:
             nodes = answer.json()["data"]["summary"]
         return any(STUDIES in node["raylet"].get("resourcesTotal", {}) for node in nodes)
 
-    def jobs(self, study: str) -> list[Job]:
-        """All jobs of a study that the cluster remembers, the newest first."""
+    def jobs(self, study: str | None = None) -> list[Job]:
+        """All jobs of a study, or of all studies, that the cluster remembers, the newest first."""
         with self._said("ask"):
-            found = [job for job in self._client.list_jobs() if (job.metadata or {}).get(STUDY) == study]
+            listed = [(job, (job.metadata or {}).get(STUDY)) for job in self._client.list_jobs()]
+        found = [job for job, whose in listed if whose is not None and study in (None, whose)]
         found.sort(key=lambda job: job.start_time or 0, reverse=True)
         return [_job(job) for job in found if job.submission_id]
 
