@@ -93,7 +93,7 @@ class Cluster:
             subprocess.run(["umount", str(self.disk)], check=False)
 
     def start_driver(self, name: str, order: str, *, tracked: bool) -> subprocess.Popen[bytes]:
-        """A study's supervisor, beside the head."""
+        """A study's supervisor, beside the head; the study trains what others have trained already, too."""
         enter = ["ip", "netns", "exec", f"{self.environment['NAME']}-head"] if self.has_namespaces else []
         given = {
             "storage.checkpoints": self.disk,
@@ -103,7 +103,7 @@ class Cluster:
         }
         sets = [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
         supervisor = [sys.executable, "-m", "autosched.study.supervisor", "--restarts", str(RESTARTS), "--"]
-        tune = ["tune", "--space", "space.yaml", "--name", name, "--resume", "--address", self.head, *sets]
+        tune = ["tune", "--space", "space.yaml", "--name", name, "--resume", "--fresh", "--address", self.head, *sets]
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [*enter, *supervisor, *tune], cwd=self.folder, env=self.inside, stdout=log, stderr=log
