@@ -20,9 +20,13 @@ class Journal:
     """
 
     def __init__(self, ledger: Ledger, study: str, listeners: Sequence[Listener] = ()) -> None:
-        self._ledger, self._listeners = ledger, tuple(listeners)
+        self._ledger, self._listeners = ledger, list(listeners)
         self.past: tuple[Stamped, ...] = tuple(ledger.read(study))
         self.state: StudyState = fold(study, self.past)
+
+    def listen(self, listener: Listener) -> None:
+        """Have one more called from now on."""
+        self._listeners.append(listener)
 
     def commit(self, *events: Event) -> None:
         """Write events in one transaction; nothing has happened until this returns."""

@@ -183,6 +183,10 @@ def _train(ledger: Ledger, journal: Journal, space: Space, options: RunOptions, 
     with ExitStack() as stack:
         backend = make_backend(space, options, progress.note)
         stack.callback(backend.close)
+        if options.address not in (None, "local"):
+            from workers.ray_metrics import RayMetrics
+
+            journal.listen(RayMetrics(space.study, space).seen)
         assembly.run_study(space, ledger, journal, backend, reuse=options.reuse)
 
 
