@@ -6,7 +6,7 @@ A PostgreSQL server of its own on loopback, with its usual settings but for as m
 study has one that holds its lease and writes, as a driver has, and may use another to read. Studies are threads of a
 few processes. Each commits a finished segment and the decision after it, the usual transaction, on average `--every`
 seconds, at moments that are drawn. A write is measured from its call to its return. What it
-waits for shows when the rest is taken away: the disk with ``--disk /dev/shm``, others' work with ``nice -n -20``.
+waits for shows when the rest is taken away: the disk with ``--disk /dev/shm``, others' work with ``chrt --rr 1``.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Many studies that are submitted at once to one cluster: whether all are taken and end, and how they share it.
 
-    python benchmarks/many_studies.py [--studies 200] [--at-once 2] [--trials 8] [--step 0.05] [--json]
+    python benchmarks/many_studies.py [--studies 200] [--at-once 2] [--trials 8] [--step 0.05]
+                                       [--minutes 600] [--json]
 
 It starts the cluster of deploy/loopback.sh, two nodes with one place for a worker each, and submits small studies that
 ask for both, as `autosched submit` does; so many run at once, the others wait. A study is accepted, or refused with a
-reason. When all jobs have ended, the ledger says how workers' time was shared: for every two studies that ran at the
-same time for at least `--window` seconds, counted from the first segment of the later one to the last of the one that
-ended first, workers' seconds of the one that got less over those of the other.
+reason. When all jobs have ended, or after `--minutes`, the ledger says how workers' time was shared: for every two
+studies that ran at the same time for at least `--window` seconds, counted from the first segment of the later one to
+the last of the one that ended first, workers' seconds of the one that got less over those of the other.
 """
 
 from __future__ import annotations
@@ -66,10 +67,10 @@ def submit(cluster: Cluster, jobs: RayJobs, number: int, asked: argparse.Namespa
     return None
 
 
-def until_all_ended(jobs: RayJobs) -> Counter[str]:
-    """Wait for all jobs; how many ended how."""
-    pause = threading.Event()
-    while any(not job.ended for job in jobs.jobs()):
+def until_all_ended(jobs: RayJobs, minutes: float) -> Counter[str]:
+    """Wait for all jobs, at most so long; how many stand how."""
+    pause, end = threading.Event(), time.monotonic() + 60 * minutes
+    while any(not job.ended for job in jobs.jobs()) and time.monotonic() < end:
         pause.wait(5.0)
     return Counter(job.status.lower() for job in jobs.jobs())
 
@@ -119,7 +120,7 @@ def together(cluster: Cluster, jobs: RayJobs, asked: argparse.Namespace) -> dict
     answers = [submit(cluster, jobs, number, asked) for number in range(asked.studies)]
     accepted, refused = answers.count(None), sorted({answer for answer in answers if answer is not None})
     submitting = time.monotonic() - began
-    how = until_all_ended(jobs)
+    how = until_all_ended(jobs, asked.minutes)
     states = cluster.ask(lambda store: [store.state(row.name) for row in store.studies()])
     trained = [sorted(spans(cluster, state.name)) for state in states]
     ratios = shares([one for one in trained if one], asked.window)
@@ -148,6 +149,7 @@ def main() -> int:
     parser.add_argument("--trials", type=whole, default=8, help="of each study")
     parser.add_argument("--step", type=float, default=0.05, help="seconds that an update takes")
     parser.add_argument("--window", type=float, default=5.0, help="seconds that two studies must have run together")
+    parser.add_argument("--minutes", type=float, default=600.0, help="to wait for them after the last is submitted")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
 
