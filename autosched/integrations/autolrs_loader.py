@@ -32,20 +32,19 @@ class _Order:
     shuffle: bool
     drop_last: bool
     seed: int
-    rank: int
-    ranks: int
     epoch: int = 0
     batch: int = 0
 
     def __len__(self) -> int:
-        share = -(-self.examples // self.ranks)
+        share = -(-self.examples // Ranks().count)
         return share // self.batch_size if self.drop_last else -(-share // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         order = np.arange(self.examples)
         if self.shuffle:
             order = generator(self.seed, "epoch", self.epoch).permutation(self.examples)
-        own = np.resize(order, -(-self.examples // self.ranks) * self.ranks)[self.rank :: self.ranks].tolist()
+        ranks = Ranks()  # asked here: Lightning makes the process group after the loader
+        own = np.resize(order, -(-self.examples // ranks.count) * ranks.count)[ranks.rank :: ranks.count].tolist()
         starts = range(self.batch * self.batch_size, len(self) * self.batch_size, self.batch_size)
         return iter([own[start : start + self.batch_size] for start in starts])
 
@@ -79,15 +78,12 @@ class RewindableLoader:
         import torch
         from torch.utils.data import DataLoader
 
-        ranks = Ranks()
         self._order = _Order(
             examples=_examples(loader),
             batch_size=loader.batch_size or 0,
             shuffle=_shuffled(loader),
             drop_last=loader.drop_last,
             seed=seed,
-            rank=ranks.rank,
-            ranks=ranks.count,
         )
         self._generator = torch.Generator()  # what a loader draws for its workers is not drawn from the model's
         self._loader: DataLoader[Any] = DataLoader(

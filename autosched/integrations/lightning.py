@@ -23,6 +23,7 @@ from lightning.pytorch import Callback
 
 from autosched.attached import attach
 from autosched.errors import UsageError
+from autosched.integrations.autolrs_ranks import Ranks
 from autosched.random_states import Generators
 
 NEVER = 2**62
@@ -32,8 +33,9 @@ NEVER = 2**62
 class TuneCallback(Callback):  # type: ignore[misc]
     """A study's hand in a ``Trainer``; see the module.
 
-    Works with several processes: all set the same LRs and stop at the same update, the first one reports. When a trial
-    is ended, Lightning itself answers SIGTERM and stops after the batch at hand.
+    Works with several processes, of ``torchrun`` or of ``Trainer(devices=…)``: all set the same LRs and stop at the same
+    update, the first one reports. When a trial is ended, Lightning itself answers SIGTERM and stops after the batch at
+    hand.
 
     Args:
         loss: the logged value that is the study's loss. None: ``val_loss`` where the Trainer validates, else the mean
@@ -44,7 +46,8 @@ class TuneCallback(Callback):  # type: ignore[misc]
         checkpoint: for ``fit(ckpt_path=…)``; None where a run begins and outside of studies.
 
     Raises:
-        UsageError: from `fit`, of a module with several optimizers, or one that has not logged the loss.
+        UsageError: from `fit`, of a module with several optimizers, one that has not logged the loss, or a checkpoint of
+            another number of processes.
     """
 
     def __init__(self, loss: str | None = None) -> None:
@@ -53,6 +56,7 @@ class TuneCallback(Callback):  # type: ignore[misc]
         self.checkpoint = self.attachment.checkpoint_in
         self._loss = loss
         self._random: Mapping[str, Any] | None = None
+        self._everyone: list[Mapping[str, Any]] | None = None
         self._sum: Any = 0.0
         self._batches = 0
         self._done = 0
@@ -97,26 +101,37 @@ class TuneCallback(Callback):  # type: ignore[misc]
         trainer.val_check_batch = 1 if wanted else NEVER
         if wanted:
             if not trainer.enable_validation:
-                self.attachment.report(step, self._value(trainer, self._sum / self._batches))
+                self._report(trainer, self._sum / self._batches)
             self._sum, self._batches = 0.0, 0
         random = Generators(pl_module).state() if wanted else None  # validating draws numbers of its own
         if step == self.attachment.stop and self.attachment.checkpoint_out is not None:
-            self._random = Generators(pl_module).state()
+            self._everyone = Ranks().gathered(Generators(pl_module).state())
             trainer.save_checkpoint(self.attachment.checkpoint_out)
+            self._everyone = None
         self._random = random
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Report the validation loss."""
         if self.attachment.active and not trainer.sanity_checking:
-            self.attachment.report(trainer.global_step, self._value(trainer, None))
+            self._report(trainer, None)
 
     def state_dict(self) -> dict[str, Any]:
         """For the Trainer's checkpoint."""
-        return {"random": self._random} if self._random is not None else {}
+        return {"random": self._everyone} if self._everyone is not None else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """From the Trainer's checkpoint."""
-        self._random = state_dict.get("random") if self.attachment.active else None
+        if "random" not in state_dict or not self.attachment.active:
+            return
+        saved, ranks = state_dict["random"], Ranks()
+        if len(saved) != ranks.count:
+            raise UsageError(f"the checkpoint is of {len(saved)} processes, but {ranks.count} go on from it.")
+        self._random = saved[ranks.rank]
+
+    def _report(self, trainer: Any, mean: Any) -> None:
+        loss = self._value(trainer, mean)
+        if trainer.is_global_zero:  # processes that Lightning starts have no RANK among their variables
+            self.attachment.report(trainer.global_step, loss)
 
     def _value(self, trainer: Any, mean: Any) -> float:
         """The study's loss, after an update; `mean` is that of the training losses, None after a validation."""

@@ -1,7 +1,14 @@
-"""A script with Lightning as people have them: a module with dropout and a scheduler of its own."""
+"""A script with Lightning as people have them: a module with dropout and a scheduler of its own.
 
+``lightning_script.py FOLDER`` trains it in two processes, started by Lightning or by torchrun.
+"""
+
+import gc
+import json
 import logging
+import sys
 import warnings
+from pathlib import Path
 
 import lightning
 import torch
@@ -27,7 +34,7 @@ class Module(lightning.LightningModule):
         return self.loss(batch)
 
     def validation_step(self, batch, index):
-        self.log(self.name, self.loss(batch))
+        self.log(self.name, self.loss(batch), sync_dist=True)
 
     def configure_optimizers(self):
         optimizer = torch.optim.AdamW(self.parameters(), lr=1e-2)
@@ -57,3 +64,23 @@ def fit(module=None, *, seed=0, validates=True, callbacks=None, **settings):
         validation = DataLoader(points(64, 2), batch_size=64) if validates else None
         trainer.fit(module, loader, validation, ckpt_path=tune.checkpoint)
     return module, trainer
+
+
+class OfRanks(Module):
+    """Each process has a dropout of its own."""
+
+    def on_train_start(self):
+        torch.manual_seed(100 + self.global_rank)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    lightning.seed_everything(0, verbose=False)
+    trained, trainer = fit(OfRanks(), devices=2, strategy="ddp")
+    weights = [value.detach().tolist() for value in trained.parameters()]
+    drawn = float(torch.rand(()))
+    said = {"lrs": trained.lrs, "steps": trainer.global_step, "weights": weights, "drawn": drawn}
+    Path(sys.argv[1], f"{trainer.global_rank}.json").write_text(json.dumps(said))
+    del trained, trainer
+    gc.collect()  # networks hold the group
+    torch.distributed.destroy_process_group()

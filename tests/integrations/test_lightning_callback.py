@@ -1,5 +1,11 @@
 """Lightning's real Trainer in a study's hands, and out of them."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from lightning_script import Module, fit
@@ -81,3 +87,38 @@ def test_a_module_with_several_optimizers_is_refused(study):
     study.tell(0, HORIZON, checkpoints=False)
     with pytest.raises(UsageError, match="needs one optimizer, but the module has 2"):
         fit(Two())
+
+
+SCRIPT = Path(__file__).with_name("lightning_script.py")
+BY_LIGHTNING = [sys.executable]
+BY_TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d"]
+BY_TORCHRUN += ["--rdzv-endpoint", "localhost:0"]
+
+
+def two_processes(launcher, folder):
+    """What each rank of the script says at its end."""
+    path = os.pathsep.join([str(SCRIPT.parents[2]), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    command = [*launcher, str(SCRIPT), str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
+
+
+def test_two_processes_follow_the_same_lrs_and_one_reports_and_a_cut_run_has_the_losses_of_the_whole(
+    tmp_path, monkeypatch
+):
+    whole, cut = (Study(tmp_path / name, monkeypatch) for name in ("whole", "cut"))
+    whole.tell(0, 8)
+    first, second = two_processes(BY_TORCHRUN, whole.folder)
+    assert (first["steps"], second["steps"], first["lrs"]) == (8, 8, LRS[:8].tolist())
+    assert first["weights"] == second["weights"]
+    assert first["drawn"] != second["drawn"]
+    assert whole.said() == [4, 8]
+    for start, stop in ((0, 4), (4, 8)):
+        cut.tell(start, stop)
+        last = two_processes(BY_LIGHTNING, cut.folder)
+    assert cut.said() == [4, 8]
+    assert cut.heard() == whole.heard()
+    assert [rank["weights"] for rank in last] == [first["weights"], first["weights"]]
+    assert [rank["drawn"] for rank in last] == [first["drawn"], second["drawn"]]

@@ -44,8 +44,15 @@ class Study:
 
     def heard(self) -> dict[int, float]:
         """The losses of all runs, by step."""
+        return {line["step"]: line["loss"] for line in self._losses()}
+
+    def said(self) -> list[int]:
+        """The steps of all reports, one by one."""
+        return [line["step"] for line in self._losses()]
+
+    def _losses(self) -> list[dict]:
         lines = [line for run in range(1, self.runs + 1) for line in self._lines(run)]
-        return {line["step"]: line["loss"] for line in lines if "step" in line}
+        return [line for line in lines if "step" in line]
 
     def _lines(self, run: int) -> list[dict]:
         reports = self.folder / str(run) / "reports.jsonl"
