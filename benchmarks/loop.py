@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/loop.py [--widths 64 384] [--blocks 20] [--json]
 
-The bare loop is what a person writes: the same model, batches, AdamW and clipping, and nothing else. The trainer's also
-seeds each update's random numbers, keeps each loss and both gradient norms, and sums the weights for merged losses.
-Both run in one process, in turns: a block of updates of the one, then of the other, each first every second time. The
-ratio of each pair of blocks counts once; their median is the result, which other work on the machine moves little.
+The bare loop is what a person writes: the same model, batches, AdamW and clipping, and the mean loss of a block. The
+trainer's also seeds each update's random numbers, keeps each loss and both gradient norms, and sums the weights for
+merged losses. Both run in one process, in turns: a block of updates of the one, then of the other, each first every
+second time. The ratio of each pair of blocks counts once; their median is the result, which other work on the machine
+moves little.
 """
 
 from __future__ import annotations
@@ -32,17 +33,18 @@ UPDATES = 20
 """Of a block: what lies between two evaluations of the demo, after which the trainer reads its losses."""
 
 
-def bare_loop(options: GptOptions) -> Callable[[], None]:
-    """A block of plain updates."""
+def bare_loop(options: GptOptions) -> Callable[[], float]:
+    """A block of plain updates; its mean loss."""
     length = options.context + 1
     corpus = open_corpus(options.data, vocabulary=None, length=length)
     model = Gpt(options, corpus.vocabulary, seed=SEED)
     optimizer = torch.optim.AdamW(model.parameters(), lr=LR, betas=options.betas, weight_decay=options.weight_decay)
     done = 0
 
-    def block() -> None:
+    def block() -> float:
         nonlocal done
         model.train()
+        total = torch.zeros(())
         for _ in range(UPDATES):
             windows = corpus.training_windows(seed=SEED, step=done, batch=options.batch, length=length)
             tokens = torch.from_numpy(windows)
@@ -52,17 +54,19 @@ def bare_loop(options: GptOptions) -> Callable[[], None]:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
             optimizer.step()
+            total += loss.detach()
             done += 1
+        return float(total) / UPDATES
 
     return block
 
 
-def trainer_loop(options: dict[str, Any]) -> Callable[[], None]:
-    """The same block by the trainer, as a study asks for it."""
+def trainer_loop(options: dict[str, Any]) -> Callable[[], float]:
+    """The same block by the trainer, as a study asks for it; its mean loss."""
     trainer = GptTrainer(options, seed=SEED, horizon=FAR)
     trainer.start()
     lrs = np.full(UPDATES, LR)
-    return lambda: trainer.train(lrs) and None
+    return lambda: trainer.train(lrs)["train_loss"]
 
 
 def ratios(width: int, blocks: int) -> list[float]:

@@ -172,6 +172,9 @@ def optimize(
     min_lr: Annotated[float, typer.Option("--min-lr", help="Lowest LR allowed after the warmup.")] = 0.0,
     free: Annotated[bool, typer.Option("--free", help="The LR may rise again after the warmup.")] = False,
     family: Annotated[str | None, typer.Option("--family", help="The best of a family only: wsd.")] = None,
+    cooldown_shape: Annotated[
+        str | None, typer.Option("--cooldown-shape", help="Of WSD: linear, sqrt, cosine or power. [default: the best]")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the schedule (JSON).", metavar="FILE")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw it beside the alternatives.", metavar="PNG")] = None,
     as_json: JsonOption = False,
@@ -192,6 +195,7 @@ def optimize(
         warmup_steps=warmup_steps,
         monotone=not free,
         min_lr=min_lr,
+        cooldown_shape=cooldown_shape,
     )
     saved = read_law(law)
     found = optimal_schedule(saved.law, task) if family is None else best_wsd(saved.law, task)

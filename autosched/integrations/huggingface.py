@@ -73,8 +73,11 @@ class TuneCallback(TrainerCallback):  # type: ignore[misc]
             if threading.current_thread() is threading.main_thread():
                 self._other_handler = signal.signal(signal.SIGTERM, self._end)
 
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, *, lr_scheduler: Any, **kwargs: Any) -> None:
-        """Set the LR of the update that comes, whatever the Trainer's own scheduler has set; its logs then say it."""
+    def on_step_begin(self, args: Any, state: Any, control: Any, *, lr_scheduler: Any, **kwargs: Any) -> None:
+        """Set the LR of the update that comes, whatever the Trainer's own scheduler has set; its logs then say it.
+
+        DeepSpeed updates within the backward pass, so a later hook would come too late.
+        """
         lr = self.attachment(state.global_step)
         if lr is not None:
             lr_scheduler._last_lr = [lr] * len(lr_scheduler.get_last_lr())

@@ -33,9 +33,9 @@ NEVER = 2**62
 class TuneCallback(Callback):  # type: ignore[misc]
     """A study's hand in a ``Trainer``; see the module.
 
-    Works with several processes, of ``torchrun`` or of ``Trainer(devices=…)``: all set the same LRs and stop at the same
-    update, the first one reports. When a trial is ended, Lightning itself answers SIGTERM and stops after the batch at
-    hand.
+    Works with several processes, of ``torchrun`` or of ``Trainer(devices=…)``: all set the same LRs and stop at the
+    same update, the first one reports. When a trial is ended, Lightning itself answers SIGTERM and stops after the
+    batch at hand.
 
     Args:
         loss: the logged value that is the study's loss. None: ``val_loss`` where the Trainer validates, else the mean
@@ -46,8 +46,8 @@ class TuneCallback(Callback):  # type: ignore[misc]
         checkpoint: for ``fit(ckpt_path=…)``; None where a run begins and outside of studies.
 
     Raises:
-        UsageError: from `fit`, of a module with several optimizers, one that has not logged the loss, or a checkpoint of
-            another number of processes.
+        UsageError: from `fit`, of a module with several optimizers, one that has not logged the loss, or a checkpoint
+            of another number of processes.
     """
 
     def __init__(self, loss: str | None = None) -> None:

@@ -60,9 +60,10 @@ class OptimumTask:
         warmup_steps: updates of linear warmup.
         monotone: whether the LR may not rise after the warmup.
         min_lr: lowest LR allowed after the warmup.
+        cooldown_shape: of WSD schedules; None: the best of those in :data:`COOLDOWNS`.
 
     Raises:
-        ScheduleError: bounds that are not positive or cross, or a warmup that leaves fewer than two updates.
+        ScheduleError: a shape that is not there, bounds that are not positive or cross, or a warmup that leaves fewer than two updates.
     """
 
     steps: int
@@ -70,9 +71,13 @@ class OptimumTask:
     warmup_steps: int = 0
     monotone: bool = True
     min_lr: float = 0.0
+    cooldown_shape: str | None = None
 
     def __post_init__(self) -> None:
         low, high = self.peak_lr
+        if not self.cooldowns:
+            shapes = ", ".join(dict.fromkeys(str(cooldown["cooldown_shape"]) for cooldown in COOLDOWNS))
+            raise ScheduleError(f"cooldown_shape must be {shapes}, but got {self.cooldown_shape!r}.")
         if not (0 < low <= high < np.inf):
             raise ScheduleError(f"peak_lr must have 0 < low <= high, both finite, but got {low:g} to {high:g}.")
         if self.steps < 2:
@@ -83,6 +88,11 @@ class OptimumTask:
             raise ScheduleError(f"warmup_steps must be in [0, {most}] (steps - 2), but got {self.warmup_steps}.")
         if not 0 <= self.min_lr < low:
             raise ScheduleError(f"min_lr must be >= 0 and below the peak LR {low:g}, but got {self.min_lr:g}.")
+
+    @property
+    def cooldowns(self) -> Sequence[Mapping[str, ParameterValue]]:
+        """The cooldowns that a WSD schedule may have."""
+        return [cooldown for cooldown in COOLDOWNS if self.cooldown_shape in (None, cooldown["cooldown_shape"])]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +268,7 @@ def _alternatives(law: LossLaw, task: OptimumTask) -> dict[str, Schedule]:
     found = {name: _best_peak(law, task, functools.partial(made, name)) for name in ("cosine", "linear")}
     wsd = functools.partial(made, "wsd")
     peak_lr = _best_peak(law, task, functools.partial(wsd, cooldown_fraction=START_COOLDOWN)).peak_lr
-    best = _lowest(law, [wsd(peak_lr, cooldown_fraction=f, **shape) for f in FRACTIONS for shape in COOLDOWNS])
+    best = _lowest(law, [wsd(peak_lr, cooldown_fraction=f, **shape) for f in FRACTIONS for shape in task.cooldowns])
     kept = {name: best.params[name] for name in ("cooldown_shape", "cooldown_power") if name in best.params}
     around = _around(float(str(best.params["cooldown_fraction"])), FRACTIONS)
     best = _lowest(law, [best, *(wsd(peak_lr, cooldown_fraction=f, **kept) for f in around)])

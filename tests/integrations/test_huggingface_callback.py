@@ -12,6 +12,9 @@ import pytest
 import torch
 from huggingface_script import lrs_of, train
 from told import EVERY, HORIZON, LRS, Study
+from transformers import TrainerCallback
+
+from autosched.integrations.huggingface import TuneCallback
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +54,21 @@ def test_in_a_study_every_update_has_its_lr_and_the_evaluation_losses_go_back(st
     assert study.heard() == losses
     assert list(losses) == WANTED
     assert not list(study.folder.glob("**/checkpoint-*")), "nobody needs them"
+
+
+def test_the_lr_of_an_update_is_set_before_its_forward_pass(study):
+    """DeepSpeed updates within the backward pass."""
+    seen = []
+
+    class Watch(TrainerCallback):
+        def on_train_begin(self, args, state, control, *, model, optimizer, **kwargs):
+            model.register_forward_pre_hook(
+                lambda of, *_: seen.append(optimizer.param_groups[0]["lr"]) if of.training else None
+            )
+
+    study.tell(0, HORIZON, checkpoints=False)
+    train(study.folder / "own", callbacks=[TuneCallback(), Watch()], eval_strategy="no")
+    assert seen == LRS.tolist()
 
 
 def test_the_lrs_of_a_study_train_as_those_of_a_scheduler_do(study):
