@@ -13,11 +13,13 @@ import pytest
 from command_line import refuse, run
 
 from autosched.curves import read_curve
+from autosched.curves.recorded_runs import read_runs
 from autosched.laws.continual import ContinualLaw
 from autosched.laws.files import SavedLaw, read_law
 from autosched.laws.multi_power import PUBLISHED, MultiPowerFamily
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
+from autosched.testing.published_curves import published_curves
 
 Capture = pytest.CaptureFixture[str]
 FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
@@ -263,6 +265,34 @@ def test_optimize_says_by_how_much_and_how_sure_it_is(here: Path, capsys: Captur
     assert "one more run of 24000 updates that teaches most: wsd(" in shown
 
 
+@pytest.mark.recorded
+@pytest.mark.slow
+def test_short_runs_alone_name_a_long_one_that_is_near_the_best_of_those_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Real runs: a law of 15,000 updates names a peak and a cooldown for 35,000, where a grid of both was trained."""
+    recorded = published_curves()
+    monkeypatch.chdir(tmp_path)
+    Path("short").mkdir()
+    for file in (recorded / "llama124m").glob("*_T15000_*.csv"):
+        shutil.copy(file, "short")
+    head, *rows = (recorded / "runs.csv").read_text().splitlines()
+    own = [row.removeprefix("llama124m/") for row in rows if row.startswith("llama124m/") and "_T15000_" in row]
+    Path("short/runs.csv").write_text("\n".join([head, *own]) + "\n")
+    assert run(["fit", "short", "--out", "law.json"]) == 0
+    bounds = ("--peak-lr-low", "5e-4", "--peak-lr-high", "2e-3", "--warmup-steps", "300")
+    cooldown = ("--family", "wsd", "--cooldown-shape", "linear")  # that of the grid
+    named = document(capsys, "optimize", "law.json", "--steps", "35000", *bounds, *cooldown)["schedule"]["params"]
+    grid = {
+        (run.schedule.peak_lr, run.schedule.params["cooldown_fraction"]): run.full_val_loss
+        for run in read_runs(recorded, "llama124m")
+        if run.horizon == 35_000 and run.schedule.family == "wsd"
+    }
+    peak = min({peak for peak, _ in grid}, key=lambda peak: abs(np.log(peak / named["peak_lr"])))
+    fraction = min({fraction for _, fraction in grid}, key=lambda fraction: abs(fraction - named["cooldown_fraction"]))
+    assert grid[peak, fraction] <= min(grid.values()) + 0.004
+
+
 def test_optimize_keeps_to_a_family_a_lowest_lr_and_bounds_of_the_peak(here: Path, capsys: Capture) -> None:
     bounds = ("--peak-lr-low", "1e-4", "--peak-lr-high", "1e-3")
     arguments = ("optimize", "law.json", "--steps", "9000", *bounds, "--family", "wsd", "--min-lr", "1e-5")
@@ -271,6 +301,8 @@ def test_optimize_keeps_to_a_family_a_lowest_lr_and_bounds_of_the_peak(here: Pat
     assert schedule.family == "wsd"
     assert 1e-4 <= schedule.peak_lr <= 1e-3
     assert schedule.lrs.min() >= 1e-5 * (1 - 1e-12)
+    shaped = document(capsys, *arguments, "--cooldown-shape", "sqrt")["schedule"]["params"]
+    assert shaped["cooldown_shape"] == "sqrt"
 
 
 def test_a_schedule_that_may_rise_can_be_asked_for(here: Path, capsys: Capture) -> None:
@@ -370,6 +402,10 @@ def test_runs_that_differ_in_more_than_the_lr_are_warned_of(here: Path, capsys: 
         ((*OPTIMIZE, "--family", "cosine"), "--family must be wsd, but got 'cosine'."),
         ((*OPTIMIZE, "--family", "wsd", "--free"), "give one of them."),
         (("optimize", "law.json", "--steps", "1", "--peak-lr", "1"), "steps must be >= 2, but got 1."),
+        (
+            ("optimize", "law.json", "--steps", "9", "--peak-lr", "1", "--cooldown-shape", "round"),
+            "cooldown_shape must be linear, sqrt, cosine, power, but got 'round'.",
+        ),
         (
             ("optimize", "multi_power.json", "--steps", "99", "--peak-lr-low", "1e-4", "--peak-lr-high", "1"),
             "multi_power.json: multi_power is a law of one peak LR and cannot choose it",
