@@ -5,7 +5,9 @@
 ``cooldown``: from the Llama runs at cooldown 0.1 the best peak LR at longer cooldowns, a row per horizon and cooldown.
 ``horizon``: from the runs at 15,000 updates the best peak LR at 25,000 and 35,000. ``estimate`` is the least of the
 parabola through the best tried peak and its neighbours (``+``: an edge, nothing brackets it), ``loss`` what the tried
-peak next to the prediction has above the least one, nats, on the full validation set. At the end the seconds for the
+peak next to the prediction has above the least one, nats, on the full validation set. ``ladder``: the power fitted to
+the best peaks at 15,000 and 25,000 updates, as ``tune --ladder`` fits it, asked for 35,000: its interval, and the best
+peak there. At the end the seconds for the
 bound, its best base LR and a refined schedule of a million updates, and for an extension to 20,000.
 """
 
@@ -29,6 +31,7 @@ from autosched.report import canvas
 from autosched.schedules.registry import build
 from autosched.testing.published_curves import published_curves
 from autosched.transfer import Change, Setting, Transfer, best_peak, extend_wsd, get_rule
+from autosched.transfer.ladder import Rung, check_ladder, fit_ladder
 
 COOLDOWNS = (0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
 HORIZONS = (15_000, 25_000, 35_000)
@@ -99,6 +102,48 @@ def row(rule: str, runs: Runs, old: tuple[int, float], new: tuple[int, float]) -
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Climb:
+    """What a ladder's two lower rungs say of the third; LRs, and losses in nats."""
+
+    cooldown: float
+    exponent: float
+    exponent_sd: float
+    predicted: float
+    low: float
+    high: float
+    estimate: float
+    bracketed: bool
+    held: bool
+    best_tried: float
+    best_tried_held: bool
+    loss: float
+
+
+def climb(runs: Runs, cooldown: float) -> Climb:
+    """A ladder of the horizons at one cooldown, checked at the longest."""
+    found = {horizon: best_peak(*losses_of(runs, (horizon, cooldown))) for horizon in HORIZONS}
+    rungs = [Rung(study=f"{t}", size=t, log_peak=best.log_lr, log_sd=best.log_sd) for t, best in found.items()]
+    below, check = fit_ladder(rungs[:-1], "horizon"), check_ladder(fit_ladder(rungs, "horizon"))
+    assert check is not None
+    peaks, losses = losses_of(runs, (HORIZONS[-1], cooldown))
+    tried, best = int(np.argmin(np.abs(np.log(peaks / check.predicted)))), int(np.argmin(losses))
+    return Climb(
+        cooldown=cooldown,
+        exponent=below.exponent,
+        exponent_sd=below.exponent_sd,
+        predicted=check.predicted,
+        low=check.low,
+        high=check.high,
+        estimate=check.found,
+        bracketed=found[HORIZONS[-1]].bracketed,
+        held=bool(check.held),
+        best_tried=float(peaks[best]),
+        best_tried_held=bool(check.low <= peaks[best] <= check.high),
+        loss=float(losses[tried] - losses[best]),
+    )
+
+
 def timings() -> dict[str, float]:
     """Seconds, the least of three."""
     lrs = build("linear", {"peak_lr": 1.0}, steps=1_000_000).lrs
@@ -151,6 +196,7 @@ def main() -> None:
         for c in COOLDOWNS
         for t in HORIZONS[1:]
     ]
+    ladder = [climb(runs, c) for c in COOLDOWNS]
     seconds = timings()
     for title, rows in (("cooldown", [r for r in cooldown if r.cooldown > 0.1]), ("horizon", horizon)):
         print(f"{title}: rule, horizon, cooldown, factor, predicted, estimate, tried, best tried, loss, loss if kept")
@@ -168,10 +214,17 @@ def main() -> None:
                 f"{np.mean([r.loss_if_kept for r in mine]):.4f}; rms log error where bracketed "
                 f"{np.sqrt(np.mean(np.square(errors))):.3f} ({len(errors)} of {len(mine)})"
             )
+    print("ladder: cooldown, exponent, predicted, 90% interval, estimate, held, best tried, held, loss")
+    for c in ladder:
+        print(
+            f"  {c.cooldown:.1f} {c.exponent:.2f} {c.predicted:.2e} {c.low:.2e} to {c.high:.2e} "
+            f"{c.estimate:.2e}{' ' if c.bracketed else '+'} {c.held} {c.best_tried:g} {c.best_tried_held} {c.loss:.4f}"
+        )
     for name, value in seconds.items():
         print(f"{name}: {1e3 * value:.1f} ms")
     if options.json is not None:
-        told = {"cooldown": [asdict(r) for r in cooldown], "horizon": [asdict(r) for r in horizon], "seconds": seconds}
+        told = {"cooldown": [asdict(r) for r in cooldown], "horizon": [asdict(r) for r in horizon]}
+        told |= {"ladder": [asdict(c) for c in ladder], "seconds": seconds}
         options.json.write_text(json.dumps(told, indent=2))
     if options.plot is not None:
         options.plot.write_bytes(picture(cooldown))

@@ -63,7 +63,8 @@ class OptimumTask:
         cooldown_shape: of WSD schedules; None: the best of those in :data:`COOLDOWNS`.
 
     Raises:
-        ScheduleError: a shape that is not there, bounds that are not positive or cross, or a warmup that leaves fewer than two updates.
+        ScheduleError: a shape that is not there, bounds that are not positive or cross, or a warmup that leaves fewer
+            than two updates.
     """
 
     steps: int
