@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,11 +134,38 @@ def test_a_log_is_the_run_that_it_tells(write: Callable[[Path], Path], tmp_path:
     np.testing.assert_allclose(curve.schedule.lrs[STEPS - 1], LRS, rtol=single, atol=1e-12)
 
 
-@pytest.mark.parametrize("first", [0, 1])
-def test_epochs_become_updates_when_a_person_says_how_many(tmp_path: Path, first: int) -> None:
-    head = "epoch,learning_rate,loss,val_loss"  # Keras's CSVLogger; timm's summary.csv is alike
-    rows = [f"{epoch + first},{lr},{loss + 0.1},{loss}" for epoch, (_, lr, loss) in enumerate(ROWS)]
-    file = lines(tmp_path / "history.csv", [head, *rows])
+def timm(folder: Path, first: int = 0) -> Path:
+    """As timm.utils.update_summary writes it, but without timm, which would bring torchvision."""
+    head = "epoch,train_loss,eval_loss,eval_top1,eval_top5,lr"
+    rows = [f"{epoch + first},{loss + 0.1},{loss},50.0,90.0,{lr}" for epoch, (_, lr, loss) in enumerate(ROWS)]
+    return lines(folder / "summary.csv", [head, *rows])
+
+
+def timm_from_epoch_1(folder: Path) -> Path:
+    return timm(folder, first=1)
+
+
+def keras(folder: Path) -> Path:
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    from keras import Sequential
+    from keras.callbacks import CSVLogger
+
+    file = folder / "history.csv"
+    logger = CSVLogger(str(file))
+    logger.set_model(Sequential())
+    logger.on_train_begin()
+    for epoch, (_, lr, loss) in enumerate(ROWS):
+        logger.on_epoch_end(epoch, {"loss": loss + 0.1, "val_loss": loss, "learning_rate": lr})
+    logger.on_train_end()
+    return file
+
+
+BY_EPOCH = (timm, timm_from_epoch_1, pytest.param(keras, marks=pytest.mark.slow))
+
+
+@pytest.mark.parametrize("write", BY_EPOCH, ids=lambda write: write.__name__)
+def test_epochs_become_updates_when_a_person_says_how_many(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    file = write(tmp_path)
     with pytest.raises(CurveError, match=r"'epoch' counts epochs, and laws need updates: give --updates-per-epoch\.$"):
         named_curves([str(file)])
     (curve,) = read_runs(file, LogOptions(updates_per_epoch=20))
