@@ -40,10 +40,10 @@ for step, lr in enumerate(open(sys.argv[1]), 1):
 """
 FLOOD = """
 import os
-for _ in range(1 << 14):
+for _ in range(16 * {mib}):
     os.write(1, b"x" * 65535 + b"\\n")
 """
-"""Prints a gigabyte, and no loss."""
+"""Prints so many MiB, and no loss."""
 SEGMENTS = 10
 
 
@@ -74,19 +74,19 @@ def there() -> dict[str, int]:
     }
 
 
-def flooded(folder: Path, base: Space) -> dict[str, Any]:
-    """One trial that prints a gigabyte: its seconds, its log, what is said of it."""
+def flooded(folder: Path, base: Space, mib: int) -> dict[str, Any]:
+    """One trial that prints so many MiB: its seconds, its log, what is said of it."""
     script = folder / "flood.py"
-    script.write_text(FLOOD)
+    script.write_text(FLOOD.format(mib=mib))
     space = dataclasses.replace(base, study="flood", budget=Budget(trials=1))
     began = time.perf_counter()
     state = run(with_command(space, [sys.executable, str(script), "{lrs}"]), LocalBackend(make_trainer), Clock())
     seconds = time.perf_counter() - began
     (trial,) = state.trials
-    return {"seconds": seconds, "status": trial.status, "reason": trial.reason[:80]}
+    return {"mib": mib, "seconds": seconds, "status": trial.status, "reason": trial.reason[:80]}
 
 
-def measured(trials: int) -> tuple[dict[str, Any], list[str]]:
+def measured(trials: int, mib: int) -> tuple[dict[str, Any], list[str]]:
     """Both, as JSON data and as lines."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -101,13 +101,13 @@ def measured(trials: int) -> tuple[dict[str, Any], list[str]]:
         ours = trial_seconds(with_command(base, tried))
         left = {name: count - before[name] for name, count in there().items()}
         bare += bare_seconds(command, trials - trials // 2)
-        flood = flooded(folder, base)
+        flood = flooded(folder, base, mib)
     rows = {"bare script": spread(bare), "trial": spread(ours)}
     added = rows["trial"]["median"] - rows["bare script"]["median"]
     lines = [(what, f"{row['median']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}") for what, row in rows.items()]
     told = [*aligned(("what", "seconds", "quartiles"), lines), f"a trial adds {added:.3f} s"]
     told += [f"{name} left behind: {count}" for name, count in left.items()]
-    told += [f"a gigabyte printed: {flood['status']} after {flood['seconds']:.1f} s, {flood['reason']}"]
+    told += [f"{mib} MiB printed: {flood['status']} after {flood['seconds']:.1f} s, {flood['reason']}"]
     document = [{"what": what, **row} for what, row in rows.items()]
     return {"rows": document, "added_seconds": added, "trials": trials, "left": left, "flood": flood}, told
 
@@ -128,9 +128,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("--trials", type=whole, default=100, help="Of the study; and starts of the bare script.")
+    parser.add_argument("--flood", type=whole, default=1024, help="What the last script prints.", metavar="MIB")
     parser.add_argument("--json", action="store_true", help="Print one JSON document.")
     given = parser.parse_args(arguments)
-    return ended(lambda: measured(given.trials), as_json=given.json)
+    return ended(lambda: measured(given.trials, given.flood), as_json=given.json)
 
 
 if __name__ == "__main__":
