@@ -1,11 +1,11 @@
-"""What a trial of a command costs beside starting the bare command, in wall time.
+"""What a trial of a command costs beside starting the bare command, in wall and in processor time.
 
     OMP_NUM_THREADS=1 python benchmarks/command_cost.py [--trials 100] [--json]
 
 The command is a Python script of no updates to speak of: it reads its LRs from a file and prints a loss ten times. One
 worker of the local backend runs trials of it one after another, as a study does: the ledger, a folder, the LRs' file,
 the guard that ends the command's processes, the log, the losses read while it runs. The bare script is started as
-often, half of the times before and half after. Then it is counted what all trials have left behind, and a script that
+often before. Then it is counted what all trials have left behind, and a script that
 prints a gigabyte is run as one trial more.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -65,12 +66,18 @@ def trial_seconds(space: Space) -> list[float]:
     return [after - before for before, after in zip(clock.ended, clock.ended[1:], strict=False)]
 
 
+def processor_seconds() -> float:
+    """Of this process and of all that it has started and that has ended."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
 def there() -> dict[str, int]:
     """What this process has that trials could leave behind."""
     return {
         "open files": len(list(Path("/proc/self/fd").iterdir())),
         "processes": len(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()),
-        "temporary folders": len(list(Path(tempfile.gettempdir()).glob("autosched-*"))),
+        "temporary folders": len(list(Path(tempfile.gettempdir()).iterdir())),
     }
 
 
@@ -90,22 +97,33 @@ def measured(trials: int, mib: int) -> tuple[dict[str, Any], list[str]]:
     """Both, as JSON data and as lines."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
+        tempfile.tempdir = str(folder / "temporary")  # of its own, so that what is left there is its own
+        Path(tempfile.tempdir).mkdir()
         script, lrs = folder / "script.py", folder / "lrs.txt"
         script.write_text(SCRIPT)
         base = space_for(folder, trials=trials + 1, segments=SEGMENTS, workers=1, pace=0.0, controller="random")
         lrs.write_text("0.1\n" * base.horizon_steps)
         command, tried = ([sys.executable, str(script), words] for words in (str(lrs), "{lrs}"))
-        bare = bare_seconds(command, trials // 2)
+        used = [processor_seconds()]
+        bare = bare_seconds(command, trials)
+        used.append(processor_seconds())
         trial_seconds(with_command(dataclasses.replace(base, study="first", budget=Budget(trials=2)), tried))
         before = there()
+        used.append(processor_seconds())
         ours = trial_seconds(with_command(base, tried))
+        used.append(processor_seconds())
         left = {name: count - before[name] for name, count in there().items()}
-        bare += bare_seconds(command, trials - trials // 2)
         flood = flooded(folder, base, mib)
-    rows = {"bare script": spread(bare), "trial": spread(ours)}
+    rows = {
+        "bare script": {**spread(bare), "processor": (used[1] - used[0]) / trials},
+        "trial": {**spread(ours), "processor": (used[3] - used[2]) / (trials + 1)},
+    }
     added = rows["trial"]["median"] - rows["bare script"]["median"]
-    lines = [(what, f"{row['median']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}") for what, row in rows.items()]
-    told = [*aligned(("what", "seconds", "quartiles"), lines), f"a trial adds {added:.3f} s"]
+    lines = [
+        (what, f"{row['median']:.3f}", f"{row['low']:.3f} to {row['high']:.3f}", f"{row['processor']:.3f}")
+        for what, row in rows.items()
+    ]
+    told = [*aligned(("what", "seconds", "quartiles", "processor seconds"), lines), f"a trial adds {added:.3f} s"]
     told += [f"{name} left behind: {count}" for name, count in left.items()]
     told += [f"{mib} MiB printed: {flood['status']} after {flood['seconds']:.1f} s, {flood['reason']}"]
     document = [{"what": what, **row} for what, row in rows.items()]
