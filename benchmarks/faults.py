@@ -269,7 +269,8 @@ def disturbed(cluster: Cluster, order: str, fault: str, calm: StudyState, asked:
         stopped += run.stopped
         wrong += faults(run, calm if order == "virtual" else None)
     row = {"order": order, "fault": fault, **{what: done[what] for what in ("studies", "injected", "nodes given up")}}
-    return {**row, "resumed by hand": stopped, "seconds": round(time.monotonic() - began), "wrong": wrong}
+    row |= {"resumed by hand": stopped, "seconds": round(time.monotonic() - began)}
+    return {**row, "sound": not wrong, "wrong": wrong}
 
 
 def measure(cluster: Cluster, asked: argparse.Namespace) -> list[dict[str, Any]]:
