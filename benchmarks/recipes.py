@@ -28,7 +28,9 @@ from autosched.errors import WorkError
 ROOT = Path(__file__).parents[1]
 NAMES = ("script", "nanogpt", "finetune_huggingface", "lightning_module", "distributed", "vision", "own_trainer")
 LOGS = "logs_alone"
-GAIN = re.compile(r"^gain +([+-][\d.]+) nats on (\d+) fresh seeds \(90% interval ([+-][\d.]+) to ([+-][\d.]+)\)", re.M)
+GAIN = re.compile(
+    r"^gain +([+-][\d.]+) nats on (\d+) fresh seeds \(90% interval ([+-][\d.]+) to ([+-][\d.]+)[;)]", re.M
+)
 
 
 def measured(names: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
