@@ -103,7 +103,8 @@ class Run:
     def go_on(self) -> None:
         """Do what a driver that has stopped with a reason tells a person to do."""
         said = (self.cluster.folder / f"{self.name}.log").read_text().splitlines()
-        self.stopped += [line for line in said if line.startswith("autosched: error:")][-1:]
+        errors = [line for line in said if line.startswith("autosched: error:")]
+        self.stopped += [line.replace(str(self.cluster.folder), "FOLDER") for line in errors[-1:]]
         self.driver = self.cluster.start_driver(self.name, self.order, tracked=self.tracked)
 
 
