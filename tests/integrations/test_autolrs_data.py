@@ -1,11 +1,7 @@
 """How each kind of data is rewound with an AutoLRS run, and who is told that it is not."""
 
-import os
 import random
-import subprocess
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,9 +129,8 @@ def test_a_function_gives_the_batch_of_a_number():
     assert equal(model.state_dict(), plain.state_dict())
 
 
-def replay_augmentations():
-    """Train by AutoLRS on what a worker process augments, then by the LRs it found; whether both end alike."""
-
+@pytest.mark.slow
+def test_augmentations_in_worker_processes_are_replayed():
     def data():
         return DataLoader(Augmented(), batch_size=8, shuffle=True, num_workers=1)
 
@@ -144,21 +139,7 @@ def replay_augmentations():
     found = train(model, optimizer, data(), **numbers).schedule()
     plain, plain_optimizer = make()
     train_by(found, plain, plain_optimizer, epochs(data()))
-    return equal(model.state_dict(), plain.state_dict())
-
-
-@pytest.mark.slow
-def test_augmentations_in_worker_processes_are_replayed():
-    # In a process of its own: workers are forked, and a lock that a thread of another test holds is never freed in one.
-    script = f"import {Path(__file__).stem} as tests; print(tests.replay_augmentations())"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["True"]
+    assert equal(model.state_dict(), plain.state_dict())
 
 
 @pytest.mark.parametrize(
