@@ -20,7 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,17 @@ def processor_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
+@contextmanager
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """This process makes its temporary files there, so that what is left there is its own."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    folder.mkdir()
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
 def there() -> dict[str, int]:
     """What this process has that trials could leave behind."""
     return {
@@ -95,10 +107,8 @@ def flooded(folder: Path, base: Space, mib: int) -> dict[str, Any]:
 
 def measured(trials: int, mib: int) -> tuple[dict[str, Any], list[str]]:
     """Both, as JSON data and as lines."""
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, temporary_files_in(Path(place, "temporary")):
         folder = Path(place)
-        tempfile.tempdir = str(folder / "temporary")  # of its own, so that what is left there is its own
-        Path(tempfile.tempdir).mkdir()
         script, lrs = folder / "script.py", folder / "lrs.txt"
         script.write_text(SCRIPT)
         base = space_for(folder, trials=trials + 1, segments=SEGMENTS, workers=1, pace=0.0, controller="random")

@@ -10,7 +10,9 @@ import gc
 import os
 import shutil
 import signal
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,15 @@ def _quick_collections() -> None:
     collects, and would look through it each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _process_as_it_was() -> Iterator[None]:
+    """A file's tests leave the process what all others in it count on."""
+    torch = sys.modules.get("torch")
+    before = tempfile.gettempdir(), torch and torch.get_num_threads()
+    yield
+    assert (tempfile.gettempdir(), torch and torch.get_num_threads()) == before
 
 
 @pytest.fixture(params=MADE_AND_RECORDED)
