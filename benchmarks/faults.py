@@ -5,9 +5,9 @@
 It starts the cluster of deploy/loopback.sh (a head and two nodes, as root in network namespaces of their own, MLflow,
 PostgreSQL), runs one study that nobody disturbs in each order, then studies with each fault, which is injected whenever
 a study's ledger has so many events as were drawn, until there were `--moments`; a study may end before its last one. It
-takes the cluster down. What is checked of each: that it ends, that
-no trial failed, that no segment is in the ledger twice, that every trial has one run in MLflow that ended as the ledger
-says (where drivers, MLflow or PostgreSQL die), and in virtual order that it is the undisturbed study.
+takes the cluster down. What is checked of each: that it ends, that no trial failed, that no segment is in the ledger
+twice, that every trial has one run in MLflow that ended as the ledger says (where drivers, MLflow or PostgreSQL die),
+and in virtual order that it is the undisturbed study.
 
 fault     what is done
 driver    its process is killed; its supervisor starts it again

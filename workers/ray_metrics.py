@@ -33,7 +33,7 @@ class RayMetrics:
     and ``ray_autosched_trials`` by status, of which ``pruned`` counts the prunes.
     """
 
-    def __init__(self, study: str, space: Space) -> None:
+    def __init__(self, space: Space) -> None:
         from ray.util import metrics
 
         self._space, self._reported = space, -math.inf
@@ -42,7 +42,7 @@ class RayMetrics:
         self._gauges = {name: metrics.Gauge(f"autosched_{name}", told, **tagged) for name, told in MEASURED.items()}
         self._trials = metrics.Gauge("autosched_trials", "Trials by status.", tag_keys=("study", "status"))
         for metric in (*self._counters.values(), *self._gauges.values(), self._trials):
-            metric.set_default_tags({"study": study})
+            metric.set_default_tags({"study": space.study})
         self._counted = dict.fromkeys(COUNTED, 0.0)
 
     def seen(self, state: StudyState, stamped: Stamped) -> None:

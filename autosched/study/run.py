@@ -186,7 +186,7 @@ def _train(ledger: Ledger, journal: Journal, space: Space, options: RunOptions, 
         if options.address not in (None, "local"):
             from workers.ray_metrics import RayMetrics
 
-            journal.listen(RayMetrics(space.study, space).seen)
+            journal.listen(RayMetrics(space).seen)
         assembly.run_study(space, ledger, journal, backend, reuse=options.reuse)
 
 
