@@ -12,18 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import files, refuse, run
+from command_line import document, files, refuse, run
 
 Capture = pytest.CaptureFixture[str]
 COMPARE = ("compare", "space.yaml", "--workers", "1", "--seeds", "2", "--full-runs", "3")
 AUTOSCHED = [sys.executable, "-m", "autosched"]
-
-
-def document(capsys: Capture, *arguments: str) -> Any:
-    """What the command prints with ``--json``."""
-    capsys.readouterr()
-    assert run([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 def test_methods_are_ranked_and_everything_is_written(folder: Path, capsys: Capture) -> None:

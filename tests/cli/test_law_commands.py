@@ -6,20 +6,17 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from command_line import refuse, run
+from command_line import document, refuse, run
 
 from autosched.curves import read_curve
-from autosched.curves.recorded_runs import read_runs
 from autosched.laws.continual import ContinualLaw
 from autosched.laws.files import SavedLaw, read_law
 from autosched.laws.multi_power import PUBLISHED, MultiPowerFamily
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
-from autosched.testing.published_curves import published_curves
 
 Capture = pytest.CaptureFixture[str]
 FITTED = ("cosine_24000", "constant_24000", "wsdcon_9")
@@ -53,13 +50,6 @@ def here(fitted_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
-
-
-def document(capsys: Capture, *arguments: str) -> Any:
-    """What a command prints with ``--json``."""
-    capsys.readouterr()
-    assert run([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 # -- fit --------------------------------------------------------------------------------------------------------------
@@ -263,34 +253,6 @@ def test_optimize_says_by_how_much_and_how_sure_it_is(here: Path, capsys: Captur
     assert (further["steps"], further["peak_lr"]) == (24000, 3e-4)
     assert 0 <= further["sd_after"] < further["sd_before"]
     assert "one more run of 24000 updates that teaches most: wsd(" in shown
-
-
-@pytest.mark.recorded
-@pytest.mark.slow
-def test_short_runs_alone_name_a_long_one_that_is_near_the_best_of_those_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    """Real runs: a law of 15,000 updates names a peak and a cooldown for 35,000, where a grid of both was trained."""
-    recorded = published_curves()
-    monkeypatch.chdir(tmp_path)
-    Path("short").mkdir()
-    for file in (recorded / "llama124m").glob("*_T15000_*.csv"):
-        shutil.copy(file, "short")
-    head, *rows = (recorded / "runs.csv").read_text().splitlines()
-    own = [row.removeprefix("llama124m/") for row in rows if row.startswith("llama124m/") and "_T15000_" in row]
-    Path("short/runs.csv").write_text("\n".join([head, *own]) + "\n")
-    assert run(["fit", "short", "--out", "law.json"]) == 0
-    bounds = ("--peak-lr-low", "5e-4", "--peak-lr-high", "2e-3", "--warmup-steps", "300")
-    cooldown = ("--family", "wsd", "--cooldown-shape", "linear")  # that of the grid
-    named = document(capsys, "optimize", "law.json", "--steps", "35000", *bounds, *cooldown)["schedule"]["params"]
-    grid = {
-        (run.schedule.peak_lr, run.schedule.params["cooldown_fraction"]): run.full_val_loss
-        for run in read_runs(recorded, "llama124m")
-        if run.horizon == 35_000 and run.schedule.family == "wsd"
-    }
-    peak = min({peak for peak, _ in grid}, key=lambda peak: abs(np.log(peak / named["peak_lr"])))
-    fraction = min({fraction for _, fraction in grid}, key=lambda fraction: abs(fraction - named["cooldown_fraction"]))
-    assert grid[peak, fraction] <= min(grid.values()) + 0.004
 
 
 def test_optimize_keeps_to_a_family_a_lowest_lr_and_bounds_of_the_peak(here: Path, capsys: Capture) -> None:

@@ -6,11 +6,10 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from command_line import refuse, run
+from command_line import document, refuse, run
 
 from autosched.laws.refinement import refined_shape
 from autosched.schedules.registry import build
@@ -31,13 +30,6 @@ budget: {trials: 1}
 resources: {workers: 1}
 tracking: {uri: "sqlite:///mlflow.db", experiment: pilots}
 """
-
-
-def document(capsys: Capture, *arguments: str) -> Any:
-    """What a command prints with ``--json``."""
-    capsys.readouterr()
-    assert run([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 def write(norms: list[float], name: str = "pilot.csv", header: str = "step,lr,loss,grad_norm") -> None:

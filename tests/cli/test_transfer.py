@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from command_line import refuse, run
+from command_line import document, refuse, run
 
 from autosched.schedules.registry import build
 from autosched.schedules.schedule import Schedule
@@ -26,13 +25,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("schedule.json").write_text(WSD.to_json())
     Path("table.json").write_text(Schedule(WSD.lrs).to_json())
     return tmp_path
-
-
-def document(capsys: Capture, *arguments: str) -> Any:
-    """What a command prints with ``--json``."""
-    capsys.readouterr()
-    assert run([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
 
 
 def test_a_longer_horizon_gets_a_lower_peak_by_the_token_horizon(here: Path, capsys: Capture) -> None:
